@@ -1,0 +1,1 @@
+//! The rules a plan must keep; the only maker of a checked plan.

@@ -1,0 +1,2 @@
+//! The command overhaul: wiring, words and exit codes.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The loop that carries out a checked plan, and the ports it needs.

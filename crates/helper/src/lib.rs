@@ -1,0 +1,1 @@
+//! The small static program that works on a target and keeps its receipts.

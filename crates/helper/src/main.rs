@@ -1,0 +1,2 @@
+//! The binary that is uploaded to targets.
+fn main() {}

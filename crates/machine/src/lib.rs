@@ -1,0 +1,1 @@
+//! The state of a run as a pure machine: apply an event, ask what comes next.

@@ -1,0 +1,1 @@
+//! The nouns of Overhaul: fleet, definition, facts, plan, step, events, findings, wire.

@@ -1,0 +1,1 @@
+//! Hands on the hosts: SSH, known hosts, and the client of the helper.

@@ -1,0 +1,2 @@
+//! Development tasks: lab, tidy, bench.
+fn main() {}
