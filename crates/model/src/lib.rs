@@ -1,1 +1,21 @@
 //! The nouns of Overhaul: fleet, definition, facts, plan, step, events, findings, wire.
+//!
+//! No I/O, no clock, no async: all of that lies in the crates that use these.
+
+pub mod action;
+pub mod definition;
+pub mod effects;
+pub mod event;
+pub mod facts;
+pub mod finding;
+pub mod fleet;
+pub mod id;
+pub mod kind;
+pub mod plan;
+pub mod primitive;
+pub mod receipt;
+pub mod secret;
+pub mod span;
+pub mod step;
+pub mod template;
+pub mod wire;

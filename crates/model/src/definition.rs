@@ -1,0 +1,331 @@
+//! An upgrade as it is meant: from, to, services, datasets, roles with their strategies.
+//!
+//! `source` makes this from `upgrade.yaml` after everything in it was checked.
+
+use crate::action::{OnceScope, Retry, ServiceOp, Touches};
+use crate::finding::Waiver;
+use crate::id::{DatasetName, RoleName, ServiceName};
+use crate::primitive::{Announce, Ask, EditFile, Exec, Measure, Wait, WriteFile};
+use crate::span::Span;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A release of an operating system.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    /// As `ID` of os-release names it, like `debian`.
+    pub os: String,
+    /// As `VERSION_ID` names it, like `13`.
+    pub release: String,
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.os, self.release)
+    }
+}
+
+/// Where something was written, for reasons and findings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The file.
+    pub file: String,
+    /// The line, from 1; 0 when it stands in no file.
+    pub line: u32,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// An upgrade.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Definition {
+    /// Its name.
+    pub name: String,
+    /// The release that hosts have before.
+    pub from: Release,
+    /// The release that hosts have afterwards.
+    pub to: Release,
+    /// Services, by name.
+    pub services: BTreeMap<ServiceName, Service>,
+    /// Datasets, by name.
+    pub datasets: BTreeMap<DatasetName, Dataset>,
+    /// Roles in the order in which they were written.
+    pub roles: Vec<RoleUpgrade>,
+    /// Exceptions that a named person made.
+    pub waivers: Vec<Waiver>,
+    /// The kinds of release upgraders that the roles name, resolved.
+    pub upgraders: BTreeMap<String, crate::kind::Upgrader>,
+}
+
+/// A service that users notice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Service {
+    /// The role whose hosts run it.
+    pub on: RoleName,
+    /// Its unit of systemd, with suffix.
+    pub unit: String,
+    /// How its health is measured.
+    pub healthy: Option<Measure>,
+    /// The longest outage that was agreed on.
+    pub window: Option<Span>,
+}
+
+/// Data with one authority.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dataset {
+    /// The service that holds it.
+    pub of: ServiceName,
+    /// What it is.
+    pub kind: DatasetKind,
+}
+
+/// What a dataset is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DatasetKind {
+    /// A PostgreSQL cluster with all its databases.
+    Postgresql {
+        /// The cluster's name, `main` as a rule.
+        cluster: String,
+    },
+}
+
+/// How one role changes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RoleUpgrade {
+    /// The role.
+    pub role: RoleName,
+    /// How its hosts change.
+    pub strategy: Strategy,
+    /// In which order.
+    pub order: Order,
+    /// The release upgrader's kind, `apt` as a rule.
+    pub upgrader: String,
+    /// Datasets that are copied before anything changes.
+    pub backup: Vec<DatasetName>,
+    /// Conditions measured just before each host begins.
+    pub guards: Vec<Guard>,
+    /// Steps placed in the slots.
+    pub slots: BTreeMap<Slot, Vec<WrittenStep>>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// A point of change x data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// Packages change on the machine, it reboots, its data stays.
+    InPlace,
+}
+
+/// The order of a role's hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// All, but never more at once than this.
+    All {
+        /// The limit.
+        at_once: u32,
+    },
+    /// One after the other.
+    OneByOne,
+}
+
+/// A named place in a strategy where steps go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Slot {
+    /// Before anything: no outage is needed (stage `prepare`).
+    Prepare,
+    /// Users are led away.
+    Drain,
+    /// Copies are made.
+    Backup,
+    /// Services stop.
+    Stop,
+    /// Data leaves the host.
+    Export,
+    /// The system changes.
+    Change,
+    /// Data comes back.
+    Restore,
+    /// Configuration is adapted.
+    Configure,
+    /// Data is brought to the new versions.
+    Migrate,
+    /// Services start.
+    Start,
+    /// Health is proven.
+    Verify,
+    /// Users are let back.
+    Undrain,
+    /// After all hosts (stage `finish`).
+    Finish,
+    /// Later, by name only (stage `cleanup`).
+    Cleanup,
+}
+
+impl Slot {
+    /// All slots in their order.
+    pub const ALL: [Self; 14] = [
+        Self::Prepare,
+        Self::Drain,
+        Self::Backup,
+        Self::Stop,
+        Self::Export,
+        Self::Change,
+        Self::Restore,
+        Self::Configure,
+        Self::Migrate,
+        Self::Start,
+        Self::Verify,
+        Self::Undrain,
+        Self::Finish,
+        Self::Cleanup,
+    ];
+
+    /// The word for it, as written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Prepare => "prepare",
+            Self::Drain => "drain",
+            Self::Backup => "backup",
+            Self::Stop => "stop",
+            Self::Export => "export",
+            Self::Change => "change",
+            Self::Restore => "restore",
+            Self::Configure => "configure",
+            Self::Migrate => "migrate",
+            Self::Start => "start",
+            Self::Verify => "verify",
+            Self::Undrain => "undrain",
+            Self::Finish => "finish",
+            Self::Cleanup => "cleanup",
+        }
+    }
+
+    /// The stage that it belongs to by default.
+    pub fn stage(self) -> &'static str {
+        match self {
+            Self::Prepare => "prepare",
+            Self::Finish => "finish",
+            Self::Cleanup => "cleanup",
+            Self::Drain
+            | Self::Backup
+            | Self::Stop
+            | Self::Export
+            | Self::Change
+            | Self::Restore
+            | Self::Configure
+            | Self::Migrate
+            | Self::Start
+            | Self::Verify
+            | Self::Undrain => "upgrade",
+        }
+    }
+}
+
+/// A condition that a machine decides just before a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Guard {
+    /// Its name, for the line that says what is waited for.
+    pub name: String,
+    /// The condition.
+    pub measure: Measure,
+    /// How long the step is held at most while it is not so; then the step fails.
+    pub at_most: Span,
+}
+
+/// A step as a person wrote it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WrittenStep {
+    /// What it is called.
+    pub name: String,
+    /// What it does.
+    pub action: WrittenAction,
+    /// Already so? Then it is skipped.
+    pub check: Option<Measure>,
+    /// So now?
+    pub verify: Option<Measure>,
+    /// How it is taken back.
+    pub undo: Option<Exec>,
+    /// It must happen once only, in this scope.
+    pub once: Option<OnceScope>,
+    /// Whether it may be begun again freely, as its author says.
+    pub repeatable: bool,
+    /// Bound of the whole act.
+    pub timeout: Option<Span>,
+    /// Bound without progress.
+    pub stall: Option<Span>,
+    /// How long it usually takes.
+    pub expected: Option<Span>,
+    /// Attempts.
+    pub retry: Retry,
+    /// What it disturbs.
+    pub touches: Touches,
+    /// An expression over the host's variables; the step is planned only for hosts where it is true.
+    pub when: Option<String>,
+    /// Outputs: name to where the value comes from.
+    pub outputs: BTreeMap<String, OutputFrom>,
+    /// Conditions just before it.
+    pub guards: Vec<Guard>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// Where a step's output value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputFrom {
+    /// Its standard output, without the end of line; at most 64 KiB.
+    Stdout,
+}
+
+/// An action as a person wrote it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WrittenAction {
+    /// `run:` or `shell:`.
+    Run(Exec),
+    /// `service:`.
+    Service {
+        /// The unit.
+        unit: String,
+        /// What happens to it.
+        op: ServiceOp,
+    },
+    /// `packages:`.
+    Packages {
+        /// To be installed.
+        install: Vec<String>,
+        /// To be removed.
+        remove: Vec<String>,
+    },
+    /// `reboot:`.
+    Reboot {
+        /// Within this the host must be back.
+        back_within: Span,
+    },
+    /// `file:`.
+    File(WriteFile),
+    /// `edit:`.
+    Edit(EditFile),
+    /// `database: {move_cluster: DATASET}`.
+    MoveCluster {
+        /// The dataset whose cluster moves to the new major version.
+        dataset: DatasetName,
+    },
+    /// `wait:`.
+    Wait(Wait),
+    /// `gate:`.
+    Gate(Ask),
+    /// `announce:`.
+    Announce(Announce),
+}

@@ -1,0 +1,81 @@
+//! What a step does to the fleet: few, closed, and derived from its action, never stored.
+//!
+//! Checker, outage clock, guards and pictures all read this one function.
+
+use crate::action::{Action, DatabaseOp, ServiceOp, Touches, UpgradePart};
+use crate::definition::Release;
+use crate::id::{DatasetName, ServiceName};
+use crate::step::Step;
+
+/// One effect of a step on its host or on data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The host is away.
+    HostDown,
+    /// The host is back, proven.
+    HostUp,
+    /// The host's release becomes this one.
+    ReleaseChanges(Release),
+    /// The service stops on the host for certain: something must start it again.
+    ServiceStops(ServiceName),
+    /// The service may be disturbed while the step runs, and is up again after it.
+    ServiceMayBlink(ServiceName),
+    /// Every service of the host may be disturbed while the step runs, a reboot included.
+    AnythingMayBlink,
+    /// The service starts on the host.
+    ServiceStarts(ServiceName),
+    /// A copy of the dataset comes to be, outside the host, with equal digests.
+    DatasetCopied(DatasetName),
+    /// The copy was read back.
+    CopyReadBack(DatasetName),
+    /// The dataset is brought to another form that the old software cannot read.
+    DatasetChanges(DatasetName),
+}
+
+/// The effects of a step on the host of its lane, in the order in which they come.
+pub fn effects(step: &Step) -> Vec<Effect> {
+    match &step.action {
+        Action::Run {
+            touches: Touches::Anything,
+        } => vec![Effect::AnythingMayBlink],
+        Action::Run {
+            touches: Touches::Only(services),
+        } => services
+            .iter()
+            .cloned()
+            .map(Effect::ServiceMayBlink)
+            .collect(),
+        Action::Service { service, op, .. } => service_effects(service.as_ref(), *op),
+        Action::Packages { .. } => vec![Effect::AnythingMayBlink],
+        Action::ReleaseUpgrade { part, to, .. } => match part {
+            UpgradePart::Prepare | UpgradePart::TakeDown => Vec::new(),
+            UpgradePart::Change => {
+                vec![Effect::AnythingMayBlink, Effect::ReleaseChanges(to.clone())]
+            }
+            UpgradePart::Settle => vec![Effect::AnythingMayBlink],
+        },
+        Action::Reboot => vec![Effect::HostDown, Effect::HostUp],
+        Action::Database { dataset, op } => vec![match op {
+            DatabaseOp::Backup => Effect::DatasetCopied(dataset.clone()),
+            DatabaseOp::ReadBack => Effect::CopyReadBack(dataset.clone()),
+            DatabaseOp::MoveCluster => Effect::DatasetChanges(dataset.clone()),
+        }],
+        Action::File { .. }
+        | Action::Edit { .. }
+        | Action::Wait
+        | Action::Gate
+        | Action::Announce => Vec::new(),
+    }
+}
+
+fn service_effects(service: Option<&ServiceName>, op: ServiceOp) -> Vec<Effect> {
+    let Some(service) = service.cloned() else {
+        return Vec::new();
+    };
+    match op {
+        ServiceOp::Stop | ServiceOp::Hold => vec![Effect::ServiceStops(service)],
+        ServiceOp::Start | ServiceOp::LetGo => vec![Effect::ServiceStarts(service)],
+        ServiceOp::Restart => vec![Effect::ServiceMayBlink(service)],
+        ServiceOp::Reload | ServiceOp::Enable | ServiceOp::Disable => Vec::new(),
+    }
+}

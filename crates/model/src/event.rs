@@ -1,0 +1,336 @@
+//! The journal's events: numbered, append-only, the only truth about a run.
+
+use crate::facts::BootProof;
+use crate::id::{
+    AttemptKey, Digest, HostName, InstallId, Nonce, Person, Position, RunId, ServiceName,
+};
+use crate::primitive::Measurement;
+use crate::receipt::WorkEnd;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The version of the journal's stored form; a program refuses a newer one.
+pub const JOURNAL_FORMAT: u32 = 1;
+
+/// Who may act on the fleet: compared by counter, then nonce.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Generation {
+    /// The fleet's name.
+    pub fleet: String,
+    /// The run.
+    pub run: RunId,
+    /// Grows by one with every controller that takes the run.
+    pub counter: u64,
+    /// Tells two controllers with one counter apart.
+    pub nonce: Nonce,
+}
+
+/// A row of the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its number, from 1, without gaps.
+    pub seq: u64,
+    /// When it was written, by the controller's clock.
+    pub at: Timestamp,
+    /// The digest of the row before it; of nothing for the first.
+    pub before: Digest,
+    /// What happened.
+    pub event: Event,
+}
+
+impl Record {
+    /// The digest that the next row carries.
+    ///
+    /// # Errors
+    /// When the row cannot be written as JSON.
+    pub fn digest(&self) -> Result<Digest, serde_json::Error> {
+        Digest::of_json(self)
+    }
+
+    /// What the first row carries as the digest of the row before it.
+    pub fn genesis() -> Digest {
+        Digest::of("")
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum Event {
+    /// The first event: a run of a plan began.
+    RunOpened {
+        /// The run.
+        run: RunId,
+        /// The plan's hash.
+        plan: Digest,
+        /// Who began it.
+        person: Person,
+        /// The findings that were waived or only warned of, as sentences.
+        warned: Vec<String>,
+    },
+    /// A controller took the run: the first one, or one that resumes it.
+    ControllerTook {
+        /// Its generation.
+        generation: Generation,
+        /// Who started it.
+        person: Person,
+    },
+    /// A host accepted the generation, and told its identity.
+    HostRegistered {
+        /// The host.
+        host: HostName,
+        /// The identity of its receipt store.
+        install_id: InstallId,
+        /// The store's highest sequence number.
+        sequence: u64,
+        /// Its boot.
+        boot: BootProof,
+    },
+    /// A host could not be registered; it is tried again.
+    HostRefused {
+        /// The host.
+        host: HostName,
+        /// Why.
+        why: String,
+        /// Whether trying again by itself makes sense.
+        transient: bool,
+    },
+    /// A host no longer belongs to the run.
+    HostReleased {
+        /// The host.
+        host: HostName,
+    },
+    /// A guard was measured before a step.
+    GuardMeasured {
+        /// The step.
+        position: Position,
+        /// The guard's place in the step's list.
+        guard: usize,
+        /// The answer.
+        result: Measurement,
+    },
+    /// A person is asked; the nonce ties the answer to this question.
+    Asked {
+        /// The gate.
+        position: Position,
+        /// The question, rendered.
+        question: String,
+        /// The question's own word.
+        nonce: Nonce,
+    },
+    /// "Already so?" was measured: before an attempt, or to settle an unknown or failed one.
+    Checked {
+        /// The step.
+        position: Position,
+        /// The answer.
+        result: Measurement,
+    },
+    /// The intent: written durably before the act.
+    Started {
+        /// The step.
+        position: Position,
+        /// The attempt's number, from 1.
+        attempt: u32,
+        /// The attempt's key on the target.
+        key: AttemptKey,
+    },
+    /// After a takeover or a lost connection: what the target's receipt says of a started attempt.
+    Settled {
+        /// The step.
+        position: Position,
+        /// The attempt.
+        attempt: u32,
+        /// What the receipt says.
+        settlement: Settlement,
+    },
+    /// The outcome of the act.
+    Ended {
+        /// The step.
+        position: Position,
+        /// The attempt.
+        attempt: u32,
+        /// The outcome.
+        outcome: Outcome,
+    },
+    /// "So now?" was measured.
+    Verified {
+        /// The step.
+        position: Position,
+        /// The attempt.
+        attempt: u32,
+        /// The answer.
+        result: Measurement,
+    },
+    /// A repair's finding was measured after its body failed.
+    RepairMeasured {
+        /// The repair's id, at the host of its lane.
+        position: Position,
+        /// The answer.
+        result: Measurement,
+    },
+    /// A person decided; taken from the inbox by the holder of the generation.
+    Decided(Decision),
+    /// A request from the inbox that could not be carried out.
+    Declined {
+        /// The request's nonce.
+        nonce: Nonce,
+        /// Why.
+        why: String,
+    },
+    /// A service's health changed, as seen by its probe.
+    Probed {
+        /// The service.
+        service: ServiceName,
+        /// The host, when the probe runs on it.
+        host: Option<HostName>,
+        /// Whether it answered well.
+        up: bool,
+        /// What was seen.
+        detail: String,
+    },
+    /// The run is over.
+    Finished {
+        /// How.
+        verdict: Verdict,
+    },
+}
+
+/// What a target's receipt says of a started attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Settlement {
+    /// The store is the one that the journal knows, whole, and has no receipt: it never began.
+    NeverBegan,
+    /// It is still at work; the engine attaches to it again.
+    Running,
+    /// It ended.
+    Ended(Outcome),
+    /// It cannot be known: no store, another store, a store that went back in time, or work that
+    /// was cut off.
+    Unknown {
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// The outcome of an act.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It was carried out.
+    Succeeded {
+        /// Whether anything changed.
+        changed: bool,
+        /// Outputs by name; never secret ones.
+        outputs: BTreeMap<String, serde_json::Value>,
+        /// What was seen, in a few words.
+        evidence: String,
+    },
+    /// It was carried out and failed, or certainly was not begun.
+    Failed {
+        /// What failed.
+        why: String,
+        /// The last lines of its output.
+        tail: String,
+        /// How the work ended on the target, if it began.
+        end: Option<WorkEnd>,
+    },
+    /// Nobody can say whether it was carried out.
+    Unknown {
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// A person's decision, or wish.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Who, as the operating system knows them.
+    pub person: Person,
+    /// Why; may be empty for `approve`, `pause` and `resume`.
+    pub reason: String,
+    /// The hash of the plan that the person saw.
+    pub plan: Digest,
+    /// The request's own word: a request is carried out once.
+    pub nonce: Nonce,
+    /// What.
+    pub choice: Choice,
+}
+
+/// What a person can decide.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum Choice {
+    /// The gate opens; `question` is the nonce of the question that was answered.
+    Approve {
+        /// The gate.
+        position: Position,
+        /// The question's nonce; `None` takes the open one.
+        question: Option<Nonce>,
+    },
+    /// A failed or unknown step is begun again.
+    Retry {
+        /// The step.
+        position: Position,
+    },
+    /// A failed or unknown step was done by hand; its verify must pass.
+    Done {
+        /// The step.
+        position: Position,
+    },
+    /// A failed, unknown or not yet begun step is left out.
+    Skip {
+        /// The step.
+        position: Position,
+    },
+    /// A failed or unknown step's effect is declared void.
+    Void {
+        /// The step.
+        position: Position,
+    },
+    /// Nothing new begins.
+    Pause,
+    /// New steps begin again.
+    Unpause,
+    /// The run ends as soon as nothing is in flight; scopes are closed, hosts released.
+    Abort,
+}
+
+impl Choice {
+    /// The step that it is about.
+    pub fn position(&self) -> Option<&Position> {
+        match self {
+            Self::Approve { position, .. }
+            | Self::Retry { position }
+            | Self::Done { position }
+            | Self::Skip { position }
+            | Self::Void { position } => Some(position),
+            Self::Pause | Self::Unpause | Self::Abort => None,
+        }
+    }
+
+    /// The command for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Approve { .. } => "approve",
+            Self::Retry { .. } => "retry",
+            Self::Done { .. } => "done",
+            Self::Skip { .. } => "skip",
+            Self::Void { .. } => "void",
+            Self::Pause => "pause",
+            Self::Unpause => "resume",
+            Self::Abort => "abort",
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Every step is done or was left out by a decision.
+    Complete,
+    /// A person ended it before that.
+    Aborted,
+}

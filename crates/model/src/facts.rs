@@ -1,0 +1,230 @@
+//! What was measured of a host, each fact with its time, or unknown with the reason.
+
+use crate::id::{HostName, InstallId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A measurement, or the reason why there is none. Never assumed good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Known<T> {
+    /// It was measured.
+    Measured {
+        /// The value.
+        value: T,
+        /// When, by the target's clock.
+        at: Timestamp,
+    },
+    /// It could not be measured.
+    Unknown {
+        /// Why not.
+        reason: String,
+    },
+}
+
+impl<T> Known<T> {
+    /// The value, if it was measured.
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Self::Measured { value, .. } => Some(value),
+            Self::Unknown { .. } => None,
+        }
+    }
+
+    /// A fact that nobody has asked for.
+    pub fn not_asked() -> Self {
+        Self::Unknown {
+            reason: "not asked".to_owned(),
+        }
+    }
+}
+
+/// The facts of a fleet.
+pub type FleetFacts = BTreeMap<HostName, HostFacts>;
+
+/// What to gather beyond the facts that every host has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FactsWanted {
+    /// Gather PostgreSQL clusters and databases.
+    pub postgresql: bool,
+}
+
+/// The facts of one host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HostFacts {
+    /// When gathering began, by the controller's clock.
+    pub gathered_at: Timestamp,
+    /// `/etc/os-release`.
+    pub release: Known<OsRelease>,
+    /// `/etc/machine-id`.
+    pub machine_id: Known<String>,
+    /// What tells one boot from another.
+    pub boot: Known<BootProof>,
+    /// The receipt store's own id.
+    pub install_id: Known<InstallId>,
+    /// Hardware name as `uname -m` has it.
+    pub architecture: Known<String>,
+    /// Packages in an unfinished state, as dpkg names them.
+    pub packages_broken: Known<Vec<PackageState>>,
+    /// Packages held back.
+    pub packages_held: Known<Vec<String>>,
+    /// Package sources that are not the distribution's own.
+    pub foreign_sources: Known<Vec<ForeignSource>>,
+    /// Units of systemd.
+    pub units: Known<Vec<Unit>>,
+    /// Mounted filesystems.
+    pub mounts: Known<Vec<Mount>>,
+    /// Listening sockets.
+    pub listening: Known<Vec<Listener>>,
+    /// Target's clock minus controller's clock, in milliseconds.
+    pub clock_offset_ms: Known<i64>,
+    /// PostgreSQL clusters, when asked for.
+    pub postgresql: Known<Vec<PostgresCluster>>,
+}
+
+impl HostFacts {
+    /// All facts unknown for one reason, as for an unreachable host.
+    pub fn unknown(at: Timestamp, reason: &str) -> Self {
+        fn no<T>(reason: &str) -> Known<T> {
+            Known::Unknown {
+                reason: reason.to_owned(),
+            }
+        }
+        Self {
+            gathered_at: at,
+            release: no(reason),
+            machine_id: no(reason),
+            boot: no(reason),
+            install_id: no(reason),
+            architecture: no(reason),
+            packages_broken: no(reason),
+            packages_held: no(reason),
+            foreign_sources: no(reason),
+            units: no(reason),
+            mounts: no(reason),
+            listening: no(reason),
+            clock_offset_ms: no(reason),
+            postgresql: no(reason),
+        }
+    }
+}
+
+/// The operating system's release, from `/etc/os-release`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OsRelease {
+    /// `ID`, like `debian`.
+    pub os: String,
+    /// `VERSION_ID`, like `12`; empty where there is none.
+    pub version: String,
+    /// `VERSION_CODENAME`, like `bookworm`; empty where there is none.
+    pub codename: String,
+    /// `PRETTY_NAME`.
+    pub pretty: String,
+}
+
+/// What changes at every boot. Uptime is the kernel's and does not change in a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootProof {
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// Start time of process 1 in clock ticks, field 22 of `/proc/1/stat`.
+    pub init_started_ticks: u64,
+}
+
+impl BootProof {
+    /// Whether a reboot lies between the two: both signs must have changed.
+    pub fn proves_reboot_since(&self, before: &Self) -> bool {
+        self.boot_id != before.boot_id && self.init_started_ticks != before.init_started_ticks
+    }
+}
+
+/// A package that dpkg has not finished with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageState {
+    /// Its name.
+    pub name: String,
+    /// dpkg's status words, like `install ok half-configured`.
+    pub status: String,
+}
+
+/// A package source outside the distribution.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignSource {
+    /// The file that names it.
+    pub file: String,
+    /// Its address, without any login in it.
+    pub uri: String,
+    /// Its suite.
+    pub suite: String,
+}
+
+/// A unit of systemd.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit {
+    /// Its full name, like `nginx.service`.
+    pub name: String,
+    /// `loaded`, `masked`, `not-found`, ...
+    pub load: String,
+    /// `active`, `inactive`, `failed`, ...
+    pub active: String,
+    /// `running`, `exited`, `dead`, ...
+    pub sub: String,
+}
+
+/// A mounted filesystem.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// Where.
+    pub path: String,
+    /// The device or source.
+    pub source: String,
+    /// `ext4`, `overlay`, ...
+    pub kind: String,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// Bytes that an ordinary process may still write.
+    pub free_bytes: u64,
+    /// Whether programs may be started from it.
+    pub exec: bool,
+    /// Whether it is mounted read-only.
+    pub read_only: bool,
+}
+
+/// A listening socket.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Listener {
+    /// `tcp`, `tcp6`, `udp` or `udp6`.
+    pub protocol: String,
+    /// Local address.
+    pub address: String,
+    /// Local port.
+    pub port: u16,
+}
+
+/// A PostgreSQL cluster as `pg_lsclusters` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostgresCluster {
+    /// Major version, like `15`.
+    pub version: String,
+    /// Name, like `main`.
+    pub name: String,
+    /// Port.
+    pub port: u16,
+    /// Whether it runs.
+    pub online: bool,
+    /// Its data directory.
+    pub data_dir: String,
+    /// Databases but the templates, when it runs.
+    pub databases: Vec<PostgresDatabase>,
+}
+
+/// A database of a PostgreSQL cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostgresDatabase {
+    /// Its name.
+    pub name: String,
+    /// `pg_database_size` in bytes.
+    pub size_bytes: u64,
+}

@@ -1,0 +1,74 @@
+//! Hosts, roles, zones, addresses and variables, as an inventory names them.
+
+use crate::id::{HostName, RoleName, ZoneName};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Variables of a host, by name.
+pub type Vars = BTreeMap<String, serde_json::Value>;
+
+/// All hosts that an upgrade may concern.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Fleet {
+    /// The fleet's name; two runs on one fleet exclude each other.
+    pub name: String,
+    /// Hosts by name.
+    pub hosts: BTreeMap<HostName, Host>,
+}
+
+impl Fleet {
+    /// The hosts of a role, in the order of their names.
+    pub fn of_role<'a>(&'a self, role: &'a RoleName) -> impl Iterator<Item = &'a Host> {
+        self.hosts
+            .values()
+            .filter(move |host| host.roles.contains(role))
+    }
+}
+
+/// One host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Host {
+    /// Its name in the inventory.
+    pub name: HostName,
+    /// The roles (groups) that it belongs to.
+    pub roles: BTreeSet<RoleName>,
+    /// Its failure domain, if one is named.
+    pub zone: Option<ZoneName>,
+    /// How it is reached.
+    pub connection: Connection,
+    /// Its variables, group variables included.
+    pub vars: Vars,
+}
+
+/// How a host is reached. Passwords are not part of it: see `secret`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Connection {
+    /// Name or address to connect to.
+    pub address: String,
+    /// TCP port of sshd.
+    pub port: u16,
+    /// Account to log in with; `None` means the operator's own name.
+    pub user: Option<String>,
+    /// Private keys to try, in order; empty means agent and the usual files.
+    pub identity_files: Vec<String>,
+    /// Files with known host keys; empty means the usual ones.
+    pub known_hosts: Vec<String>,
+    /// The account that work runs as.
+    pub become_user: Become,
+    /// Folder for helper, receipts and spools on the host; `None` means the usual one.
+    pub state_dir: Option<String>,
+}
+
+/// The account that work runs as on a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Become {
+    /// The account that logs in.
+    #[default]
+    No,
+    /// Another account, by sudo.
+    Sudo {
+        /// Its name, `root` as a rule.
+        user: String,
+    },
+}

@@ -1,0 +1,304 @@
+//! The plan: an immutable, hashed tree of steps. A value that can be saved, printed and compared.
+
+use crate::definition::{DatasetKind, Release};
+use crate::finding::Waiver;
+use crate::fleet::Host;
+use crate::id::{DatasetName, Digest, HostName, Position, ServiceName, StepId};
+use crate::primitive::Measure;
+use crate::span::Span;
+use crate::step::{Lane, Step};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The version of the plan's stored form; a program refuses a newer one.
+pub const PLAN_FORMAT: u32 = 1;
+
+/// A plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// [`PLAN_FORMAT`] of the program that made it.
+    pub format: u32,
+    /// What it is for.
+    pub kind: PlanKind,
+    /// The plan that it amends or takes back.
+    pub parent: Option<Digest>,
+    /// The upgrade's name.
+    pub upgrade: String,
+    /// The fleet's name.
+    pub fleet: String,
+    /// Before.
+    pub from: Release,
+    /// After.
+    pub to: Release,
+    /// The hosts as they were when the plan was made, by name.
+    pub hosts: BTreeMap<HostName, Host>,
+    /// The turns of each roll, by the roll's id.
+    pub rolls: BTreeMap<StepId, Turns>,
+    /// Services, by name.
+    pub services: BTreeMap<ServiceName, PlannedService>,
+    /// Datasets, by name.
+    pub datasets: BTreeMap<DatasetName, PlannedDataset>,
+    /// Free space that the plan relies on.
+    pub space: Vec<PlannedSpace>,
+    /// Hosts that may fail before no further turn begins.
+    pub failure_budget: u32,
+    /// Exceptions that a named person made.
+    pub waivers: Vec<Waiver>,
+    /// The tree.
+    pub root: Block,
+}
+
+/// What a plan is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlanKind {
+    /// From the old release to the new one.
+    Upgrade,
+    /// Back again, as far as there is a way.
+    WayBack,
+}
+
+/// The frozen turns of a roll: batches, each a list of hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turns {
+    /// The next batch waits until all of the one before is over.
+    pub batches: Vec<Vec<HostName>>,
+    /// Hosts of one batch that may be under way at once, at least 1.
+    pub at_once: u32,
+}
+
+/// A service as the plan knows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedService {
+    /// Its unit.
+    pub unit: String,
+    /// The hosts that run it.
+    pub hosts: Vec<HostName>,
+    /// How its health is measured.
+    pub healthy: Option<Measure>,
+    /// The longest outage agreed on.
+    pub window: Option<Span>,
+}
+
+/// A dataset as the plan knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedDataset {
+    /// The service that holds it.
+    pub of: ServiceName,
+    /// What it is.
+    pub kind: DatasetKind,
+    /// The host that has authority over it.
+    pub authority: HostName,
+}
+
+/// Free space that the plan relies on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedSpace {
+    /// Where: a host, or `None` for the controller.
+    pub host: Option<HostName>,
+    /// A path on the filesystem that needs it.
+    pub path: String,
+    /// Bytes; `None` when the planner had no measurement to compute them from, which is unsafe.
+    pub bytes: Option<u64>,
+    /// What it is for and where the figure comes from.
+    pub because: String,
+}
+
+/// A node of the tree.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Block {
+    /// A step.
+    Step(Box<Step>),
+    /// One block after the other.
+    Sequence {
+        /// Path.
+        id: StepId,
+        /// What people read.
+        title: String,
+        /// The blocks.
+        blocks: Vec<Block>,
+    },
+    /// All blocks at once; over when all are.
+    Parallel {
+        /// Path.
+        id: StepId,
+        /// What people read.
+        title: String,
+        /// The blocks.
+        blocks: Vec<Block>,
+    },
+    /// One body, once for each host; the turns stand in [`Plan::rolls`] under the same id.
+    Roll {
+        /// Path.
+        id: StepId,
+        /// What people read, with what it goes over and in which order.
+        title: String,
+        /// The body.
+        body: Box<Block>,
+    },
+    /// `close` runs whatever happens to the body: it fails and is given up, or the run is aborted.
+    Scope {
+        /// Path.
+        id: StepId,
+        /// What people read.
+        title: String,
+        /// Sets up.
+        open: Box<Step>,
+        /// What needs it.
+        body: Box<Block>,
+        /// Takes away.
+        close: Box<Step>,
+    },
+    /// When the body fails and `when` is measured, the remedy runs and the body is tried again.
+    Repair {
+        /// Path.
+        id: StepId,
+        /// What people read.
+        title: String,
+        /// What may fail.
+        body: Box<Block>,
+        /// The finding that the remedy is for.
+        when: Measure,
+        /// The remedy.
+        remedy: Box<Block>,
+        /// How often at most.
+        attempts: u32,
+    },
+}
+
+impl Block {
+    /// Its path.
+    pub fn id(&self) -> &StepId {
+        match self {
+            Self::Step(step) => &step.id,
+            Self::Sequence { id, .. }
+            | Self::Parallel { id, .. }
+            | Self::Roll { id, .. }
+            | Self::Scope { id, .. }
+            | Self::Repair { id, .. } => id,
+        }
+    }
+
+    /// Its direct children, in order; a scope's are open, body, close.
+    pub fn children(&self) -> Vec<Child<'_>> {
+        match self {
+            Self::Step(_) => Vec::new(),
+            Self::Sequence { blocks, .. } | Self::Parallel { blocks, .. } => {
+                blocks.iter().map(Child::Block).collect()
+            }
+            Self::Roll { body, .. } => vec![Child::Block(body)],
+            Self::Scope {
+                open, body, close, ..
+            } => {
+                vec![Child::Step(open), Child::Block(body), Child::Step(close)]
+            }
+            Self::Repair { body, remedy, .. } => vec![Child::Block(body), Child::Block(remedy)],
+        }
+    }
+}
+
+/// A child of a block: a whole block, or a step that stands alone (open and close of a scope).
+#[derive(Clone, Copy, Debug)]
+pub enum Child<'a> {
+    /// A block.
+    Block(&'a Block),
+    /// A step.
+    Step(&'a Step),
+}
+
+/// A step at one of its positions.
+#[derive(Clone, Debug)]
+pub struct Placed<'a> {
+    /// The position.
+    pub position: Position,
+    /// The step.
+    pub step: &'a Step,
+}
+
+impl Plan {
+    /// The plan's hash: the digest of its JSON, in which all maps are ordered.
+    ///
+    /// # Errors
+    /// When the plan cannot be written as JSON.
+    pub fn hash(&self) -> Result<Digest, serde_json::Error> {
+        Digest::of_json(self)
+    }
+
+    /// All positions in the order of the tree; inside a roll, host by host.
+    ///
+    /// In a roll inside a roll the inner roll's hosts are the lanes.
+    pub fn positions(&self) -> Vec<Placed<'_>> {
+        let mut out = Vec::new();
+        self.place(Child::Block(&self.root), None, &mut out);
+        out
+    }
+
+    fn place<'a>(
+        &'a self,
+        child: Child<'a>,
+        turn: Option<&'a HostName>,
+        out: &mut Vec<Placed<'a>>,
+    ) {
+        let block = match child {
+            Child::Step(step) => return Self::place_step(step, turn, out),
+            Child::Block(Block::Step(step)) => return Self::place_step(step, turn, out),
+            Child::Block(block) => block,
+        };
+        if let Block::Roll { id, body, .. } = block {
+            let hosts = self
+                .rolls
+                .get(id)
+                .into_iter()
+                .flat_map(|t| t.batches.iter().flatten());
+            for host in hosts {
+                self.place(Child::Block(body), Some(host), out);
+            }
+            return;
+        }
+        for child in block.children() {
+            self.place(child, turn, out);
+        }
+    }
+
+    fn place_step<'a>(step: &'a Step, turn: Option<&'a HostName>, out: &mut Vec<Placed<'a>>) {
+        if let Some(position) = step.position(turn) {
+            out.push(Placed { position, step });
+        }
+    }
+
+    /// The step with this id.
+    pub fn step(&self, id: &StepId) -> Option<&Step> {
+        fn find<'a>(child: Child<'a>, id: &StepId) -> Option<&'a Step> {
+            match child {
+                Child::Step(step) => (step.id == *id).then_some(step),
+                Child::Block(Block::Step(step)) => (step.id == *id).then_some(step),
+                Child::Block(block) => block.children().into_iter().find_map(|c| find(c, id)),
+            }
+        }
+        find(Child::Block(&self.root), id)
+    }
+}
+
+impl Step {
+    /// Where the step stands during a host's turn (`None`: outside any roll); `None` when it does
+    /// not concern that host, or needs a turn and has none.
+    pub fn position(&self, turn: Option<&HostName>) -> Option<Position> {
+        let host = match &self.lane {
+            Lane::Run => return Some(Position::alone(self.id.clone())),
+            Lane::Host(host) => host,
+            Lane::Turn => turn?,
+        };
+        let concerned = self.only.as_ref().is_none_or(|only| only.contains(host));
+        concerned.then(|| Position::on(self.id.clone(), host.clone()))
+    }
+
+    /// The digest of the step as planned; a step is the same only with the same id and digest.
+    ///
+    /// # Errors
+    /// When the step cannot be written as JSON.
+    pub fn digest(&self) -> Result<Digest, serde_json::Error> {
+        Digest::of_json(self)
+    }
+}

@@ -1,0 +1,355 @@
+//! What hosts and the controller carry out, and what they measure. Actions are compiled to these.
+//!
+//! Every text in here may be a template; it is rendered with the host's frozen variables and the
+//! outputs of earlier steps just before it is sent (see [`crate::template`]).
+
+use crate::span::Span;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The act of a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Primitive {
+    /// A command, detached from the connection, with spool and receipt.
+    Exec(Exec),
+    /// A file written whole.
+    WriteFile(WriteFile),
+    /// Named lines or keys of a file changed.
+    EditFile(EditFile),
+    /// A reboot, proven by [`crate::facts::BootProof`].
+    Reboot(Reboot),
+    /// A command whose standard output becomes a file of the controller.
+    Fetch(Fetch),
+    /// A file of the controller fed to a command's standard input.
+    Feed(Feed),
+    /// Nothing is done: the step is over when its condition holds.
+    Wait(Wait),
+    /// A person decides (a gate).
+    Ask(Ask),
+    /// People are told; nothing waits for them.
+    Announce(Announce),
+}
+
+/// A command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exec {
+    /// What is run.
+    pub command: Command,
+    /// Variables added to a clean environment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Working directory; `/` when none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
+    /// Exit codes that mean success.
+    #[serde(default = "only_zero")]
+    pub success: Vec<i32>,
+    /// Whether output is kept.
+    #[serde(default)]
+    pub output: OutputPolicy,
+}
+
+fn only_zero() -> Vec<i32> {
+    vec![0]
+}
+
+impl Exec {
+    /// A plain command from a list of arguments.
+    pub fn argv<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
+        Self::new(Command::Argv(argv.into_iter().map(Into::into).collect()))
+    }
+
+    /// A script for `/bin/sh`.
+    pub fn shell(script: impl Into<String>) -> Self {
+        Self::new(Command::Shell(script.into()))
+    }
+
+    /// With no variables, in `/`, successful on 0, output kept.
+    pub fn new(command: Command) -> Self {
+        Self {
+            command,
+            env: BTreeMap::new(),
+            cwd: None,
+            success: only_zero(),
+            output: OutputPolicy::Keep,
+        }
+    }
+}
+
+/// A command in one of its two written forms.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Command {
+    /// Program and arguments, passed on as they are. Never empty.
+    Argv(Vec<String>),
+    /// A script for `/bin/sh -eu`; interpolated values are quoted.
+    Shell(String),
+}
+
+/// Whether a command's output may be kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputPolicy {
+    /// Into the bounded spool.
+    #[default]
+    Keep,
+    /// Thrown away: it may hold secrets.
+    None,
+}
+
+/// A file written whole: to a temporary file beside it, synced, renamed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WriteFile {
+    /// Absolute path.
+    pub path: String,
+    /// Content.
+    pub content: String,
+    /// Permission bits, like `0o644`; kept as they are when `None` and the file exists, else 0644.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<u32>,
+    /// Whether the old content is kept beside it, as `PATH.overhaul-before`.
+    #[serde(default)]
+    pub backup: bool,
+    /// Whether the file shall be absent instead; `content` is then empty.
+    #[serde(default)]
+    pub absent: bool,
+}
+
+/// Named changes of a text file; all or none of them are made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EditFile {
+    /// Absolute path of a file that exists.
+    pub path: String,
+    /// The changes, in order.
+    pub edits: Vec<Edit>,
+    /// A command that must succeed on the new file before it takes the old one's place; `{path}` in it
+    /// is the new file's path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validate: Option<Vec<String>>,
+    /// Whether the old content is kept beside it, as `PATH.overhaul-before`.
+    #[serde(default)]
+    pub backup: bool,
+}
+
+/// One change of a text file. Each is idempotent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Edit {
+    /// `key<separator>value`; the first line with that key is changed, others with it removed, else added at the end.
+    Set {
+        /// The key at the start of the line.
+        key: String,
+        /// The new value.
+        value: String,
+        /// What stands between them, ` = ` or `=`.
+        separator: String,
+    },
+    /// The line stands in the file, at the end if it was not there.
+    Line {
+        /// The whole line.
+        line: String,
+    },
+    /// No line equal to this stands in the file.
+    Remove {
+        /// The whole line.
+        line: String,
+    },
+    /// Each occurrence of a fixed text becomes another.
+    Replace {
+        /// The text to find.
+        find: String,
+        /// What takes its place; must not contain `find`, so that the edit is idempotent.
+        with: String,
+    },
+}
+
+/// A reboot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reboot {
+    /// The command that orders it.
+    pub command: Vec<String>,
+    /// Within this the host must answer again under a new boot.
+    pub back_within: Span,
+}
+
+/// A command's standard output, streamed to the controller.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetch {
+    /// The command.
+    pub exec: Exec,
+    /// Name of the file below the run's data folder: `<host>/<dataset>/<file>`; plain components only.
+    pub file: String,
+}
+
+/// A file of the controller, streamed to a command's standard input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Feed {
+    /// The command; it may stop reading before the end.
+    pub exec: Exec,
+    /// The file below the run's data folder.
+    pub file: String,
+    /// The step whose output `sha256` the file must have before it is fed.
+    pub digest_from: String,
+}
+
+/// A bounded wait for a condition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Wait {
+    /// The condition.
+    pub until: Measure,
+    /// Time between two measurements.
+    pub every: Span,
+    /// The wait fails after this.
+    pub at_most: Span,
+}
+
+/// A question to a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// What is asked.
+    pub question: String,
+}
+
+/// A message to people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announce {
+    /// What is said.
+    pub message: String,
+}
+
+/// A condition that can be measured again and again without changing anything.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measure {
+    /// So when the command succeeds; not so when it ends otherwise; unknown when it cannot be run
+    /// (126, 127), is killed or takes too long.
+    Command(Exec),
+    /// A unit of systemd is in this state.
+    Unit {
+        /// Its name.
+        unit: String,
+        /// The state.
+        state: UnitState,
+    },
+    /// `/etc/os-release` names this release.
+    Release {
+        /// `ID`.
+        os: String,
+        /// `VERSION_ID`.
+        version: String,
+    },
+    /// dpkg has nothing unfinished and no broken dependency.
+    PackagesClean,
+    /// These packages are installed.
+    PackagesInstalled {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// The file is as it would be written.
+    FileIs(WriteFile),
+    /// The file is as it would be after the edits.
+    FileEdited(EditFile),
+    /// An HTTP answer with this status. Asked from the controller.
+    Http {
+        /// `http://host[:port]/path`.
+        url: String,
+        /// The status that means healthy.
+        status: u16,
+    },
+    /// A TCP connection is accepted. Asked from the controller.
+    Tcp {
+        /// `host:port`.
+        address: String,
+    },
+    /// All hold. So only when each is so; not so when one is not so; else unknown.
+    All(Vec<Measure>),
+}
+
+impl Measure {
+    /// Whether the controller asks, not the helper on the host.
+    pub fn from_controller(&self) -> bool {
+        match self {
+            Self::Http { .. } | Self::Tcp { .. } => true,
+            Self::All(parts) => !parts.is_empty() && parts.iter().all(Self::from_controller),
+            Self::Command(_)
+            | Self::Unit { .. }
+            | Self::Release { .. }
+            | Self::PackagesClean
+            | Self::PackagesInstalled { .. }
+            | Self::FileIs(_)
+            | Self::FileEdited(_) => false,
+        }
+    }
+}
+
+/// The state of a unit that a measure looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnitState {
+    /// `active`.
+    Active,
+    /// Neither active nor about to be: `inactive` or `failed`.
+    Stopped,
+    /// Stopped, and masked so that nothing starts it.
+    Held,
+    /// Not masked.
+    Startable,
+    /// Started at boot.
+    Enabled,
+    /// Not started at boot.
+    Disabled,
+}
+
+/// The answer to a [`Measure`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measurement {
+    /// It holds.
+    So {
+        /// What was seen, in a few words.
+        evidence: String,
+    },
+    /// It does not hold.
+    NotSo {
+        /// What was seen.
+        evidence: String,
+    },
+    /// It could not be measured; never taken for good.
+    Unknown {
+        /// Why not.
+        reason: String,
+    },
+}
+
+impl Measurement {
+    /// Whether it was measured and holds.
+    pub fn is_so(&self) -> bool {
+        matches!(self, Self::So { .. })
+    }
+
+    /// What was seen, or why nothing was.
+    pub fn words(&self) -> &str {
+        match self {
+            Self::So { evidence } | Self::NotSo { evidence } => evidence,
+            Self::Unknown { reason } => reason,
+        }
+    }
+
+    /// The answer to "do all hold".
+    #[must_use]
+    pub fn all(parts: impl IntoIterator<Item = Self>) -> Self {
+        let mut seen: Vec<String> = Vec::new();
+        let mut unknown = None;
+        for part in parts {
+            match part {
+                Self::So { evidence } => seen.push(evidence),
+                Self::NotSo { .. } => return part,
+                Self::Unknown { .. } => unknown = unknown.or(Some(part)),
+            }
+        }
+        unknown.unwrap_or(Self::So {
+            evidence: seen.join("; "),
+        })
+    }
+}

@@ -1,0 +1,249 @@
+//! The framed protocol between controller and helper, over one SSH channel.
+//!
+//! A frame is a big-endian `u32` length of what follows, one byte for its kind, and the payload:
+//! kind 0 is JSON ([`Request`] one way, [`Response`] the other), kind 1 is data: a big-endian `u32`
+//! request id and raw bytes. The helper sends one [`Response`] with id 0, [`ResponseBody::Hello`],
+//! before it reads anything. Requests are served side by side; their answers carry their id.
+
+use crate::action::Limits;
+use crate::event::Generation;
+use crate::facts::{BootProof, FactsWanted, HostFacts};
+use crate::id::{AttemptKey, Digest, InstallId, Person, Position};
+use crate::primitive::{EditFile, Exec, Measure, Measurement, Reboot, WriteFile};
+use crate::receipt::{ReceiptEnd, ReceiptStatus};
+use crate::span::Span;
+use serde::{Deserialize, Serialize};
+
+/// The protocol's version: both ends must have the same, since they come from one build.
+pub const PROTOCOL: u32 = 1;
+
+/// Largest frame, kind byte and payload together: bounds the memory that either end can be made to use.
+pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
+
+/// Largest piece of data in one frame: small enough that answers do not wait long behind it.
+pub const DATA_BYTES_MAX: usize = 64 * 1024;
+
+/// Frame kind of JSON.
+pub const KIND_JSON: u8 = 0;
+
+/// Frame kind of data.
+pub const KIND_DATA: u8 = 1;
+
+/// From the controller.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Chosen by the controller, not 0, not used again on this channel.
+    pub id: u32,
+    /// What is asked.
+    pub body: RequestBody,
+}
+
+/// What the controller asks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a request is made, sent and dropped; none are kept"
+)]
+pub enum RequestBody {
+    /// Accept this generation. Answer: `Registered` or `Refused`.
+    Register {
+        /// The generation.
+        generation: Generation,
+    },
+    /// The run is over here. Answer: `Released` or `Refused`.
+    Release {
+        /// The generation that was registered.
+        generation: Generation,
+    },
+    /// Free the host of a run whose journal is lost; person and reason stay in the store. Answer: `Released` or `Refused`.
+    ForceRelease {
+        /// The generation that the person saw as the holder.
+        holder: Generation,
+        /// Who.
+        person: Person,
+        /// Why.
+        reason: String,
+    },
+    /// Gather facts. Answer: `Facts`.
+    Facts {
+        /// What beyond the usual.
+        wanted: FactsWanted,
+        /// The controller's clock, for the offset.
+        controller_now: jiff::Timestamp,
+    },
+    /// Measure a condition. Answer: `Measured`.
+    Measure {
+        /// The condition, rendered.
+        measure: Measure,
+        /// Bound of the measurement.
+        within: Span,
+    },
+    /// Begin an attempt, or attach to it if it has begun. Answers: `Began`, then data frames of output
+    /// from byte `from`, then `Ended`, `Lost` or `Refused`.
+    Begin {
+        /// The generation that must be the registered one.
+        generation: Generation,
+        /// The attempt.
+        key: AttemptKey,
+        /// The step, for the receipt.
+        position: Position,
+        /// The step's digest.
+        step: Digest,
+        /// The work, rendered.
+        work: HostWork,
+        /// Its bounds, kept by the target itself.
+        limits: Limits,
+        /// Values that must not appear in the spool; they stay in memory.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        redact: Vec<String>,
+    },
+    /// Follow an attempt from a byte of its output. Answers as for `Begin`.
+    Attach {
+        /// The attempt.
+        key: AttemptKey,
+        /// The first byte wanted.
+        from: u64,
+    },
+    /// What does the store know of an attempt? Answer: `Receipt`.
+    Receipt {
+        /// The attempt.
+        key: AttemptKey,
+    },
+    /// End an attempt's work. Answer: `Receipt`, after it ended.
+    Kill {
+        /// The generation that must be the registered one.
+        generation: Generation,
+        /// The attempt.
+        key: AttemptKey,
+        /// Why, for the receipt.
+        why: String,
+    },
+    /// No more data frames come for the request with this id (see [`HostWork::Feed`]). No answer of its own.
+    DataEnd {
+        /// The request.
+        of: u32,
+    },
+}
+
+/// Work on a host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostWork {
+    /// A detached command: outlives the connection.
+    Exec(Exec),
+    /// A file written whole.
+    WriteFile(WriteFile),
+    /// A file edited.
+    EditFile(EditFile),
+    /// A reboot. `Ended` comes only after it was proven, over another connection.
+    Reboot(Reboot),
+    /// A command whose standard output comes back as data frames, whole; it ends with the connection.
+    /// Standard error goes to the spool.
+    Fetch(Exec),
+    /// A command fed by data frames of this request's id until `DataEnd`; it ends with the connection.
+    /// Its output goes to the spool. It may stop reading early; further data is thrown away.
+    Feed(Exec),
+}
+
+/// From the helper.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Response {
+    /// The request's id; 0 for the greeting.
+    pub id: u32,
+    /// The answer.
+    pub body: ResponseBody,
+}
+
+/// What the helper answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum ResponseBody {
+    /// The greeting.
+    Hello {
+        /// [`PROTOCOL`].
+        protocol: u32,
+        /// The helper's version.
+        version: String,
+        /// The store's identity.
+        install_id: InstallId,
+        /// The store's highest sequence number.
+        sequence: u64,
+        /// This boot.
+        boot: BootProof,
+        /// The generation that holds the host, if any.
+        holder: Option<Generation>,
+    },
+    /// The generation was accepted and is stored.
+    Registered {
+        /// The store's highest sequence number.
+        sequence: u64,
+    },
+    /// The host is free.
+    Released,
+    /// Facts.
+    Facts(Box<HostFacts>),
+    /// A measurement.
+    Measured(Measurement),
+    /// The receipt is synced and the work runs, or had begun before.
+    Began {
+        /// The receipt's sequence number.
+        sequence: u64,
+        /// The first byte of output that follows.
+        from: u64,
+    },
+    /// The work ended; all of its output was sent before this.
+    Ended(ReceiptEnd),
+    /// The work began, has no end, and nothing of it runs.
+    Lost {
+        /// What speaks for that.
+        why: String,
+    },
+    /// A receipt.
+    Receipt(ReceiptStatus),
+    /// The request was not carried out; nothing was changed.
+    Refused(Refusal),
+}
+
+/// Why a helper does not carry out a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum Refusal {
+    /// A newer controller of the same run has taken over.
+    #[error("a newer controller (generation {held}) has taken over this run")]
+    Outdated {
+        /// The counter that is registered.
+        held: u64,
+    },
+    /// Another controller of the same run registered with the same counter.
+    #[error("another controller holds this run on the host with the same generation {held}")]
+    Contested {
+        /// The counter.
+        held: u64,
+    },
+    /// Another run has not released the host.
+    #[error("run {run} (fleet {fleet}) has not released this host")]
+    OtherRun {
+        /// Its fleet.
+        fleet: String,
+        /// The run.
+        run: String,
+        /// Its counter.
+        counter: u64,
+    },
+    /// The generation was never registered here.
+    #[error("this controller has not registered on the host")]
+    NotRegistered,
+    /// The store cannot be written.
+    #[error("the receipt store cannot be written: {why}")]
+    Store {
+        /// Why.
+        why: String,
+    },
+    /// The request makes no sense to this helper.
+    #[error("the request was not understood: {why}")]
+    BadRequest {
+        /// Why.
+        why: String,
+    },
+}
