@@ -1,2 +1,32 @@
 //! Development tasks: lab, tidy, bench.
-fn main() {}
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool speaks on its standard streams"
+)]
+
+mod lab;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Development tasks of this workspace.
+#[derive(Debug, Parser)]
+#[command(name = "xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Real Debian hosts on this machine, to upgrade and to break.
+    Lab(lab::Args),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().task {
+        Task::Lab(args) => lab::run(args),
+    }
+}

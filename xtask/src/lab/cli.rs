@@ -1,0 +1,297 @@
+//! The commands of the lab and what they print.
+
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Subcommand;
+
+use super::boot;
+use super::database;
+use super::error::{LabError, Result};
+use super::host;
+use super::images::Images;
+use super::instance::Id;
+use super::lifecycle::{self, existing, existing_for_change};
+use super::network;
+use super::paths;
+use super::probe;
+use super::ssh;
+use super::topology::Topology;
+
+/// Longer cuts than an hour are not tests any more.
+const CUT_S_MAX: u64 = 3_600;
+
+/// Arguments of `xtask lab`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Which lab instance; by default one that follows from this checkout's path.
+    #[arg(long, global = true, env = "OVERHAUL_LAB_ID")]
+    id: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Try in ten seconds whether this machine can carry the lab, and name what is lacking.
+    Probe,
+    /// Build the images of a topology now; with CI=true from nothing.
+    Images {
+        /// The topology whose images are wanted.
+        #[arg(default_value = "one-host")]
+        topology: String,
+        /// Remove all images and kept packages first.
+        #[arg(long)]
+        fresh: bool,
+        /// Also download what an upgrade to the next release will ask for.
+        #[arg(long)]
+        with_upgrade_cache: bool,
+    },
+    /// Bring an instance up and wait for ssh; what is there already stays.
+    Up {
+        /// The topology of a new instance; `one-host` when none is named.
+        topology: Option<String>,
+    },
+    /// Tell how the hosts are.
+    Status {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the folder with fleet.yaml, ssh_key, known_hosts and admin_password.
+    Dir,
+    /// Log in on a host.
+    Ssh {
+        /// The host.
+        host: String,
+        /// The account: root, admin or ops.
+        #[arg(long, default_value = "root")]
+        user: String,
+    },
+    /// Run a command on a host through ssh; its status is this command's.
+    Exec {
+        /// The host.
+        host: String,
+        /// The account: root, admin or ops.
+        #[arg(long, default_value = "root")]
+        user: String,
+        /// The command, passed on as ssh passes it on.
+        #[arg(last = true, required = true)]
+        words: Vec<String>,
+    },
+    /// Cut a host's power: everything on it ends at once.
+    PowerCut {
+        /// The host.
+        host: String,
+        /// Switch it on again and wait for ssh.
+        #[arg(long)]
+        restart: bool,
+    },
+    /// Cut a host off from the network; packets vanish.
+    CutNetwork {
+        /// The host.
+        host: String,
+        /// Heal after so many seconds; otherwise only `heal-network` or a reboot heals.
+        #[arg(long = "for", value_parser = clap::value_parser!(u64).range(1..=CUT_S_MAX))]
+        seconds: Option<u64>,
+    },
+    /// End a network cut.
+    HealNetwork {
+        /// The host.
+        host: String,
+    },
+    /// Give a host a fresh disk; address and host keys stay.
+    Reinstall {
+        /// The host.
+        host: String,
+    },
+    /// Fill the database `shop` with rows that are the same each time.
+    LoadPostgres {
+        /// The host.
+        host: String,
+        /// The size of the database.
+        #[arg(long, default_value_t = 200)]
+        mb: u64,
+    },
+    /// Print the digest of all rows of `shop`.
+    RowDigest {
+        /// The host.
+        host: String,
+    },
+    /// End everything of an instance and remove it.
+    Down,
+    /// Be the power supply of a host.
+    #[command(hide = true)]
+    Launch {
+        /// The host.
+        host: String,
+    },
+    /// Be the package mirror of an instance.
+    #[command(hide = true)]
+    Mirror,
+}
+
+/// Runs a lab command.
+pub fn run(args: Args) -> ExitCode {
+    let result = match args.id {
+        Some(text) => Id::new(&text),
+        None => Ok(Id::of_checkout(&paths::checkout())),
+    }
+    .and_then(|id| dispatch(&id, args.command));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("lab: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(id: &Id, command: Command) -> Result<()> {
+    match command {
+        Command::Probe => probe::probe(),
+        Command::Images {
+            topology,
+            fresh,
+            with_upgrade_cache,
+        } => images(&topology, fresh || paths::in_ci(), with_upgrade_cache),
+        Command::Up { topology } => up(id, topology.as_deref()),
+        Command::Status { json } => status(id, json),
+        Command::Dir => {
+            println!("{}", existing(id)?.folder().display());
+            Ok(())
+        }
+        Command::Ssh { host, user } => become_ssh(id, &user, &host, &[]),
+        Command::Exec { host, user, words } => become_ssh(id, &user, &host, &words),
+        Command::PowerCut { host, restart } => power_cut(id, &host, restart),
+        Command::CutNetwork { host, seconds } => cut_network(id, &host, seconds),
+        Command::HealNetwork { host } => network::heal(&existing(id)?, &host),
+        Command::Reinstall { host } => lifecycle::reinstall(id, &host),
+        Command::LoadPostgres { host, mb } => load_postgres(id, &host, mb),
+        Command::RowDigest { host } => {
+            println!("{}", database::digest(&existing(id)?, &host)?);
+            Ok(())
+        }
+        Command::Down => lifecycle::down(id),
+        Command::Launch { host } => boot::launch(&existing(id)?, &host),
+        Command::Mirror => boot::serve_mirror(&existing(id)?),
+    }
+}
+
+fn images(topology: &str, fresh: bool, with_upgrade_cache: bool) -> Result<()> {
+    let images = Images::open()?;
+    if fresh {
+        images.empty()?;
+    }
+    let topology = Topology::named(&paths::data().join("topologies"), topology)?;
+    for host in topology.hosts.values() {
+        let lowers = images.ensure(&host.release, &host.layers)?;
+        if with_upgrade_cache {
+            images.warm_upgrade(&lowers)?;
+        }
+    }
+    Ok(())
+}
+
+fn up(id: &Id, topology: Option<&str>) -> Result<()> {
+    let began = Instant::now();
+    let instance = lifecycle::up(id, topology)?;
+    let file = |name: &str| instance.file(name).display().to_string();
+    println!(
+        "lab {} is up after {:.1} s",
+        id.as_str(),
+        began.elapsed().as_secs_f64()
+    );
+    for (name, record) in &instance.hosts {
+        println!("  {name} {}", instance.address(record));
+    }
+    for name in ["fleet.yaml", "ssh_key", "known_hosts", "admin_password"] {
+        println!("  {}", file(name));
+    }
+    Ok(())
+}
+
+fn status(id: &Id, json: bool) -> Result<()> {
+    let instance = existing(id)?;
+    let hosts = lifecycle::status(&instance);
+    if json {
+        let value = serde_json::json!({
+            "id": instance.id,
+            "topology": instance.topology,
+            "folder": instance.folder(),
+            "bridge": instance.bridge(),
+            "mirror": lifecycle::mirror_runs(&instance),
+            "hosts": hosts,
+        });
+        println!("{value:#}");
+        return Ok(());
+    }
+    println!(
+        "lab {} ({}), bridge {}, mirror {}, in {}",
+        id.as_str(),
+        instance.topology,
+        instance.bridge(),
+        if lifecycle::mirror_runs(&instance) {
+            "runs"
+        } else {
+            "is off"
+        },
+        instance.folder().display()
+    );
+    for host in hosts {
+        let power = if host.on { "on" } else { "off" };
+        let ssh = if host.ssh { "ssh" } else { "no ssh" };
+        println!(
+            "  {} {} {power}, {ssh} {}",
+            host.name, host.address, host.says
+        );
+    }
+    Ok(())
+}
+
+/// Becomes ssh, so that terminal, signals and status are its own.
+fn become_ssh(id: &Id, user: &str, host: &str, words: &[String]) -> Result<()> {
+    let mut command = ssh::interactive(&existing(id)?, user, host, words)?;
+    std::io::stdout().flush().unwrap_or_default();
+    Err(LabError::Start {
+        program: "ssh".into(),
+        source: command.exec(),
+    })
+}
+
+fn power_cut(id: &Id, host: &str, restart: bool) -> Result<()> {
+    let (instance, _lock) = existing_for_change(id)?;
+    instance.host(host)?;
+    host::power_cut(&instance, host)?;
+    if restart {
+        host::power_on(&instance, host)?;
+        host::wait_until_up(&instance, host)?;
+    }
+    Ok(())
+}
+
+fn cut_network(id: &Id, host: &str, seconds: Option<u64>) -> Result<()> {
+    let instance = existing(id)?;
+    network::cut(&instance, host)?;
+    if let Some(seconds) = seconds {
+        thread::sleep(Duration::from_secs(seconds));
+        network::heal(&instance, host)?;
+    }
+    Ok(())
+}
+
+fn load_postgres(id: &Id, host: &str, megabytes: u64) -> Result<()> {
+    let began = Instant::now();
+    let instance = existing(id)?;
+    let size = database::load(&instance, host, megabytes)?;
+    println!(
+        "shop on {host}: {size} in {:.1} s",
+        began.elapsed().as_secs_f64()
+    );
+    println!("digest of its rows: {}", database::digest(&instance, host)?);
+    println!("the same by hand on the host: {}", database::DIGEST_LINE);
+    Ok(())
+}

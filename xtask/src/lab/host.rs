@@ -1,0 +1,258 @@
+//! One host: its disk, what makes it different from the others, and its power.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::command::{bounded, output_of};
+use super::error::{LabError, Named, Result};
+use super::images::{Images, in_tree};
+use super::instance::{HostRecord, Instance};
+use super::paths;
+use super::process::Record;
+use super::sources::Mirror;
+use super::ssh;
+use super::topology::SourcesFormat;
+
+/// Writing a few files into a tree takes a tenth of a second.
+const SEED_S_MAX: u64 = 60;
+/// Making a key takes a second on a busy machine.
+const KEYGEN_S_MAX: u64 = 30;
+/// A launcher that has not written itself down by then has failed.
+const LAUNCH_WAIT_S_MAX: u64 = 20;
+/// How often it is looked whether it has.
+const LAUNCH_POLL_MS: u64 = 10;
+/// Kinds of host keys, as Debian's ssh server makes them.
+const KEY_KINDS: [&str; 3] = ["rsa", "ecdsa", "ed25519"];
+/// How much of a launcher's log an error shows.
+const LOG_BYTES_MAX: usize = 2_000;
+
+/// What all hosts of an instance get alike.
+#[derive(Debug)]
+pub struct Common<'a> {
+    /// The machine's mirror, for the hosts' package sources.
+    pub mirror: &'a Mirror,
+    /// The password of the account `admin`.
+    pub admin_password: &'a str,
+}
+
+/// Makes a host's disk, unless it has one.
+pub fn ensure_disk(
+    instance: &mut Instance,
+    images: &Images,
+    common: &Common<'_>,
+    name: &str,
+) -> Result<()> {
+    let folder = instance.host_folder(name);
+    let done = folder.join("disk-made");
+    if done.exists() {
+        return Ok(());
+    }
+    for part in ["tree", "work"] {
+        paths::remove_tree(&folder.join(part))?;
+    }
+    let spec = instance.host(name)?.spec.clone();
+    let lowers = images.ensure(&spec.release, &spec.layers)?;
+    if let Some(record) = instance.hosts.get_mut(name) {
+        record.lowers.clone_from(&lowers);
+    }
+    instance.save()?;
+    let record = instance.host(name)?;
+    let seed = write_seed(instance, common, name, record)?;
+    let script = paths::data().join("images/host-setup.sh");
+    let mut command = in_tree(SEED_S_MAX, &lowers, &folder, &[script])?;
+    output_of(command.env("LAB_SEED", &seed))?;
+    // The password need not lie there any longer than its use.
+    let password = seed.join("chpasswd");
+    fs::remove_file(&password).named(&password)?;
+    paths::write_private(&done, b"")
+}
+
+/// Throws a host's disk away; address and host keys stay, as with a machine that somebody installed anew.
+pub fn remove_disk(instance: &Instance, name: &str) -> Result<()> {
+    let folder = instance.host_folder(name);
+    let done = folder.join("disk-made");
+    if done.exists() {
+        fs::remove_file(&done).named(&done)?;
+    }
+    for part in ["tree", "work"] {
+        paths::remove_tree(&folder.join(part))?;
+    }
+    Ok(())
+}
+
+fn write_seed(
+    instance: &Instance,
+    common: &Common<'_>,
+    name: &str,
+    record: &HostRecord,
+) -> Result<PathBuf> {
+    let seed = instance.host_folder(name).join("seed");
+    paths::make_private_folder(&seed)?;
+    for kind in KEY_KINDS {
+        ensure_key(&seed.join(format!("ssh_host_{kind}_key")), kind, name)?;
+    }
+    let write = |file: &str, text: &str| paths::write_private(&seed.join(file), text.as_bytes());
+    let authorized = instance.file("ssh_key.pub");
+    write(
+        "authorized_keys",
+        &fs::read_to_string(&authorized).named(&authorized)?,
+    )?;
+    write("hostname", &format!("{name}\n"))?;
+    write("machine-id", &format!("{}\n", random_hex()?))?;
+    write("hosts", &hosts_file(instance))?;
+    write(
+        "host0.network",
+        &format!(
+            "[Match]\nName=host0\n\n[Network]\nAddress={}/24\nGateway={}\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n",
+            instance.address(record),
+            instance.gateway()
+        ),
+    )?;
+    write("chpasswd", &format!("admin:{}\n", common.admin_password))?;
+    let release = &record.spec.release;
+    match record.spec.sources {
+        SourcesFormat::OneLine => write("sources.list", &common.mirror.one_line(release))?,
+        SourcesFormat::Deb822 => write("debian.sources", &common.mirror.deb822(release))?,
+    }
+    Ok(seed)
+}
+
+fn hosts_file(instance: &Instance) -> String {
+    let mut text = format!(
+        "127.0.0.1 localhost\n::1 localhost\n{} mirror.lab\n",
+        instance.gateway()
+    );
+    for (name, record) in &instance.hosts {
+        text.push_str(&format!("{} {name}\n", instance.address(record)));
+    }
+    text
+}
+
+/// Makes a key pair, unless it is there; a half-made one of a killed command is made again.
+pub fn ensure_key(path: &Path, kind: &str, comment: &str) -> Result<()> {
+    let public = path.with_extension("pub");
+    if path.exists() && public.exists() {
+        return Ok(());
+    }
+    for part in [path, &public] {
+        if part.exists() {
+            fs::remove_file(part).named(part)?;
+        }
+    }
+    let mut command = bounded(KEYGEN_S_MAX, "ssh-keygen");
+    command
+        .args(["-q", "-t", kind, "-N", "", "-C", comment, "-f"])
+        .arg(path);
+    output_of(&mut command)?;
+    Ok(())
+}
+
+/// The lines of `known_hosts` for a host, by name and by address.
+pub fn known_host_lines(instance: &Instance, name: &str) -> Result<String> {
+    let address = instance.address(instance.host(name)?);
+    let mut lines = String::new();
+    for kind in KEY_KINDS {
+        let path = instance
+            .host_folder(name)
+            .join(format!("seed/ssh_host_{kind}_key.pub"));
+        let text = fs::read_to_string(&path).named(&path)?;
+        let key: Vec<&str> = text.split_whitespace().take(2).collect();
+        lines.push_str(&format!("{address} {}\n", key.join(" ")));
+    }
+    Ok(lines)
+}
+
+/// 128 random bits in hexadecimal digits, as in `/etc/machine-id`.
+pub fn random_hex() -> Result<String> {
+    let path = Path::new("/dev/urandom");
+    let mut bytes = [0_u8; 16];
+    fs::File::open(path)
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .named(path)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Whether the host's launcher is at work.
+pub fn is_launched(instance: &Instance, name: &str) -> bool {
+    Record::alive(&instance.host_folder(name).join("launcher.json")).is_some()
+}
+
+/// Switches a host on, unless it is on; does not wait for its ssh server.
+pub fn power_on(instance: &Instance, name: &str) -> Result<()> {
+    if is_launched(instance, name) {
+        return Ok(());
+    }
+    let folder = instance.host_folder(name);
+    spawn_detached(&folder.join("launcher.log"), &["launch", name], instance)?;
+    let deadline = Instant::now() + Duration::from_secs(LAUNCH_WAIT_S_MAX);
+    while !is_launched(instance, name) {
+        if Instant::now() > deadline {
+            return Err(LabError::State(format!(
+                "the launcher of {name} did not start: {}",
+                launcher_log(instance, name)
+            )));
+        }
+        thread::sleep(Duration::from_millis(LAUNCH_POLL_MS));
+    }
+    Ok(())
+}
+
+/// Waits until a host that was switched on can be worked with.
+pub fn wait_until_up(instance: &Instance, name: &str) -> Result<()> {
+    ssh::wait(instance, name, || {
+        if is_launched(instance, name) {
+            return Ok(());
+        }
+        Err(LabError::State(format!(
+            "{name} went off while booting: {}",
+            launcher_log(instance, name)
+        )))
+    })
+}
+
+/// Cuts the power: every process of the host ends at once, nothing is told, the disk stays as it is.
+pub fn power_cut(instance: &Instance, name: &str) -> Result<()> {
+    let group = instance.member_group(name)?;
+    group.kill()?;
+    group.remove()
+}
+
+fn launcher_log(instance: &Instance, name: &str) -> String {
+    let text =
+        fs::read_to_string(instance.host_folder(name).join("launcher.log")).unwrap_or_default();
+    let from = text
+        .char_indices()
+        .rev()
+        .nth(LOG_BYTES_MAX)
+        .map_or(0, |(index, _)| index);
+    text.get(from..).unwrap_or_default().trim().to_owned()
+}
+
+/// Starts a part of this program that outlives the command which needs it.
+pub fn spawn_detached(log: &Path, words: &[&str], instance: &Instance) -> Result<()> {
+    let program = std::env::current_exe().named(Path::new("/proc/self/exe"))?;
+    let out = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log)
+        .named(log)?;
+    let errors = out.try_clone().named(log)?;
+    let mut command = Command::new("setsid");
+    command
+        .arg(&program)
+        .args(["lab", "--id", instance.id.as_str()])
+        .args(words)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(out)
+        .stderr(errors);
+    command.spawn().map_err(|source| LabError::Start {
+        program: "setsid".into(),
+        source,
+    })?;
+    Ok(())
+}

@@ -1,0 +1,286 @@
+//! Bringing an instance up, telling how it is, and taking it down, from whatever state an earlier command left.
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::boot::MIRROR_MEMBER;
+use super::error::{LabError, Named, Result, malformed};
+use super::host::{self, Common};
+use super::images::Images;
+use super::instance::{Id, Instance};
+use super::network;
+use super::paths;
+use super::process::Record;
+use super::sources;
+use super::ssh;
+use super::topology::Topology;
+
+/// The mirror listens as soon as it runs.
+const MIRROR_WAIT_S_MAX: u64 = 20;
+/// How often it is looked whether it does.
+const MIRROR_POLL_MS: u64 = 10;
+/// The kernel's default of 128 is enough for about 13 hosts; without room, ssh servers do not start.
+pub const INOTIFY_INSTANCES: u32 = 8192;
+/// Where that limit is.
+pub const INOTIFY_LIMIT: &str = "/proc/sys/fs/inotify/max_user_instances";
+/// Choosing addresses is a matter of the whole machine.
+const MACHINE_LOCK: &str = "/run/overhaul-lab.lock";
+
+/// Brings all hosts of a topology up; what is already there stays.
+pub fn up(id: &Id, topology: Option<&str>) -> Result<Instance> {
+    let folder = paths::instance(id.as_str())?;
+    paths::make_private_folder(&folder)?;
+    let _lock = paths::lock(&folder.join("lock"))?;
+    let images = Images::open()?;
+    let mirror = sources::of_this_machine()?;
+    let mut instance = ensure_instance(id, &folder, topology)?;
+    host::ensure_key(&instance.file("ssh_key"), "ed25519", "lab")?;
+    let admin_password = ensure_password(&instance)?;
+    let common = Common {
+        mirror: &mirror,
+        admin_password: &admin_password,
+    };
+    let names: Vec<String> = instance.hosts.keys().cloned().collect();
+    for name in &names {
+        paths::make_private_folder(&instance.host_folder(name))?;
+        host::ensure_disk(&mut instance, &images, &common, name)?;
+    }
+    write_client_files(&instance)?;
+    raise_inotify_limit()?;
+    ensure_mirror(&instance)?;
+    for name in &names {
+        host::power_on(&instance, name)?;
+    }
+    for name in &names {
+        host::wait_until_up(&instance, name)?;
+    }
+    Ok(instance)
+}
+
+/// The instance, with its bridge; a new one takes addresses that nothing on this machine has.
+fn ensure_instance(id: &Id, folder: &Path, topology: Option<&str>) -> Result<Instance> {
+    let _machine = paths::lock(Path::new(MACHINE_LOCK))?;
+    let instance = match Instance::load(id, folder)? {
+        Some(instance) => {
+            if let Some(wanted) = topology.filter(|wanted| *wanted != instance.topology) {
+                return Err(LabError::State(format!(
+                    "instance {} has topology {}, not {wanted}: take it down first",
+                    id.as_str(),
+                    instance.topology
+                )));
+            }
+            instance
+        }
+        None => {
+            let name = topology.unwrap_or("one-host");
+            let read = Topology::named(&paths::data().join("topologies"), name)?;
+            let octet = network::free_octet(id)?;
+            let instance = Instance::new(id.clone(), folder.to_path_buf(), octet, name, read);
+            instance.save()?;
+            instance
+        }
+    };
+    network::ensure_bridge(&instance)?;
+    Ok(instance)
+}
+
+/// An instance that exists.
+pub fn existing(id: &Id) -> Result<Instance> {
+    let folder = paths::instance(id.as_str())?;
+    Instance::load(id, &folder)?.ok_or_else(|| {
+        LabError::State(format!(
+            "there is no lab instance {}: begin with `up`",
+            id.as_str()
+        ))
+    })
+}
+
+/// An instance that exists, and the right to change it.
+pub fn existing_for_change(id: &Id) -> Result<(Instance, fs::File)> {
+    let instance = existing(id)?;
+    let lock = paths::lock(&instance.file("lock"))?;
+    Ok((instance, lock))
+}
+
+fn ensure_password(instance: &Instance) -> Result<String> {
+    let path = instance.file("admin_password");
+    if !path.exists() {
+        paths::write_private(&path, format!("{}\n", host::random_hex()?).as_bytes())?;
+    }
+    Ok(fs::read_to_string(&path).named(&path)?.trim().to_owned())
+}
+
+/// Writes what a client needs: the fleet file and the host keys.
+fn write_client_files(instance: &Instance) -> Result<()> {
+    let mut known_hosts = String::new();
+    for name in instance.hosts.keys() {
+        known_hosts.push_str(&host::known_host_lines(instance, name)?);
+    }
+    paths::write_private(&instance.file("known_hosts"), known_hosts.as_bytes())?;
+    paths::write_private(
+        &instance.file("fleet.yaml"),
+        fleet_file(instance).as_bytes(),
+    )
+}
+
+fn fleet_file(instance: &Instance) -> String {
+    let mut text = format!(
+        "fleet: lab-{}\ndefaults: {{user: root, identity_file: \"{}\", known_hosts: \"{}\"}}\nhosts:\n",
+        instance.id.as_str(),
+        instance.file("ssh_key").display(),
+        instance.file("known_hosts").display()
+    );
+    for (name, record) in &instance.hosts {
+        text.push_str(&format!(
+            "  {name}: {{address: {}, roles: [{}]}}\n",
+            instance.address(record),
+            record.spec.roles.join(", ")
+        ));
+    }
+    text
+}
+
+fn raise_inotify_limit() -> Result<()> {
+    let path = Path::new(INOTIFY_LIMIT);
+    let text = fs::read_to_string(path).named(path)?;
+    let limit: u32 = text
+        .trim()
+        .parse()
+        .map_err(|error| malformed(INOTIFY_LIMIT, error))?;
+    if limit < INOTIFY_INSTANCES {
+        fs::write(path, INOTIFY_INSTANCES.to_string()).named(path)?;
+    }
+    Ok(())
+}
+
+fn ensure_mirror(instance: &Instance) -> Result<()> {
+    let record = instance.file("mirror.json");
+    if Record::alive(&record).is_some() {
+        return Ok(());
+    }
+    let log = instance.file("mirror.log");
+    host::spawn_detached(&log, &["mirror"], instance)?;
+    let deadline = Instant::now() + Duration::from_secs(MIRROR_WAIT_S_MAX);
+    while Record::alive(&record).is_none() {
+        if Instant::now() > deadline {
+            let said = fs::read_to_string(&log).unwrap_or_default();
+            return Err(LabError::State(format!(
+                "the mirror did not start: {}",
+                said.trim()
+            )));
+        }
+        thread::sleep(Duration::from_millis(MIRROR_POLL_MS));
+    }
+    Ok(())
+}
+
+/// Ends everything of an instance and removes it. Also ends what a killed `up` left: groups are found by name, not by memory.
+pub fn down(id: &Id) -> Result<()> {
+    let folder = paths::instance(id.as_str())?;
+    if !folder.exists() {
+        return Ok(());
+    }
+    let lock = paths::lock(&folder.join("lock"))?;
+    if let Some(instance) = Instance::load(id, &folder)? {
+        let group = instance.group()?;
+        group.kill()?;
+        group.remove()?;
+        network::remove_bridge(&instance)?;
+    }
+    paths::remove_tree(&folder)?;
+    drop(lock);
+    Ok(())
+}
+
+/// Switches a host off and on again with a fresh disk.
+pub fn reinstall(id: &Id, name: &str) -> Result<()> {
+    let (mut instance, _lock) = existing_for_change(id)?;
+    instance.host(name)?;
+    host::power_cut(&instance, name)?;
+    host::remove_disk(&instance, name)?;
+    let images = Images::open()?;
+    let admin_password = ensure_password(&instance)?;
+    let mirror = sources::of_this_machine()?;
+    let common = Common {
+        mirror: &mirror,
+        admin_password: &admin_password,
+    };
+    host::ensure_disk(&mut instance, &images, &common, name)?;
+    host::power_on(&instance, name)?;
+    host::wait_until_up(&instance, name)
+}
+
+/// One line of `status`.
+#[derive(Debug, serde::Serialize)]
+pub struct HostStatus {
+    /// The host.
+    pub name: String,
+    /// Its address.
+    pub address: String,
+    /// Whether its power is on.
+    pub on: bool,
+    /// Whether it lets root in.
+    pub ssh: bool,
+    /// What it says of its release, its units and its boot.
+    pub says: String,
+}
+
+/// How long a host may take for the few words of `status`.
+const STATUS_S_MAX: u64 = 15;
+/// What `status` asks: the release, the state of systemd and the id of the boot.
+const STATUS_LINE: &str = "cat /etc/debian_version; systemctl is-system-running; cat /proc/sys/kernel/random/boot_id; true";
+
+/// How all hosts are.
+pub fn status(instance: &Instance) -> Vec<HostStatus> {
+    let of = |(name, record): (&String, &super::instance::HostRecord)| {
+        let on = host::is_launched(instance, name);
+        let ssh = on && ssh::answers(instance, name);
+        let says = if ssh {
+            ssh::run(instance, name, STATUS_S_MAX, STATUS_LINE).unwrap_or_default()
+        } else {
+            String::new()
+        };
+        HostStatus {
+            name: name.clone(),
+            address: instance.address(record).to_string(),
+            on,
+            ssh,
+            says: says.split_whitespace().collect::<Vec<_>>().join(" "),
+        }
+    };
+    instance.hosts.iter().map(of).collect()
+}
+
+/// Whether the instance's mirror runs.
+pub fn mirror_runs(instance: &Instance) -> bool {
+    Record::alive(&instance.file("mirror.json")).is_some()
+        && instance.member_group(MIRROR_MEMBER).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fleet_file_names_what_a_client_needs() {
+        let topology = Topology::parse(
+            "hosts: {db1: {release: bookworm, layers: [base, db], roles: [database, web]}}",
+        )
+        .unwrap();
+        let instance = Instance::new(
+            Id::new("t").unwrap(),
+            "/lab/t".into(),
+            5,
+            "one-host",
+            topology,
+        );
+        assert_eq!(
+            fleet_file(&instance),
+            "fleet: lab-t\n\
+             defaults: {user: root, identity_file: \"/lab/t/ssh_key\", known_hosts: \"/lab/t/known_hosts\"}\n\
+             hosts:\n  db1: {address: 10.77.5.11, roles: [database, web]}\n"
+        );
+    }
+}

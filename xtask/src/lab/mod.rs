@@ -1,0 +1,22 @@
+//! The lab: whole Debian hosts on one machine, each with its own systemd, disk, address and ssh server.
+
+mod boot;
+mod cgroup;
+mod cli;
+mod command;
+mod database;
+mod error;
+mod host;
+mod images;
+mod instance;
+mod lifecycle;
+mod mirror;
+mod network;
+mod paths;
+mod probe;
+mod process;
+mod sources;
+mod ssh;
+mod topology;
+
+pub use cli::{Args, run};
