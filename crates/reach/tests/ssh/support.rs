@@ -1,0 +1,258 @@
+//! A real sshd of our own on loopback, with its keys, account and end.
+
+use std::fs;
+use std::io::Read as _;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use overhaul_reach::ssh::{Agent, Keyring, KnownHosts, Secret, Target};
+use tempfile::TempDir;
+
+/// How long sshd or ssh-agent may take to answer on a busy machine.
+const START_S_MAX: u64 = 20;
+/// Ports that are tried when another process takes the one that was free.
+const STARTS_MAX: usize = 5;
+
+/// Runs a program that a package brings and asserts that it does well.
+pub fn tool(program: &str, package: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).stdin(Stdio::null()).output();
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}: install the package {package}"));
+    assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Makes a key pair and returns the private file; `.pub` lies beside it.
+pub fn key(dir: &Path, name: &str, kind: &[&str], passphrase: &str) -> PathBuf {
+    let path = dir.join(name);
+    let mut args = vec!["-q", "-N", passphrase, "-C", name, "-f", path.to_str().unwrap()];
+    args.extend(kind);
+    tool("ssh-keygen", "openssh-client", &args);
+    path
+}
+
+pub const ED25519: &[&str] = &["-t", "ed25519"];
+pub const ECDSA: &[&str] = &["-t", "ecdsa", "-b", "256"];
+pub const RSA: &[&str] = &["-t", "rsa", "-b", "2048"];
+
+/// The type and base64 of the public key beside `private`, as known hosts files have them.
+pub fn public(private: &Path) -> String {
+    let text = fs::read_to_string(private.with_extension("pub")).unwrap();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+pub fn is_root() -> bool {
+    tool("id", "coreutils", &["-u"]).trim() == "0"
+}
+
+pub struct Sshd {
+    pub dir: TempDir,
+    pub port: u16,
+    child: Child,
+}
+
+impl Sshd {
+    /// An sshd with one Ed25519 host key and one Ed25519 client key (`client`) that it takes.
+    pub fn start() -> Self {
+        Self::with("", &[("host_ed25519", ED25519)])
+    }
+
+    /// The same with configuration lines of its own, which win, and these host keys.
+    pub fn with(config: &str, host_keys: &[(&str, &[&str])]) -> Self {
+        let dir = TempDir::new().unwrap();
+        // Another account has to read its authorized keys below.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let client = key(dir.path(), "client", ED25519, "");
+        fs::write(dir.path().join("authorized_keys"), format!("{}\n", public(&client))).unwrap();
+        let mut text = format!(
+            "{config}\nListenAddress 127.0.0.1\nPidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n\
+             PasswordAuthentication no\nKbdInteractiveAuthentication no\nLogLevel VERBOSE\n\
+             MaxStartups 500\nMaxSessions 100\nAuthorizedKeysFile {}/authorized_keys\n",
+            dir.path().display()
+        );
+        for (name, kind) in host_keys {
+            text += &format!("HostKey {}\n", key(dir.path(), name, kind, "").display());
+        }
+        fs::write(dir.path().join("sshd_config"), text).unwrap();
+        if is_root() {
+            fs::create_dir_all("/run/sshd").unwrap();
+        }
+        for _ in 0..STARTS_MAX {
+            let port = free_port();
+            if let Some(child) = spawn(dir.path(), port) {
+                return Self { dir, port, child };
+            }
+        }
+        panic!("sshd does not start: {}", fs::read_to_string(dir.path().join("sshd.log")).unwrap_or_default());
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A known hosts file of one line about this server, under the name `host`.
+    pub fn known(&self, host: &str, host_key: &str) -> Arc<KnownHosts> {
+        self.known_lines(&format!("{host} {}\n", public(&self.path(host_key))))
+    }
+
+    pub fn known_lines(&self, lines: &str) -> Arc<KnownHosts> {
+        let file = self.path("known_hosts");
+        fs::write(&file, lines).unwrap();
+        Arc::new(KnownHosts::load(&[file]).unwrap())
+    }
+
+    pub fn name_in_files(&self) -> String {
+        format!("[127.0.0.1]:{}", self.port)
+    }
+
+    /// A target that is let in.
+    pub fn target(&self) -> Target {
+        Target {
+            name: "web-1".to_owned(),
+            address: "127.0.0.1".to_owned(),
+            port: self.port,
+            user: tool("id", "coreutils", &["-un"]).trim().to_owned(),
+            host_key_alias: None,
+            keyring: keyring(&[self.path("client")]),
+            agent: None,
+            known_hosts: self.known(&self.name_in_files(), "host_ed25519"),
+            connect_timeout: Duration::from_secs(20),
+            keepalive_interval: Duration::from_secs(5),
+            keepalive_max: 3,
+        }
+    }
+
+    /// Processes below the listener: one or two for each connection, and its commands.
+    pub fn descendants(&self) -> Vec<u32> {
+        let mut found = vec![self.child.id()];
+        let mut next = 0;
+        let parents = parents();
+        while let Some(parent) = found.get(next).copied() {
+            found.extend(parents.iter().filter(|(_, p)| *p == parent).map(|(pid, _)| *pid));
+            next += 1;
+        }
+        found.split_off(1)
+    }
+
+    /// Sends a signal to all processes below the listener.
+    pub fn signal_descendants(&self, signal: &str) {
+        for pid in self.descendants() {
+            let sent = Command::new("kill").args(["-s", signal, &pid.to_string()]).stderr(Stdio::null()).status();
+            assert!(sent.is_ok());
+        }
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("sshd.log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        self.signal_descendants("KILL");
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+pub fn keyring(files: &[PathBuf]) -> Arc<Keyring> {
+    let keyring = Keyring::load(files, &|_| None);
+    assert_eq!(keyring.unusable(), []);
+    Arc::new(keyring)
+}
+
+pub fn secret(text: &str) -> Secret {
+    Secret::new(text)
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn parents() -> Vec<(u32, u32)> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    entries
+        .filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+            // The name in parentheses may hold anything; after it come state and parent.
+            let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
+            Some((pid, parent))
+        })
+        .collect()
+}
+
+fn spawn(dir: &Path, port: u16) -> Option<Child> {
+    let log = fs::File::create(dir.join("sshd.log")).unwrap();
+    let child = Command::new("/usr/sbin/sshd")
+        .args(["-D", "-e", "-p", &port.to_string(), "-f"])
+        .arg(dir.join("sshd_config"))
+        .stdin(Stdio::null())
+        .stderr(log)
+        .spawn();
+    let mut child = child.unwrap_or_else(|error| panic!("/usr/sbin/sshd: {error}: install the package openssh-server"));
+    let deadline = Instant::now() + Duration::from_secs(START_S_MAX);
+    while Instant::now() < deadline {
+        if child.try_wait().unwrap().is_some() {
+            return None;
+        }
+        if answers(port) {
+            return Some(child);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let _gone = child.kill();
+    let _reaped = child.wait();
+    None
+}
+
+fn answers(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    stream.set_read_timeout(Some(Duration::from_secs(START_S_MAX))).unwrap();
+    let mut banner = [0; 4];
+    stream.read_exact(&mut banner).is_ok() && &banner == b"SSH-"
+}
+
+/// A real ssh-agent holding these keys.
+pub struct RunningAgent {
+    child: Child,
+    pub agent: Arc<Agent>,
+}
+
+impl RunningAgent {
+    pub fn start(dir: &Path, keys: &[PathBuf]) -> Self {
+        let socket = dir.join("agent");
+        let child = Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn();
+        let child = child.unwrap_or_else(|error| panic!("ssh-agent: {error}: install the package openssh-client"));
+        let running = Self { child, agent: Arc::new(Agent::at(&socket)) };
+        let deadline = Instant::now() + Duration::from_secs(START_S_MAX);
+        while !socket.exists() {
+            assert!(Instant::now() < deadline, "ssh-agent does not start");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        for key in keys {
+            let added = Command::new("ssh-add").arg("-q").arg(key).env("SSH_AUTH_SOCK", &socket).status().unwrap();
+            assert!(added.success());
+        }
+        running
+    }
+}
+
+impl Drop for RunningAgent {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+/// Asks again until `done`, at most for the usual bound.
+pub async fn eventually(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(START_S_MAX);
+    while !done() {
+        assert!(Instant::now() < deadline, "never came about: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
