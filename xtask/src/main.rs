@@ -6,6 +6,7 @@
 )]
 
 mod lab;
+mod tidy;
 
 use std::process::ExitCode;
 
@@ -23,10 +24,13 @@ struct Cli {
 enum Task {
     /// Real Debian hosts on this machine, to upgrade and to break.
     Lab(lab::Args),
+    /// Checks the laws of this workspace that compiler and clippy do not know.
+    Tidy,
 }
 
 fn main() -> ExitCode {
     match Cli::parse().task {
         Task::Lab(args) => lab::run(args),
+        Task::Tidy => tidy::run(),
     }
 }

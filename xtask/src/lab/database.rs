@@ -14,7 +14,7 @@ const ROWS_PER_MB: u64 = 4_900;
 const MB_MAX: u64 = 10_000;
 
 /// The shell line that prints the digest of all rows in order; the settings fix how values are written.
-pub const DIGEST_LINE: &str = "runuser -u postgres -- env PGTZ=UTC PGDATESTYLE=ISO psql -X -q -v ON_ERROR_STOP=1 -d shop \
+pub const DIGEST_LINE: &str = "cd / && runuser -u postgres -- env PGTZ=UTC PGDATESTYLE=ISO psql -X -q -v ON_ERROR_STOP=1 -d shop \
     -c 'copy (select * from orders order by id) to stdout' | sha256sum | cut -d' ' -f1";
 
 /// The rows follow from their number alone, so that two loads of one size are equal anywhere.
@@ -33,11 +33,12 @@ create table orders (
 insert into orders
     select n, (n * 7919) % 100003, timestamptz '2020-01-01 00:00:00+00' + n * interval '37 seconds', (n * 31 % 1000000) / 100.0,
         (array['new', 'paid', 'sent', 'returned'])[1 + n % 4], md5(n::text) || md5((n * 3)::text) || md5((n * 5)::text) || md5((n * 7)::text)
-    from generate_series(1, {rows}) as n;
+    from generate_series(1::bigint, {rows}) as n;
 alter table orders add primary key (id);
 create index orders_customer on orders (customer);
 create view open_orders as select * from orders where state in ('new', 'paid');
 analyze orders;
+reset role;
 checkpoint;
 select pg_size_pretty(pg_database_size('shop'));
 "
@@ -51,7 +52,7 @@ pub fn load(instance: &Instance, host: &str, megabytes: u64) -> Result<String> {
             "1 to {MB_MAX} megabytes are possible"
         )));
     }
-    let line = "runuser -u postgres -- psql -X -q -A -t -f -";
+    let line = "cd / && runuser -u postgres -- psql -X -q -A -t -f -";
     let said = ssh::run_with_input(instance, host, LOAD_S_MAX, line, &load_script(megabytes))?;
     Ok(said.lines().last().unwrap_or_default().to_owned())
 }
@@ -75,7 +76,7 @@ mod tests {
 
     #[test]
     fn rows_follow_the_size() {
-        assert!(load_script(200).contains("generate_series(1, 980000)"));
+        assert!(load_script(200).contains("generate_series(1::bigint, 980000)"));
     }
 
     #[test]

@@ -58,16 +58,38 @@ pub fn free_octet(id: &Id) -> Result<u8> {
 pub fn ensure_bridge(instance: &Instance) -> Result<()> {
     let bridge = instance.bridge();
     if !succeeds(bounded(IP_S_MAX, "ip").args(["link", "show", &bridge])) {
+        // Without an address of its own a bridge takes one from its ports, and forgets all neighbours whenever that changes.
+        let hardware_address = format!("02:00:0a:4d:{:02x}:01", instance.octet);
         ip(&[
             "link",
             "add",
             &bridge,
+            "address",
+            &hardware_address,
             "type",
             "bridge",
             "forward_delay",
             "0",
         ])?;
     }
+    // A bridge without any port has no carrier, and this machine then knows at once that nobody is there; a real network does not tell.
+    let anchor = format!("{bridge}a");
+    if !succeeds(bounded(IP_S_MAX, "ip").args(["link", "show", &anchor])) {
+        ip(&[
+            "link",
+            "add",
+            &anchor,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            &format!("{bridge}b"),
+        ])?;
+    }
+    for end in ["a", "b"] {
+        ip(&["link", "set", &format!("{bridge}{end}"), "up"])?;
+    }
+    ip(&["link", "set", &anchor, "master", &bridge])?;
     let address = format!("{}/24", instance.gateway());
     ip(&["address", "replace", &address, "dev", &bridge])?;
     ip(&["link", "set", &bridge, "up"])?;
@@ -77,8 +99,10 @@ pub fn ensure_bridge(instance: &Instance) -> Result<()> {
 /// Removes the bridge; that there is none is fine.
 pub fn remove_bridge(instance: &Instance) -> Result<()> {
     let bridge = instance.bridge();
-    if succeeds(bounded(IP_S_MAX, "ip").args(["link", "show", &bridge])) {
-        ip(&["link", "delete", &bridge])?;
+    for link in [format!("{bridge}a"), bridge] {
+        if succeeds(bounded(IP_S_MAX, "ip").args(["link", "show", &link])) {
+            ip(&["link", "delete", &link])?;
+        }
     }
     Ok(())
 }
