@@ -31,7 +31,10 @@ pub struct Agent {
 impl Agent {
     /// The agent behind this socket. Nothing is asked of it yet.
     pub fn at(socket: impl Into<PathBuf>) -> Self {
-        Self { socket: socket.into(), conversations: Semaphore::new(CONVERSATIONS_MAX) }
+        Self {
+            socket: socket.into(),
+            conversations: Semaphore::new(CONVERSATIONS_MAX),
+        }
     }
 
     /// The agent that `SSH_AUTH_SOCK` names, if it names one.
@@ -74,8 +77,15 @@ impl Agent {
         bound_s: u64,
         work: impl Future<Output = Result<T, russh::keys::Error>>,
     ) -> Result<T, SshError> {
-        let unavailable = |reason: String| SshError::AgentUnavailable { socket: self.socket.clone(), reason };
-        let _turn = self.conversations.acquire().await.map_err(|error| unavailable(error.to_string()))?;
+        let unavailable = |reason: String| SshError::AgentUnavailable {
+            socket: self.socket.clone(),
+            reason,
+        };
+        let _turn = self
+            .conversations
+            .acquire()
+            .await
+            .map_err(|error| unavailable(error.to_string()))?;
         match timeout(Duration::from_secs(bound_s), work).await {
             Ok(done) => done.map_err(|error| unavailable(error.to_string())),
             Err(_) => Err(unavailable(format!("no answer within {bound_s} s"))),

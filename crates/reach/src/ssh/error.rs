@@ -40,11 +40,20 @@ fn list<T: fmt::Display>(items: &[T]) -> String {
     if items.is_empty() {
         return "none".to_owned();
     }
-    items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+    items
+        .iter()
+        .map(T::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn paths(files: &[PathBuf]) -> String {
-    list(&files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>())
+    list(
+        &files
+            .iter()
+            .map(|file| file.display().to_string())
+            .collect::<Vec<_>>(),
+    )
 }
 
 /// Every failure of the SSH layer. Texts from the remote side are stripped and capped.
@@ -53,10 +62,18 @@ fn paths(files: &[PathBuf]) -> String {
 pub enum SshError {
     /// The address does not resolve, refuses, or has no route.
     #[error("{host}: cannot reach {address}: {reason}")]
-    Unreachable { host: String, address: String, reason: String },
+    Unreachable {
+        host: String,
+        address: String,
+        reason: String,
+    },
     /// A bound passed.
     #[error("{host}: {what} took longer than {bound:?}")]
-    TimedOut { host: String, what: &'static str, bound: Duration },
+    TimedOut {
+        host: String,
+        what: &'static str,
+        bound: Duration,
+    },
     /// The server closed before it knew us; a busy sshd does so (`MaxStartups`).
     #[error("{host}: closed the connection before authentication: {reason}")]
     ClosedEarly { host: String, reason: String },
@@ -65,22 +82,45 @@ pub enum SshError {
     Protocol { host: String, reason: String },
     /// No known hosts file names this host.
     #[error("{host}: host key {key_type} {fingerprint} is unknown (looked in {})", paths(.files))]
-    HostKeyUnknown { host: String, key_type: String, fingerprint: String, files: Vec<PathBuf> },
+    HostKeyUnknown {
+        host: String,
+        key_type: String,
+        fingerprint: String,
+        files: Vec<PathBuf>,
+    },
     /// The host is known by other keys.
     #[error("{host}: host key changed: it now shows {key_type} {fingerprint}, known are {}", list(.known))]
-    HostKeyChanged { host: String, key_type: String, fingerprint: String, known: Vec<KnownKey> },
+    HostKeyChanged {
+        host: String,
+        key_type: String,
+        fingerprint: String,
+        known: Vec<KnownKey>,
+    },
     /// The key is marked `@revoked`.
     #[error("{host}: host key {fingerprint} is revoked at {place}")]
-    HostKeyRevoked { host: String, fingerprint: String, place: Place },
+    HostKeyRevoked {
+        host: String,
+        fingerprint: String,
+        place: Place,
+    },
     /// The host is vouched for by a certificate authority only.
     #[error(
         "{host}: host key {fingerprint} could be trusted through the @cert-authority line {place} only; \
          host certificates come with a later version: add the plain host key to a known hosts file"
     )]
-    HostKeyNeedsAuthority { host: String, fingerprint: String, place: Place },
+    HostKeyNeedsAuthority {
+        host: String,
+        fingerprint: String,
+        place: Place,
+    },
     /// Nothing we offered was taken.
     #[error("{host}: refused user {user} (tried: {}; {note})", list(.tried))]
-    AuthRefused { host: String, user: String, tried: Vec<String>, note: String },
+    AuthRefused {
+        host: String,
+        user: String,
+        tried: Vec<String>,
+        note: String,
+    },
     /// Neither an agent nor a key file.
     #[error("{host}: no key to offer: name a key file or start an agent")]
     NoCredentials { host: String },
@@ -131,7 +171,11 @@ pub enum SshError {
     SudoMissing { host: String, text: String },
     /// The program ended before it said that it runs.
     #[error("{host}: the program ended ({exit}) before it was ready: {text}")]
-    StartFailed { host: String, exit: String, text: String },
+    StartFailed {
+        host: String,
+        exit: String,
+        text: String,
+    },
 }
 
 impl SshError {
@@ -139,7 +183,10 @@ impl SshError {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::ClosedEarly { .. } | Self::Lost { .. }
+            Self::Unreachable { .. }
+                | Self::TimedOut { .. }
+                | Self::ClosedEarly { .. }
+                | Self::Lost { .. }
         )
     }
 }

@@ -148,7 +148,10 @@ impl Session {
                 Ok(channel) => channel,
                 Err(russh::Error::ChannelOpenFailure(failure)) => {
                     let reason = printable(format!("{failure:?}").as_bytes(), 200);
-                    return Err(SshError::ChannelRefused { host: inner.host.clone(), reason });
+                    return Err(SshError::ChannelRefused {
+                        host: inner.host.clone(),
+                        reason,
+                    });
                 }
                 Err(_) => return Err(inner.lost().await),
             };
@@ -171,19 +174,32 @@ impl Session {
         bound: Duration,
     ) -> Result<Output, SshError> {
         within(&self.inner.host, "a command", bound, async {
-            let ExecChannel { stdin: mut to, mut stdout, mut stderr, mut exit } = self.exec(command).await?;
+            let ExecChannel {
+                stdin: mut to,
+                mut stdout,
+                mut stderr,
+                mut exit,
+            } = self.exec(command).await?;
             let feed = async move {
                 // A command may end without reading all: its exit says whether that is right.
                 let _unread = to.write_all(stdin).await;
                 let _closed = to.shutdown().await;
             };
-            let (_fed, out, err) =
-                tokio::join!(feed, collect(&mut stdout, stdout_bytes_max), collect(&mut stderr, RUN_STDERR_BYTES_MAX));
+            let (_fed, out, err) = tokio::join!(
+                feed,
+                collect(&mut stdout, stdout_bytes_max),
+                collect(&mut stderr, RUN_STDERR_BYTES_MAX)
+            );
             let exit = exit.wait().await?;
             let lost = |_| self.inner.lost_now();
             let (stdout, stdout_truncated) = out.map_err(lost)?;
             let (stderr, _) = err.map_err(lost)?;
-            Ok(Output { exit, stdout, stdout_truncated, stderr })
+            Ok(Output {
+                exit,
+                stdout,
+                stdout_truncated,
+                stderr,
+            })
         })
         .await
     }
@@ -222,12 +238,32 @@ fn assemble(read: ChannelReadHalf, write: ChannelWriteHalf<Msg>, inner: Arc<Inne
         dropped: Some(stdin_sender),
         _guard: Arc::clone(&guard),
     };
-    let reader = |chunks| ExecReader { chunks, chunk: Chunk::default(), _guard: Arc::clone(&guard) };
+    let reader = |chunks| ExecReader {
+        chunks,
+        chunk: Chunk::default(),
+        _guard: Arc::clone(&guard),
+    };
     let (stdout, stderr) = (reader(stdout), reader(stderr));
-    let exit = ExecExit { end, inner: Arc::clone(&inner), _guard: guard };
-    let pump = Pump { read, write, stdout: Some(stdout_sender), stderr: Some(stderr_sender), exit: None, refused: false };
+    let exit = ExecExit {
+        end,
+        inner: Arc::clone(&inner),
+        _guard: guard,
+    };
+    let pump = Pump {
+        read,
+        write,
+        stdout: Some(stdout_sender),
+        stderr: Some(stderr_sender),
+        exit: None,
+        refused: false,
+    };
     tokio::spawn(pump.run(closed, stdin_dropped, end_sender, inner));
-    ExecChannel { stdin, stdout, stderr, exit }
+    ExecChannel {
+        stdin,
+        stdout,
+        stderr,
+        exit,
+    }
 }
 
 /// Takes from the connection's loop what belongs to one channel.
@@ -259,7 +295,8 @@ impl Pump {
                 let result = match (self.exit.take(), self.refused) {
                     (Some(exit), _) => Ok(exit),
                     (None, true) => {
-                        let _late = timeout(Duration::from_secs(CLOSE_S_MAX), self.write.close()).await;
+                        let _late =
+                            timeout(Duration::from_secs(CLOSE_S_MAX), self.write.close()).await;
                         Err(SshError::ExecRefused { host })
                     }
                     (None, false) => Err(SshError::NoExitStatus { host }),
@@ -270,7 +307,10 @@ impl Pump {
                 let lost = inner.lost().await;
                 // Before the streams end, so that a reader who sees the error finds the reason.
                 end.send_replace(Some(self.exit.take().ok_or_else(|| lost.clone())));
-                for stream in [self.stdout.take(), self.stderr.take()].into_iter().flatten() {
+                for stream in [self.stdout.take(), self.stderr.take()]
+                    .into_iter()
+                    .flatten()
+                {
                     let error = io::Error::new(io::ErrorKind::ConnectionAborted, lost.to_string());
                     // Readers that are behind get it after what they have not read.
                     tokio::spawn(async move { stream.send(Err(error)).await });
@@ -301,11 +341,22 @@ impl Pump {
                 None => return false,
                 Some(ChannelMsg::Close) => return true,
                 Some(ChannelMsg::Data { data }) => deliver(&mut self.stdout, data.into()).await,
-                Some(ChannelMsg::ExtendedData { data, ext: STDERR }) => deliver(&mut self.stderr, data.into()).await,
+                Some(ChannelMsg::ExtendedData { data, ext: STDERR }) => {
+                    deliver(&mut self.stderr, data.into()).await
+                }
                 Some(ChannelMsg::Eof) => (self.stdout, self.stderr) = (None, None),
-                Some(ChannelMsg::ExitStatus { exit_status }) => self.exit = Some(Exit::Code(exit_status)),
-                Some(ChannelMsg::ExitSignal { signal_name, core_dumped, .. }) => {
-                    self.exit = Some(Exit::Signal { name: signal_text(&signal_name), core_dumped });
+                Some(ChannelMsg::ExitStatus { exit_status }) => {
+                    self.exit = Some(Exit::Code(exit_status))
+                }
+                Some(ChannelMsg::ExitSignal {
+                    signal_name,
+                    core_dumped,
+                    ..
+                }) => {
+                    self.exit = Some(Exit::Signal {
+                        name: signal_text(&signal_name),
+                        core_dumped,
+                    });
                 }
                 Some(ChannelMsg::Failure) => {
                     self.refused = true;
@@ -352,7 +403,11 @@ impl ExecReader {
 }
 
 impl AsyncRead for ExecReader {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         while self.chunk.read >= self.chunk.bytes.len() {
             match ready!(self.chunks.poll_recv(context)) {
                 Some(Ok(chunk)) => self.chunk = chunk,
@@ -374,14 +429,21 @@ impl ExecStdin {
     fn poll_over(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         if self.over || self.ended.as_mut().poll(context).is_ready() {
             self.over = true;
-            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the command has ended"));
+            return Err(io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "the command has ended",
+            ));
         }
         Ok(())
     }
 }
 
 impl AsyncWrite for ExecStdin {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
         if data.is_empty() {
             return Poll::Ready(Ok(0));
         }

@@ -39,7 +39,10 @@ impl Keyring {
         for file in files {
             let path = file.as_ref();
             match load_key(path, passphrases) {
-                Ok(key) => keyring.keys.push(FileKey { path: path.to_owned(), key: Arc::new(key) }),
+                Ok(key) => keyring.keys.push(FileKey {
+                    path: path.to_owned(),
+                    key: Arc::new(key),
+                }),
                 Err(error) => keyring.unusable.push(error),
             }
         }
@@ -55,15 +58,20 @@ impl Keyring {
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let files: Vec<_> = self.keys.iter().map(|key| &key.path).collect();
-        f.debug_struct("Keyring").field("files", &files).field("unusable", &self.unusable).finish()
+        f.debug_struct("Keyring")
+            .field("files", &files)
+            .field("unusable", &self.unusable)
+            .finish()
     }
 }
 
 fn load_key(path: &Path, passphrases: Passphrases<'_>) -> Result<PrivateKey, SshError> {
     use russh::keys::Error;
 
-    let unreadable =
-        |reason: &dyn fmt::Display| SshError::KeyUnreadable { path: path.to_owned(), reason: reason.to_string() };
+    let unreadable = |reason: &dyn fmt::Display| SshError::KeyUnreadable {
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    };
     let content = read_capped(path).map_err(|error| unreadable(&error))?;
     let text = std::str::from_utf8(content.expose()).map_err(|_| unreadable(&"not a key file"))?;
     match decode_secret_key(text, None) {
@@ -73,17 +81,25 @@ fn load_key(path: &Path, passphrases: Passphrases<'_>) -> Result<PrivateKey, Ssh
         Err(_) if text.contains("ENCRYPTED") => {}
         Err(error) => return Err(unreadable(&error)),
     }
-    let passphrase = passphrases(path).ok_or_else(|| SshError::KeyEncrypted { path: path.to_owned() })?;
+    let passphrase = passphrases(path).ok_or_else(|| SshError::KeyEncrypted {
+        path: path.to_owned(),
+    })?;
     let passphrase = std::str::from_utf8(passphrase.expose())
         .map_err(|_| unreadable(&"the passphrase is not UTF-8"))?;
-    decode_secret_key(text, Some(passphrase)).map_err(|_| SshError::PassphraseWrong { path: path.to_owned() })
+    decode_secret_key(text, Some(passphrase)).map_err(|_| SshError::PassphraseWrong {
+        path: path.to_owned(),
+    })
 }
 
 fn read_capped(path: &Path) -> std::io::Result<Secret> {
     let mut content = Vec::new();
-    File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut content)?;
+    File::open(path)?
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut content)?;
     if content.len() as u64 > FILE_BYTES_MAX {
-        return Err(std::io::Error::other(format!("larger than {FILE_BYTES_MAX} bytes")));
+        return Err(std::io::Error::other(format!(
+            "larger than {FILE_BYTES_MAX} bytes"
+        )));
     }
     Ok(Secret::new(content))
 }

@@ -72,9 +72,18 @@ impl LookupName {
     pub fn new(address: &str, port: u16, alias: Option<&str>) -> Self {
         let address = address.to_lowercase();
         match alias {
-            Some(alias) => Self { primary: alias.to_lowercase(), without_port: None },
-            None if port == PORT_DEFAULT => Self { primary: address, without_port: None },
-            None => Self { primary: format!("[{address}]:{port}"), without_port: Some(address) },
+            Some(alias) => Self {
+                primary: alias.to_lowercase(),
+                without_port: None,
+            },
+            None if port == PORT_DEFAULT => Self {
+                primary: address,
+                without_port: None,
+            },
+            None => Self {
+                primary: format!("[{address}]:{port}"),
+                without_port: Some(address),
+            },
         }
     }
 }
@@ -88,7 +97,10 @@ enum Marker {
 
 #[derive(Debug)]
 enum Names {
-    Hashed { salt: [u8; HASH_BYTES], hash: [u8; HASH_BYTES] },
+    Hashed {
+        salt: [u8; HASH_BYTES],
+        hash: [u8; HASH_BYTES],
+    },
     Patterns(Vec<Pattern>),
 }
 
@@ -126,12 +138,16 @@ impl KnownHosts {
         let mut known = Self::default();
         for file in files {
             let path = file.as_ref();
-            let unreadable =
-                |reason: String| SshError::KnownHostsUnreadable { path: path.to_owned(), reason };
+            let unreadable = |reason: String| SshError::KnownHostsUnreadable {
+                path: path.to_owned(),
+                reason,
+            };
             match read_capped(path) {
                 Ok(Some(content)) => known.add(path, &content),
                 Ok(None) => return Err(unreadable(format!("larger than {FILE_BYTES_MAX} bytes"))),
-                Err(error) if error.kind() == ErrorKind::NotFound => known.files.push(path.to_owned()),
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    known.files.push(path.to_owned())
+                }
                 Err(error) => return Err(unreadable(error.to_string())),
             }
         }
@@ -142,7 +158,10 @@ impl KnownHosts {
     pub fn add(&mut self, file: &Path, content: &[u8]) {
         self.files.push(file.to_owned());
         for (index, raw) in content.split(|byte| *byte == b'\n').enumerate() {
-            let place = Place { file: file.to_owned(), line: index + 1 };
+            let place = Place {
+                file: file.to_owned(),
+                line: index + 1,
+            };
             // Comments may be in any encoding; what counts is ASCII.
             match parse_line(&String::from_utf8_lossy(raw), &place) {
                 Ok(Some(line)) => self.insert(line),
@@ -183,7 +202,11 @@ impl KnownHosts {
     pub fn view(&self, name: &LookupName) -> HostView {
         HostView {
             primary: self.matching(&name.primary),
-            without_port: name.without_port.as_deref().map(|bare| self.matching(bare)).unwrap_or_default(),
+            without_port: name
+                .without_port
+                .as_deref()
+                .map(|bare| self.matching(bare))
+                .unwrap_or_default(),
         }
     }
 
@@ -191,10 +214,17 @@ impl KnownHosts {
         let exact = self.exact.get(name).into_iter().flatten().copied();
         let tried = self.tried.iter().copied();
         let mut found: Vec<usize> = exact
-            .chain(tried.filter(|at| self.lines.get(*at).is_some_and(|line| line.names.matches(name))))
+            .chain(tried.filter(|at| {
+                self.lines
+                    .get(*at)
+                    .is_some_and(|line| line.names.matches(name))
+            }))
             .collect();
         found.sort_unstable();
-        found.into_iter().filter_map(|at| self.lines.get(at).cloned()).collect()
+        found
+            .into_iter()
+            .filter_map(|at| self.lines.get(at).cloned())
+            .collect()
     }
 }
 
@@ -211,13 +241,19 @@ impl HostView {
         if let Some(line) = self.of(Marker::Revoked).find(|line| line.blob == blob) {
             return Verdict::Revoked(line.place.clone());
         }
-        let primary: Vec<_> = self.primary.iter().filter(|line| line.marker == Marker::Plain).collect();
+        let primary: Vec<_> = self
+            .primary
+            .iter()
+            .filter(|line| line.marker == Marker::Plain)
+            .collect();
         if let Some(line) = primary.iter().find(|line| line.blob == blob) {
             return Verdict::Known(line.place.clone());
         }
         if !primary.iter().any(|line| line.key_type == key_type)
-            && let Some(line) =
-                self.without_port.iter().find(|line| line.marker == Marker::Plain && line.blob == blob)
+            && let Some(line) = self
+                .without_port
+                .iter()
+                .find(|line| line.marker == Marker::Plain && line.blob == blob)
         {
             return Verdict::Known(line.place.clone());
         }
@@ -240,7 +276,11 @@ impl HostView {
         let plain = |lines: &[Arc<HostLine>]| -> Vec<String> {
             let plain = lines.iter().filter(|line| line.marker == Marker::Plain);
             plain
-                .filter(|line| !self.of(Marker::Revoked).any(|revoked| revoked.blob == line.blob))
+                .filter(|line| {
+                    !self
+                        .of(Marker::Revoked)
+                        .any(|revoked| revoked.blob == line.blob)
+                })
                 .map(|line| line.key_type.clone())
                 .collect()
         };
@@ -248,13 +288,21 @@ impl HostView {
         if types.is_empty() {
             types = plain(&self.without_port);
         }
-        let (known, other): (Vec<_>, Vec<_>) =
-            ALGORITHMS.iter().partition(|(_, key_type)| types.iter().any(|known| known == key_type));
-        known.into_iter().chain(other).map(|(algorithm, _)| algorithm).collect()
+        let (known, other): (Vec<_>, Vec<_>) = ALGORITHMS
+            .iter()
+            .partition(|(_, key_type)| types.iter().any(|known| known == key_type));
+        known
+            .into_iter()
+            .chain(other)
+            .map(|(algorithm, _)| algorithm)
+            .collect()
     }
 
     fn of(&self, marker: Marker) -> impl Iterator<Item = &Arc<HostLine>> {
-        self.primary.iter().chain(&self.without_port).filter(move |line| line.marker == marker)
+        self.primary
+            .iter()
+            .chain(&self.without_port)
+            .filter(move |line| line.marker == marker)
     }
 
     /// The places of all matching lines, in file order (for tests against other programs).
@@ -265,18 +313,28 @@ impl HostView {
 
 /// The form in which people compare keys: `SHA256:` and base64 without padding.
 pub fn fingerprint(blob: &[u8]) -> String {
-    format!("SHA256:{}", STANDARD_NO_PAD.encode(sha2::Sha256::digest(blob)))
+    format!(
+        "SHA256:{}",
+        STANDARD_NO_PAD.encode(sha2::Sha256::digest(blob))
+    )
 }
 
 fn read_capped(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
     let mut content = Vec::new();
-    File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut content)?;
+    File::open(path)?
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut content)?;
     Ok((content.len() as u64 <= FILE_BYTES_MAX).then_some(content))
 }
 
 fn parse_line(line: &str, place: &Place) -> Result<Option<HostLine>, &'static str> {
-    let mut words = line.split([' ', '\t', '\r']).filter(|word| !word.is_empty()).peekable();
-    let Some(first) = words.peek() else { return Ok(None) };
+    let mut words = line
+        .split([' ', '\t', '\r'])
+        .filter(|word| !word.is_empty())
+        .peekable();
+    let Some(first) = words.peek() else {
+        return Ok(None);
+    };
     if first.starts_with('#') {
         return Ok(None);
     }
@@ -296,7 +354,13 @@ fn parse_line(line: &str, place: &Place) -> Result<Option<HostLine>, &'static st
     if type_in(&blob) != Some(key_type.as_bytes()) {
         return Err("the key is not of the type that the line names");
     }
-    Ok(Some(HostLine { place: place.clone(), marker, names, key_type: key_type.to_owned(), blob }))
+    Ok(Some(HostLine {
+        place: place.clone(),
+        marker,
+        names,
+        key_type: key_type.to_owned(),
+        blob,
+    }))
 }
 
 /// The type that an encoded key carries in front: four bytes of length, then the name.
@@ -308,8 +372,14 @@ fn type_in(blob: &[u8]) -> Option<&[u8]> {
 fn parse_names(field: &str) -> Result<Names, &'static str> {
     let Some(hashed) = field.strip_prefix('|') else {
         let pattern = |text: &str| match text.strip_prefix('!') {
-            Some(rest) => Pattern { negated: true, text: rest.to_lowercase() },
-            None => Pattern { negated: false, text: text.to_lowercase() },
+            Some(rest) => Pattern {
+                negated: true,
+                text: rest.to_lowercase(),
+            },
+            None => Pattern {
+                negated: false,
+                text: text.to_lowercase(),
+            },
         };
         return Ok(Names::Patterns(field.split(',').map(pattern).collect()));
     };
@@ -318,23 +388,34 @@ fn parse_names(field: &str) -> Result<Names, &'static str> {
         .and_then(|rest| rest.split_once('|'))
         .ok_or("not a hashed name of form |1|salt|hash")?;
     let bytes = |text: &str| -> Result<[u8; HASH_BYTES], &'static str> {
-        let decoded = STANDARD.decode(text).map_err(|_| "the hashed name is not base64")?;
-        decoded.try_into().map_err(|_| "salt and hash of a hashed name have 20 bytes each")
+        let decoded = STANDARD
+            .decode(text)
+            .map_err(|_| "the hashed name is not base64")?;
+        decoded
+            .try_into()
+            .map_err(|_| "salt and hash of a hashed name have 20 bytes each")
     };
-    Ok(Names::Hashed { salt: bytes(salt)?, hash: bytes(hash)? })
+    Ok(Names::Hashed {
+        salt: bytes(salt)?,
+        hash: bytes(hash)?,
+    })
 }
 
 impl Names {
     fn matches(&self, name: &str) -> bool {
         match self {
             Self::Hashed { salt, hash } => {
-                let Ok(mut mac) = Hmac::<sha1::Sha1>::new_from_slice(salt) else { return false };
+                let Ok(mut mac) = Hmac::<sha1::Sha1>::new_from_slice(salt) else {
+                    return false;
+                };
                 mac.update(name.as_bytes());
                 mac.finalize().into_bytes().as_slice() == hash
             }
             Self::Patterns(patterns) => {
                 let hit = |negated: bool| {
-                    patterns.iter().any(|p| p.negated == negated && wildcard(p.text.as_bytes(), name.as_bytes()))
+                    patterns.iter().any(|p| {
+                        p.negated == negated && wildcard(p.text.as_bytes(), name.as_bytes())
+                    })
                 };
                 hit(false) && !hit(true)
             }

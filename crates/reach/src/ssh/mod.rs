@@ -5,8 +5,10 @@
 //! [`KnownHosts`]) and shared by every connection: connecting reads no file.
 
 mod agent;
+mod entry;
 mod error;
 mod exec;
+mod gate;
 mod keyring;
 mod known_hosts;
 mod quote;

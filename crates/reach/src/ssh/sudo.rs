@@ -65,15 +65,33 @@ pub async fn start_privileged(
         match who {
             Become::None => {
                 let channel = session.exec(&plain).await?;
-                Start { session, channel, prompt: None, out: Vec::new(), err: Vec::new() }.ready(None).await
+                Start {
+                    session,
+                    channel,
+                    prompt: None,
+                    out: Vec::new(),
+                    err: Vec::new(),
+                }
+                .ready(None)
+                .await
             }
             Become::Sudo { user, password } => {
                 let prompt = prompt();
                 // The locale makes sudo's refusals readable for us; `env` because the account's
                 // shell may not know `NAME=value command`.
-                let command = format!("env LC_ALL=C sudo -S -p {} -u {} -- {plain}", quote(&prompt), quote(user));
+                let command = format!(
+                    "env LC_ALL=C sudo -S -p {} -u {} -- {plain}",
+                    quote(&prompt),
+                    quote(user)
+                );
                 let channel = session.exec(&command).await?;
-                let start = Start { session, channel, prompt: Some(prompt), out: Vec::new(), err: Vec::new() };
+                let start = Start {
+                    session,
+                    channel,
+                    prompt: Some(prompt),
+                    out: Vec::new(),
+                    err: Vec::new(),
+                };
                 start.ready(password.as_ref()).await
             }
         }
@@ -106,8 +124,10 @@ impl Start<'_> {
                 length = self.channel.stderr.read(&mut err), if err_open => {
                     let length = length.unwrap_or(0);
                     err_open = length > 0;
-                    let room = START_STDERR_BYTES_MAX.saturating_sub(self.err.len());
-                    self.err.extend(err.iter().take(length.min(room)));
+                    self.err.extend(err.iter().take(length));
+                    // The end counts: a prompt and a reason come last.
+                    let surplus = self.err.len().saturating_sub(START_STDERR_BYTES_MAX);
+                    self.err.drain(..surplus);
                     if self.take_prompt() {
                         self.answer(password, answered).await?;
                         answered = true;
@@ -131,19 +151,32 @@ impl Start<'_> {
 
     /// Cuts the prompt out of what was read of standard error; says whether it was there.
     fn take_prompt(&mut self) -> bool {
-        let Some(prompt) = self.prompt.as_deref().map(str::as_bytes) else { return false };
-        let Some(at) = self.err.windows(prompt.len()).position(|window| window == prompt) else { return false };
+        let Some(prompt) = self.prompt.as_deref().map(str::as_bytes) else {
+            return false;
+        };
+        let Some(at) = self
+            .err
+            .windows(prompt.len())
+            .position(|window| window == prompt)
+        else {
+            return false;
+        };
         self.err.drain(at..at + prompt.len());
         true
     }
 
     async fn answer(&mut self, password: Option<&Secret>, answered: bool) -> Result<(), SshError> {
-        let (host, user) = (self.session.host().to_owned(), self.session.user().to_owned());
+        let (host, user) = (
+            self.session.host().to_owned(),
+            self.session.user().to_owned(),
+        );
         // A second try with the same password would only help to lock the account.
         if answered {
             return Err(SshError::WrongSudoPassword { host, user });
         }
-        let Some(password) = password else { return Err(SshError::SudoPasswordNeeded { host, user }) };
+        let Some(password) = password else {
+            return Err(SshError::SudoPasswordNeeded { host, user });
+        };
         let mut line = Vec::with_capacity(password.expose().len() + 1);
         line.extend(password.expose());
         line.push(b'\n');
@@ -158,20 +191,35 @@ impl Start<'_> {
         let text = printable(&self.err, TEXT_CHARS_MAX);
         let says = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
         if self.prompt.is_none() {
-            return SshError::StartFailed { host, exit: exit.to_string(), text };
+            return SshError::StartFailed {
+                host,
+                exit: exit.to_string(),
+                text,
+            };
         }
         if says(&["must have a tty", "a terminal is required"]) {
             return SshError::SudoTtyRequired { host, text };
         }
-        if says(&["is not in the sudoers file", "is not allowed to", "may not run sudo"]) {
+        if says(&[
+            "is not in the sudoers file",
+            "is not allowed to",
+            "may not run sudo",
+        ]) {
             return SshError::SudoDenied { host, text };
         }
         if says(&["incorrect password attempt"]) {
-            return SshError::WrongSudoPassword { host, user: self.session.user().to_owned() };
+            return SshError::WrongSudoPassword {
+                host,
+                user: self.session.user().to_owned(),
+            };
         }
         if *exit == NOT_FOUND && says(&["sudo"]) {
             return SshError::SudoMissing { host, text };
         }
-        SshError::StartFailed { host, exit: exit.to_string(), text }
+        SshError::StartFailed {
+            host,
+            exit: exit.to_string(),
+            text,
+        }
     }
 }

@@ -26,7 +26,12 @@ struct Shared {
 impl Drop for Closer {
     fn drop(&mut self) {
         self.0.closed.store(true, Ordering::SeqCst);
-        let waker = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let waker = self
+            .0
+            .reader
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -45,12 +50,24 @@ impl Wire {
     pub(super) fn new(tcp: TcpStream, write_stall_max: Duration) -> (Self, Closer) {
         let shared = Arc::new(Shared::default());
         let closer = Closer(Arc::clone(&shared));
-        (Self { tcp, shared, write_stall_max, stalled: None }, closer)
+        (
+            Self {
+                tcp,
+                shared,
+                write_stall_max,
+                stalled: None,
+            },
+            closer,
+        )
     }
 
     /// russh sends no keep-alive while a write waits, and TCP itself retries for a quarter of an
     /// hour: a cut network would go unnoticed for so long.
-    fn bounded<T>(&mut self, context: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn bounded<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        poll: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if poll.is_ready() {
             self.stalled = None;
             return poll;
@@ -75,18 +92,29 @@ impl AsyncRead for Wire {
     ) -> Poll<io::Result<()>> {
         let poll = Pin::new(&mut self.tcp).poll_read(context, buffer);
         if poll.is_pending() {
-            *self.shared.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
+            *self
+                .shared
+                .reader
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
         }
         // Asked after the waker is in place, so that a close between the two is not missed.
         if self.shared.closed.load(Ordering::SeqCst) {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "closed by us")));
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "closed by us",
+            )));
         }
         poll
     }
 }
 
 impl AsyncWrite for Wire {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.tcp).poll_write(context, data);
         self.bounded(context, poll)
     }
@@ -98,5 +126,73 @@ impl AsyncWrite for Wire {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.tcp).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::timeout;
+
+    use super::Wire;
+
+    const BOUND: Duration = Duration::from_secs(20);
+
+    async fn pair(write_stall_max: Duration) -> (Wire, super::Closer, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (peer, _) = listener.accept().await.unwrap();
+        let (wire, closer) = Wire::new(tcp, write_stall_max);
+        (wire, closer, peer)
+    }
+
+    #[tokio::test]
+    async fn a_write_that_nobody_takes_is_given_up() {
+        let (mut wire, _closer, _peer) = pair(Duration::from_millis(300)).await;
+        let data = vec![0; 1 << 20];
+        let endless = async {
+            loop {
+                if let Err(error) = wire.write_all(&data).await {
+                    break error;
+                }
+            }
+        };
+        let error = timeout(BOUND, endless).await.unwrap();
+        assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn slow_progress_is_no_stall() {
+        let (mut wire, _closer, mut peer) = pair(Duration::from_millis(600)).await;
+        let reader = tokio::spawn(async move {
+            let mut buffer = vec![0; 1 << 20];
+            let mut total = 0;
+            while total < 24 << 20 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                total += peer.read(&mut buffer).await.unwrap();
+            }
+        });
+        for _ in 0..24 {
+            timeout(BOUND, wire.write_all(&vec![0; 1 << 20]))
+                .await
+                .unwrap()
+                .unwrap();
+        }
+        timeout(BOUND, reader).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn closing_wakes_a_reader() {
+        let (mut wire, closer, _peer) = pair(BOUND).await;
+        let reader = tokio::spawn(async move { wire.read(&mut [0; 8]).await });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        drop(closer);
+        let error = timeout(BOUND, reader).await.unwrap().unwrap().unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionAborted);
     }
 }

@@ -1,5 +1,11 @@
 //! The SSH layer against real programs: sshd on loopback, ssh-agent, ssh-keygen, sudo.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests stop the test"
+)]
+
 mod auth;
 mod connect;
 mod exec;

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use overhaul_reach::ssh::{Become, ExecChannel, Program, Session, SshError, Target, connect, start_privileged};
+use overhaul_reach::ssh::{
+    Become, ExecChannel, Program, Session, SshError, Target, connect, start_privileged,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{ED25519, Sshd, eventually, is_root, secret, tool};
@@ -24,12 +26,30 @@ struct Account {
 impl Account {
     /// Makes the account; `rule` is what sudoers says about it, with `USER` for its name.
     fn new(rule: &str) -> Self {
-        assert!(is_root(), "the sudo tests make an account: run them as root");
+        assert!(
+            is_root(),
+            "the sudo tests make an account: run them as root"
+        );
         let name = format!("ovh{:x}", std::process::id());
-        let account = Self { rules: PathBuf::from("/etc/sudoers.d").join(&name), name };
-        tool("useradd", "passwd", &["--no-create-home", "--shell", "/bin/sh", &account.name]);
-        let mut chpasswd = Command::new("chpasswd").stdin(Stdio::piped()).spawn().unwrap();
-        chpasswd.stdin.take().unwrap().write_all(format!("{}:{PASSWORD}\n", account.name).as_bytes()).unwrap();
+        let account = Self {
+            rules: PathBuf::from("/etc/sudoers.d").join(&name),
+            name,
+        };
+        tool(
+            "useradd",
+            "passwd",
+            &["--no-create-home", "--shell", "/bin/sh", &account.name],
+        );
+        let mut chpasswd = Command::new("chpasswd")
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        chpasswd
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(format!("{}:{PASSWORD}\n", account.name).as_bytes())
+            .unwrap();
         assert!(chpasswd.wait().unwrap().success());
         // Written beside and renamed: sudo reads this folder for every account, other tests' too.
         let hidden = account.rules.with_extension("new");
@@ -43,7 +63,11 @@ impl Account {
 impl Drop for Account {
     fn drop(&mut self) {
         let _rules = fs::remove_file(&self.rules);
-        let _gone = Command::new("userdel").args(["--force", &self.name]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let _gone = Command::new("userdel")
+            .args(["--force", &self.name])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
     }
 }
 
@@ -58,14 +82,30 @@ async fn scene(rule: &str, config: &str) -> Scene {
     tool("sudo", "sudo", &["--version"]);
     let account = Account::new(rule);
     let sshd = Sshd::with(config, &[("host_ed25519", ED25519)]);
-    fs::set_permissions(sshd.path("authorized_keys"), fs::Permissions::from_mode(0o644)).unwrap();
-    let target = Target { user: account.name.clone(), ..sshd.target() };
-    let session = connect(&target).await.unwrap_or_else(|error| panic!("{error}\n{}", sshd.log()));
-    Scene { session, sshd, _account: account }
+    fs::set_permissions(
+        sshd.path("authorized_keys"),
+        fs::Permissions::from_mode(0o644),
+    )
+    .unwrap();
+    let target = Target {
+        user: account.name.clone(),
+        ..sshd.target()
+    };
+    let session = connect(&target)
+        .await
+        .unwrap_or_else(|error| panic!("{error}\n{}", sshd.log()));
+    Scene {
+        session,
+        sshd,
+        _account: account,
+    }
 }
 
 fn sudo(password: Option<&str>) -> Become {
-    Become::Sudo { user: "root".to_owned(), password: password.map(secret) }
+    Become::Sudo {
+        user: "root".to_owned(),
+        password: password.map(secret),
+    }
 }
 
 /// Says that it runs and who it is, then gives back its input.
@@ -93,23 +133,68 @@ async fn error_of(scene: &Scene, who: &Become) -> SshError {
 #[tokio::test]
 async fn the_right_password_starts_it_and_stays_out_of_the_protocol() {
     let scene = scene("USER ALL=(ALL) ALL", "").await;
-    let channel = start_privileged(&scene.session, &program(), &sudo(Some(PASSWORD)), BOUND).await.unwrap();
+    let channel = start_privileged(&scene.session, &program(), &sudo(Some(PASSWORD)), BOUND)
+        .await
+        .unwrap();
     let (out, err) = talk(channel).await;
     assert_eq!(out, "ready\n0\nprotocol\n");
-    assert!(err.ends_with("told\n") && !err.contains("overhaul-"), "{err:?}");
+    assert!(
+        err.ends_with("told\n") && !err.contains("overhaul-"),
+        "{err:?}"
+    );
     // The password is in no argument list and no log of the server.
     assert!(!scene.sshd.log().contains(PASSWORD));
+}
+
+#[tokio::test]
+async fn megabytes_pass_through_sudo_unchanged() {
+    let scene = scene("USER ALL=(ALL) ALL", "").await;
+    let channel = start_privileged(&scene.session, &program(), &sudo(Some(PASSWORD)), BOUND)
+        .await
+        .unwrap();
+    let ExecChannel {
+        mut stdin,
+        mut stdout,
+        stderr,
+        mut exit,
+    } = channel;
+    drop(stderr);
+    // All byte values, line ends and end-of-file characters among them.
+    let data: Vec<u8> = (0..5_000_000_u32)
+        .map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0])
+        .collect();
+    let sent = data.clone();
+    let writer = tokio::spawn(async move {
+        stdin.write_all(&sent).await.unwrap();
+        stdin.shutdown().await.unwrap();
+    });
+    let mut back = Vec::new();
+    stdout.read_to_end(&mut back).await.unwrap();
+    writer.await.unwrap();
+    assert!(exit.wait().await.unwrap().success());
+    assert!(
+        back.strip_prefix(b"ready\n0\n")
+            .is_some_and(|back| back == data),
+        "{} bytes came back",
+        back.len()
+    );
 }
 
 #[tokio::test]
 async fn without_a_prompt_no_password_is_written() {
     let scene = scene("USER ALL=(ALL) NOPASSWD: ALL", "").await;
     for password in [None, Some("must not reach the program")] {
-        let channel = start_privileged(&scene.session, &program(), &sudo(password), BOUND).await.unwrap();
+        let channel = start_privileged(&scene.session, &program(), &sudo(password), BOUND)
+            .await
+            .unwrap();
         assert_eq!(talk(channel).await.0, "ready\n0\nprotocol\n");
     }
-    let argv = ["printf", "%s|", "two words", "it's", "$HOME"].map(str::to_owned).to_vec();
-    let mut channel = start_privileged(&scene.session, &Program::Argv(argv), &sudo(None), BOUND).await.unwrap();
+    let argv = ["printf", "%s|", "two words", "it's", "$HOME"]
+        .map(str::to_owned)
+        .to_vec();
+    let mut channel = start_privileged(&scene.session, &Program::Argv(argv), &sudo(None), BOUND)
+        .await
+        .unwrap();
     let mut out = String::new();
     channel.stdout.read_to_string(&mut out).await.unwrap();
     assert_eq!(out, "two words|it's|$HOME|");
@@ -119,9 +204,19 @@ async fn without_a_prompt_no_password_is_written() {
 async fn a_wrong_password_is_tried_once() {
     let scene = scene("USER ALL=(ALL) ALL", "").await;
     let error = error_of(&scene, &sudo(Some("wrong"))).await;
-    assert!(matches!(error, SshError::WrongSudoPassword { .. }), "{error}");
+    assert!(
+        matches!(error, SshError::WrongSudoPassword { .. }),
+        "{error}"
+    );
     assert!(!error.is_transient());
-    eventually("sudo is gone", || !scene.sshd.descendants().iter().any(|pid| runs(*pid, "sudo"))).await;
+    eventually("sudo is gone", || {
+        !scene
+            .sshd
+            .descendants()
+            .iter()
+            .any(|pid| runs(*pid, "sudo"))
+    })
+    .await;
 }
 
 fn runs(pid: u32, program: &str) -> bool {
@@ -132,21 +227,30 @@ fn runs(pid: u32, program: &str) -> bool {
 async fn one_try_only_by_policy_is_a_wrong_password_too() {
     let scene = scene("Defaults:USER passwd_tries=1\nUSER ALL=(ALL) ALL", "").await;
     let error = error_of(&scene, &sudo(Some("wrong"))).await;
-    assert!(matches!(error, SshError::WrongSudoPassword { .. }), "{error}");
+    assert!(
+        matches!(error, SshError::WrongSudoPassword { .. }),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn a_password_that_is_not_known_is_told() {
     let scene = scene("USER ALL=(ALL) ALL", "").await;
     let error = error_of(&scene, &sudo(None)).await;
-    assert!(matches!(error, SshError::SudoPasswordNeeded { .. }), "{error}");
+    assert!(
+        matches!(error, SshError::SudoPasswordNeeded { .. }),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn refusals_by_policy_are_told() {
     let denied = scene("# nothing", "").await;
     let error = error_of(&denied, &sudo(Some(PASSWORD))).await;
-    assert!(matches!(&error, SshError::SudoDenied { text, .. } if text.contains("sudoers")), "{error}");
+    assert!(
+        matches!(&error, SshError::SudoDenied { text, .. } if text.contains("sudoers")),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -161,7 +265,11 @@ async fn missing_sudo_is_told() {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     std::os::unix::fs::symlink("/usr/bin/env", dir.path().join("env")).unwrap();
-    let scene = scene("# nothing", &format!("SetEnv PATH={}", dir.path().display())).await;
+    let scene = scene(
+        "# nothing",
+        &format!("SetEnv PATH={}", dir.path().display()),
+    )
+    .await;
     let error = error_of(&scene, &sudo(None)).await;
     assert!(matches!(error, SshError::SudoMissing { .. }), "{error}");
 }
@@ -170,23 +278,44 @@ async fn missing_sudo_is_told() {
 async fn without_sudo_the_account_itself_runs_it() {
     let sshd = Sshd::start();
     let session = connect(&sshd.target()).await.unwrap();
-    let channel = start_privileged(&session, &program(), &Become::None, BOUND).await.unwrap();
+    let channel = start_privileged(&session, &program(), &Become::None, BOUND)
+        .await
+        .unwrap();
     let (out, err) = talk(channel).await;
-    assert!(out.starts_with("ready\n") && out.ends_with("protocol\n") && err == "told\n", "{out:?} {err:?}");
+    assert!(
+        out.starts_with("ready\n") && out.ends_with("protocol\n") && err == "told\n",
+        "{out:?} {err:?}"
+    );
 
     let silent = Program::Shell("echo '\u{1b}[31mno disk\u{1b}[0m' >&2; exit 3".to_owned());
-    let error = start_privileged(&session, &silent, &Become::None, BOUND).await.unwrap_err();
+    let error = start_privileged(&session, &silent, &Become::None, BOUND)
+        .await
+        .unwrap_err();
     assert!(
         matches!(&error, SshError::StartFailed { exit, text, .. } if exit == "exit status 3" && text == "no disk"),
         "{error}"
     );
 
     let never = Program::Argv(vec!["sleep".to_owned(), "60".to_owned()]);
-    let error = start_privileged(&session, &never, &Become::None, Duration::from_millis(500)).await.unwrap_err();
-    assert!(matches!(error, SshError::TimedOut { what: "starting a program", .. }), "{error}");
+    let error = start_privileged(&session, &never, &Become::None, Duration::from_millis(500))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            SshError::TimedOut {
+                what: "starting a program",
+                ..
+            }
+        ),
+        "{error}"
+    );
 }
 
 #[test]
 fn secrets_do_not_show() {
-    assert_eq!(format!("{:?}", sudo(Some(PASSWORD))), "Sudo { user: \"root\", password: Some([secret]) }");
+    assert_eq!(
+        format!("{:?}", sudo(Some(PASSWORD))),
+        "Sudo { user: \"root\", password: Some([secret]) }"
+    );
 }

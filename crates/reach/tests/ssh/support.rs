@@ -19,16 +19,32 @@ const STARTS_MAX: usize = 5;
 
 /// Runs a program that a package brings and asserts that it does well.
 pub fn tool(program: &str, package: &str, args: &[&str]) -> String {
-    let output = Command::new(program).args(args).stdin(Stdio::null()).output();
-    let output = output.unwrap_or_else(|error| panic!("{program}: {error}: install the package {package}"));
-    assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .output();
+    let output =
+        output.unwrap_or_else(|error| panic!("{program}: {error}: install the package {package}"));
+    assert!(
+        output.status.success(),
+        "{program} {args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// Makes a key pair and returns the private file; `.pub` lies beside it.
 pub fn key(dir: &Path, name: &str, kind: &[&str], passphrase: &str) -> PathBuf {
     let path = dir.join(name);
-    let mut args = vec!["-q", "-N", passphrase, "-C", name, "-f", path.to_str().unwrap()];
+    let mut args = vec![
+        "-q",
+        "-N",
+        passphrase,
+        "-C",
+        name,
+        "-f",
+        path.to_str().unwrap(),
+    ];
     args.extend(kind);
     tool("ssh-keygen", "openssh-client", &args);
     path
@@ -66,7 +82,11 @@ impl Sshd {
         // Another account has to read its authorized keys below.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let client = key(dir.path(), "client", ED25519, "");
-        fs::write(dir.path().join("authorized_keys"), format!("{}\n", public(&client))).unwrap();
+        fs::write(
+            dir.path().join("authorized_keys"),
+            format!("{}\n", public(&client)),
+        )
+        .unwrap();
         let mut text = format!(
             "{config}\nListenAddress 127.0.0.1\nPidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nLogLevel VERBOSE\n\
@@ -86,7 +106,10 @@ impl Sshd {
                 return Self { dir, port, child };
             }
         }
-        panic!("sshd does not start: {}", fs::read_to_string(dir.path().join("sshd.log")).unwrap_or_default());
+        panic!(
+            "sshd does not start: {}",
+            fs::read_to_string(dir.path().join("sshd.log")).unwrap_or_default()
+        );
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -131,7 +154,12 @@ impl Sshd {
         let mut next = 0;
         let parents = parents();
         while let Some(parent) = found.get(next).copied() {
-            found.extend(parents.iter().filter(|(_, p)| *p == parent).map(|(pid, _)| *pid));
+            found.extend(
+                parents
+                    .iter()
+                    .filter(|(_, p)| *p == parent)
+                    .map(|(pid, _)| *pid),
+            );
             next += 1;
         }
         found.split_off(1)
@@ -140,7 +168,10 @@ impl Sshd {
     /// Sends a signal to all processes below the listener.
     pub fn signal_descendants(&self, signal: &str) {
         for pid in self.descendants() {
-            let sent = Command::new("kill").args(["-s", signal, &pid.to_string()]).stderr(Stdio::null()).status();
+            let sent = Command::new("kill")
+                .args(["-s", signal, &pid.to_string()])
+                .stderr(Stdio::null())
+                .status();
             assert!(sent.is_ok());
         }
     }
@@ -169,7 +200,11 @@ pub fn secret(text: &str) -> Secret {
 }
 
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 fn parents() -> Vec<(u32, u32)> {
@@ -193,7 +228,9 @@ fn spawn(dir: &Path, port: u16) -> Option<Child> {
         .stdin(Stdio::null())
         .stderr(log)
         .spawn();
-    let mut child = child.unwrap_or_else(|error| panic!("/usr/sbin/sshd: {error}: install the package openssh-server"));
+    let mut child = child.unwrap_or_else(|error| {
+        panic!("/usr/sbin/sshd: {error}: install the package openssh-server")
+    });
     let deadline = Instant::now() + Duration::from_secs(START_S_MAX);
     while Instant::now() < deadline {
         if child.try_wait().unwrap().is_some() {
@@ -210,8 +247,12 @@ fn spawn(dir: &Path, port: u16) -> Option<Child> {
 }
 
 fn answers(port: u16) -> bool {
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
-    stream.set_read_timeout(Some(Duration::from_secs(START_S_MAX))).unwrap();
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
+        return false;
+    };
+    stream
+        .set_read_timeout(Some(Duration::from_secs(START_S_MAX)))
+        .unwrap();
     let mut banner = [0; 4];
     stream.read_exact(&mut banner).is_ok() && &banner == b"SSH-"
 }
@@ -225,16 +266,31 @@ pub struct RunningAgent {
 impl RunningAgent {
     pub fn start(dir: &Path, keys: &[PathBuf]) -> Self {
         let socket = dir.join("agent");
-        let child = Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn();
-        let child = child.unwrap_or_else(|error| panic!("ssh-agent: {error}: install the package openssh-client"));
-        let running = Self { child, agent: Arc::new(Agent::at(&socket)) };
+        let child = Command::new("ssh-agent")
+            .arg("-D")
+            .arg("-a")
+            .arg(&socket)
+            .stdout(Stdio::null())
+            .spawn();
+        let child = child.unwrap_or_else(|error| {
+            panic!("ssh-agent: {error}: install the package openssh-client")
+        });
+        let running = Self {
+            child,
+            agent: Arc::new(Agent::at(&socket)),
+        };
         let deadline = Instant::now() + Duration::from_secs(START_S_MAX);
         while !socket.exists() {
             assert!(Instant::now() < deadline, "ssh-agent does not start");
             std::thread::sleep(Duration::from_millis(10));
         }
         for key in keys {
-            let added = Command::new("ssh-add").arg("-q").arg(key).env("SSH_AUTH_SOCK", &socket).status().unwrap();
+            let added = Command::new("ssh-add")
+                .arg("-q")
+                .arg(key)
+                .env("SSH_AUTH_SOCK", &socket)
+                .status()
+                .unwrap();
             assert!(added.success());
         }
         running
