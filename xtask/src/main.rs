@@ -5,6 +5,7 @@
     reason = "a command-line tool speaks on its standard streams"
 )]
 
+mod kill;
 mod lab;
 mod tidy;
 
@@ -24,6 +25,8 @@ struct Cli {
 enum Task {
     /// Real Debian hosts on this machine, to upgrade and to break.
     Lab(lab::Args),
+    /// Upgrades of real hosts, cut off at named moments, continued, and measured.
+    KillTable(kill::Args),
     /// Checks the laws of this workspace that compiler and clippy do not know.
     Tidy,
 }
@@ -31,6 +34,7 @@ enum Task {
 fn main() -> ExitCode {
     match Cli::parse().task {
         Task::Lab(args) => lab::run(args),
+        Task::KillTable(args) => kill::run(args),
         Task::Tidy => tidy::run(),
     }
 }

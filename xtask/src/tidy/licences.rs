@@ -26,7 +26,10 @@ pub fn check(metadata: &Metadata) -> Vec<String> {
         match package.license.as_deref() {
             None => out.push(format!("package {} names no licence", package.name)),
             Some(licence) if !accepted(licence) => {
-                out.push(format!("package {} has the licence `{licence}`", package.name));
+                out.push(format!(
+                    "package {} has the licence `{licence}`",
+                    package.name
+                ));
             }
             Some(_) => {}
         }
@@ -38,7 +41,10 @@ pub fn check(metadata: &Metadata) -> Vec<String> {
 fn accepted(expression: &str) -> bool {
     Expression::parse_mode(expression, ParseMode::LAX).is_ok_and(|expression| {
         expression.evaluate(|requirement| {
-            requirement.license.id().is_some_and(|id| ACCEPTED.contains(&id.name))
+            requirement
+                .license
+                .id()
+                .is_some_and(|id| ACCEPTED.contains(&id.name))
         })
     })
 }

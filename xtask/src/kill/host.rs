@@ -1,0 +1,77 @@
+//! The lab host of a trial, used through the lab's own commands.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use super::trial::Failure;
+
+/// The one host of the topology.
+pub const HOST: &str = "db1";
+
+/// A lab instance with one database host.
+pub struct Lab {
+    id: String,
+    xtask: PathBuf,
+}
+
+impl Lab {
+    /// The instance with this id; it is made by [`Lab::fresh`].
+    pub fn new(id: &str) -> Result<Self, Failure> {
+        let xtask =
+            std::env::current_exe().map_err(|error| Failure::new(format!("own path: {error}")))?;
+        Ok(Self {
+            id: id.to_owned(),
+            xtask,
+        })
+    }
+
+    /// A new Debian 12 host that holds so many megabytes.
+    pub fn fresh(&self, mb: u32) -> Result<(), Failure> {
+        self.lab(&["down"])?;
+        self.lab(&["up", "one-host"])?;
+        self.lab(&["load-postgres", HOST, "--mb", &mb.to_string()])?;
+        Ok(())
+    }
+
+    /// Takes everything away.
+    pub fn down(&self) -> Result<(), Failure> {
+        self.lab(&["down"]).map(drop)
+    }
+
+    /// The folder with fleet.yaml.
+    pub fn dir(&self) -> Result<PathBuf, Failure> {
+        Ok(PathBuf::from(self.lab(&["dir"])?.trim()))
+    }
+
+    /// A digest over all rows.
+    pub fn rows(&self) -> Result<String, Failure> {
+        Ok(self.lab(&["row-digest", HOST])?.trim().to_owned())
+    }
+
+    /// A command on the host; its output.
+    pub fn on_host(&self, command: &str) -> Result<String, Failure> {
+        self.lab(&["exec", HOST, "--", command])
+    }
+
+    /// A subcommand of `lab`; its output.
+    pub fn lab(&self, arguments: &[&str]) -> Result<String, Failure> {
+        let output = Command::new(&self.xtask)
+            .args(["lab", "--id", &self.id])
+            .args(arguments)
+            .output()
+            .map_err(|error| Failure::new(format!("lab {}: {error}", arguments.join(" "))))?;
+        text(&output).map_err(|why| Failure::new(format!("lab {}: {why}", arguments.join(" "))))
+    }
+}
+
+fn text(output: &Output) -> Result<String, String> {
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(format!(
+            "{}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        ))
+    }
+}
