@@ -18,4 +18,5 @@ pub mod secret;
 pub mod span;
 pub mod step;
 pub mod template;
+pub mod windows;
 pub mod wire;
