@@ -7,6 +7,7 @@
 
 mod kill;
 mod lab;
+mod say;
 mod tidy;
 
 use std::process::ExitCode;

@@ -3,6 +3,8 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
+use crate::say::complain;
+
 use super::error::{LabError, Named, Result};
 use super::images::{lower_option, mirror_folder};
 use super::instance::Instance;
@@ -44,7 +46,7 @@ pub fn launch(instance: &Instance, name: &str) -> Result<()> {
                 source,
             })?;
         if status.code() != Some(REBOOT_STATUS) {
-            eprintln!("{name} is off: {status}");
+            complain(format_args!("{name} is off: {status}"));
             return Ok(());
         }
     }

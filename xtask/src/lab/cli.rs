@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use clap::Subcommand;
 
+use crate::say::{complain, say};
+
 use super::boot;
 use super::database;
 use super::error::{LabError, Result};
@@ -144,7 +146,7 @@ pub fn run(args: Args) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("lab: {error}");
+            complain(format_args!("lab: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -161,7 +163,7 @@ fn dispatch(id: &Id, command: Command) -> Result<()> {
         Command::Up { topology } => up(id, topology.as_deref()),
         Command::Status { json } => status(id, json),
         Command::Dir => {
-            println!("{}", existing(id)?.folder().display());
+            say(format_args!("{}", existing(id)?.folder().display()));
             Ok(())
         }
         Command::Ssh { host, user } => become_ssh(id, &user, &host, &[]),
@@ -172,7 +174,7 @@ fn dispatch(id: &Id, command: Command) -> Result<()> {
         Command::Reinstall { host } => lifecycle::reinstall(id, &host),
         Command::LoadPostgres { host, mb } => load_postgres(id, &host, mb),
         Command::RowDigest { host } => {
-            println!("{}", database::digest(&existing(id)?, &host)?);
+            say(format_args!("{}", database::digest(&existing(id)?, &host)?));
             Ok(())
         }
         Command::Down => lifecycle::down(id),
@@ -200,16 +202,16 @@ fn up(id: &Id, topology: Option<&str>) -> Result<()> {
     let began = Instant::now();
     let instance = lifecycle::up(id, topology)?;
     let file = |name: &str| instance.file(name).display().to_string();
-    println!(
+    say(format_args!(
         "lab {} is up after {:.1} s",
         id.as_str(),
         began.elapsed().as_secs_f64()
-    );
+    ));
     for (name, record) in &instance.hosts {
-        println!("  {name} {}", instance.address(record));
+        say(format_args!("  {name} {}", instance.address(record)));
     }
     for name in ["fleet.yaml", "ssh_key", "known_hosts", "admin_password"] {
-        println!("  {}", file(name));
+        say(format_args!("  {}", file(name)));
     }
     Ok(())
 }
@@ -226,10 +228,10 @@ fn status(id: &Id, json: bool) -> Result<()> {
             "mirror": lifecycle::mirror_runs(&instance),
             "hosts": hosts,
         });
-        println!("{value:#}");
+        say(format_args!("{value:#}"));
         return Ok(());
     }
-    println!(
+    say(format_args!(
         "lab {} ({}), bridge {}, mirror {}, in {}",
         id.as_str(),
         instance.topology,
@@ -240,14 +242,14 @@ fn status(id: &Id, json: bool) -> Result<()> {
             "is off"
         },
         instance.folder().display()
-    );
+    ));
     for host in hosts {
         let power = if host.on { "on" } else { "off" };
         let ssh = if host.ssh { "ssh" } else { "no ssh" };
-        println!(
+        say(format_args!(
             "  {} {} {power}, {ssh} {}",
             host.name, host.address, host.says
-        );
+        ));
     }
     Ok(())
 }
@@ -287,11 +289,17 @@ fn load_postgres(id: &Id, host: &str, megabytes: u64) -> Result<()> {
     let began = Instant::now();
     let instance = existing(id)?;
     let size = database::load(&instance, host, megabytes)?;
-    println!(
+    say(format_args!(
         "shop on {host}: {size} in {:.1} s",
         began.elapsed().as_secs_f64()
-    );
-    println!("digest of its rows: {}", database::digest(&instance, host)?);
-    println!("the same by hand on the host: {}", database::DIGEST_LINE);
+    ));
+    say(format_args!(
+        "digest of its rows: {}",
+        database::digest(&instance, host)?
+    ));
+    say(format_args!(
+        "the same by hand on the host: {}",
+        database::DIGEST_LINE
+    ));
     Ok(())
 }

@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
+use crate::say::say;
+
 use super::command::{bounded, output_of};
 use super::error::{LabError, Named, Result};
 use super::mirror::Front;
@@ -120,7 +122,7 @@ impl Images {
     /// Builds beside its place and moves it there in one step; what a killed build left is removed first.
     fn build(&self, release: &str, layer: &str, home: &Path, lowers: &[PathBuf]) -> Result<()> {
         let began = Instant::now();
-        println!("building {release} {layer}");
+        say(format_args!("building {release} {layer}"));
         let building = self.folder.join("building");
         paths::remove_tree(&building)?;
         paths::make_private_folder(&building)?;
@@ -135,10 +137,10 @@ impl Images {
             output_of(command.env("LAB_PACKAGES", self.packages(layer)?.join(" ")))?;
         }
         fs::rename(&building, home).named(home)?;
-        println!(
+        say(format_args!(
             "built {release} {layer} in {:.1} s",
             began.elapsed().as_secs_f64()
-        );
+        ));
         Ok(())
     }
 

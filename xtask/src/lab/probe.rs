@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use crate::say::say;
+
 use super::cgroup;
 use super::command::{bounded, output_of};
 use super::error::{LabError, Result};
@@ -34,9 +36,11 @@ const PROGRAMS: [&str; 13] = [
 /// What a check found: a word on what is there, or on what is not.
 type Finding = std::result::Result<String, String>;
 
+type Check = fn() -> Finding;
+
 /// Runs all checks, one line each; an error names everything that is lacking.
 pub fn probe() -> Result<()> {
-    let checks: [(&str, fn() -> Finding); 11] = [
+    let checks: [(&str, Check); 11] = [
         ("root", root),
         ("programs", programs),
         ("mounts and overlay", overlay),
@@ -52,9 +56,9 @@ pub fn probe() -> Result<()> {
     let mut lacking = Vec::new();
     for (name, check) in checks {
         match check() {
-            Ok(found) => println!("ok       {name}: {found}"),
+            Ok(found) => say(format_args!("ok       {name}: {found}")),
             Err(reason) => {
-                println!("lacking  {name}: {reason}");
+                say(format_args!("lacking  {name}: {reason}"));
                 lacking.push(name.to_owned());
             }
         }
