@@ -19,6 +19,29 @@ pub fn bounded(bound_s: u64, program: &str) -> Command {
     command
 }
 
+/// A program in namespaces of its own that is killed with all it started as soon as this process ends, even by `kill -9`:
+/// a build that goes on without its builder would write into the next one's tree.
+pub fn bounded_with_us(bound_s: u64, program: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--pdeathsig", "KILL", "--"])
+        .args([
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+        ])
+        .args(["timeout", "--kill-after=5"])
+        .arg(bound_s.to_string())
+        .arg(program)
+        .stdin(Stdio::null());
+    command
+}
+
 /// Runs a program and returns its standard output; a non-zero status is an error that carries the output's end.
 pub fn output_of(command: &mut Command) -> Result<String> {
     let output = command.output().map_err(|source| LabError::Start {
@@ -106,6 +129,17 @@ mod tests {
         let mut command = bounded(1, "sleep");
         command.arg("60");
         assert!(output_of(&mut command).is_err());
+    }
+
+    #[test]
+    fn what_runs_with_us_sees_itself_alone() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let mut command = bounded_with_us(5, "sh");
+        command.args(["-c", "ls -d /proc/[0-9]* | wc -l"]);
+        let processes: u32 = output_of(&mut command).unwrap().trim().parse().unwrap();
+        assert!(processes < 6, "{processes}");
     }
 
     #[test]

@@ -134,23 +134,25 @@ fn hosts_file(instance: &Instance) -> String {
     text
 }
 
-/// Makes a key pair, unless it is there; a half-made one of a killed command is made again.
+/// Makes a key pair, unless it is there. It is made beside its place: the `ssh-keygen` of a killed command may still be at work.
 pub fn ensure_key(path: &Path, kind: &str, comment: &str) -> Result<()> {
     let public = path.with_extension("pub");
     if path.exists() && public.exists() {
         return Ok(());
     }
-    for part in [path, &public] {
-        if part.exists() {
-            fs::remove_file(part).named(part)?;
-        }
-    }
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let making = tempfile::Builder::new()
+        .prefix(".key-")
+        .tempdir_in(folder)
+        .named(folder)?;
+    let fresh = making.path().join("key");
     let mut command = bounded(KEYGEN_S_MAX, "ssh-keygen");
     command
         .args(["-q", "-t", kind, "-N", "", "-C", comment, "-f"])
-        .arg(path);
+        .arg(&fresh);
     output_of(&mut command)?;
-    Ok(())
+    fs::rename(fresh.with_extension("pub"), &public).named(&public)?;
+    fs::rename(&fresh, path).named(path)
 }
 
 /// The lines of `known_hosts` for a host, by name and by address.

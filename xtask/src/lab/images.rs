@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::say::say;
 
-use super::command::{bounded, output_of};
+use super::command::{bounded_with_us, output_of};
 use super::error::{LabError, Named, Result};
 use super::mirror::Front;
 use super::paths;
@@ -156,7 +156,7 @@ impl Images {
     }
 
     fn base_command(&self, release: &str, layer: &str, tree: &Path) -> Result<Command> {
-        let mut command = bounded(BUILD_S_MAX, "mmdebstrap");
+        let mut command = bounded_with_us(BUILD_S_MAX, "mmdebstrap");
         command
             .args([
                 "--quiet",
@@ -205,9 +205,8 @@ pub fn in_tree(
         let path = home.join(name);
         fs::create_dir_all(&path).named(&path)?;
     }
-    let mut command = bounded(bound_s, "unshare");
+    let mut command = bounded_with_us(bound_s, "sh");
     command
-        .args(["--mount", "--propagation", "private", "sh"])
         .arg(paths::data().join("in-tree.sh"))
         .arg(lower_option(lowers))
         .args(["tree", "work", "root"].map(|name| home.join(name)))

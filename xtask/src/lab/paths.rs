@@ -92,11 +92,23 @@ pub fn write_private(path: &Path, content: &[u8]) -> Result<()> {
     fs::rename(&temporary, path).named(path)
 }
 
+/// What a killed command started ends a moment after it, and may still write into a tree that is being removed.
+const REMOVE_WAIT_S_MAX: u64 = 5;
+/// How often a removal is tried again.
+const REMOVE_POLL_MS: u64 = 50;
+
 /// Removes a tree; that there is none is fine.
 pub fn remove_tree(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).named(path),
-        _ => Ok(()),
+    let deadline = Instant::now() + Duration::from_secs(REMOVE_WAIT_S_MAX);
+    loop {
+        match fs::remove_dir_all(path) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !path.exists() => {
+                return Ok(());
+            }
+            Err(error) if Instant::now() > deadline => return Err(error).named(path),
+            Err(_) => thread::sleep(Duration::from_millis(REMOVE_POLL_MS)),
+        }
     }
 }
 

@@ -17,7 +17,7 @@ const CHECK_S_MAX: u64 = 5;
 /// Images take 1 GB, the mirror's cache 0.5 GB, an upgraded host with 200 MB of data 2 GB.
 const FREE_MB_MIN: u64 = 4_096;
 /// Programs that `lab/install.sh` brings.
-const PROGRAMS: [&str; 13] = [
+const PROGRAMS: [&str; 14] = [
     "curl",
     "ip",
     "losetup",
@@ -25,6 +25,7 @@ const PROGRAMS: [&str; 13] = [
     "mmdebstrap",
     "mount",
     "nsenter",
+    "setpriv",
     "setsid",
     "ssh",
     "ssh-keygen",
