@@ -1,0 +1,415 @@
+//! Whole reports from journals made by hand.
+
+use super::*;
+use overhaul_model::action::{
+    Action, DatabaseOp, Limits, Repeat, Retry, ServiceOp, Touches, Undo, UpgradePart,
+};
+use overhaul_model::definition::{Origin, Slot};
+use overhaul_model::event::{Choice, Decision, Generation};
+use overhaul_model::facts::BootProof;
+use overhaul_model::fleet::{Become, Connection, Host};
+use overhaul_model::plan::{Block, PLAN_FORMAT, PlanKind, PlannedService, Turns};
+use overhaul_model::primitive::{Ask, EditFile, Exec, Fetch, Measure, Primitive};
+use overhaul_model::step::{Lane, Step};
+
+/// Moments are written as seconds after the run was opened.
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_764_000_000 + second).unwrap()
+}
+
+fn step(id: &str, action: Action, work: Primitive) -> Step {
+    Step {
+        id: format!("upgrade/{id}").as_str().into(),
+        title: id.replace('-', " "),
+        action,
+        slot: Slot::Change,
+        stage: "upgrade".into(),
+        lane: Lane::Turn,
+        only: None,
+        guards: Vec::new(),
+        check: None,
+        work,
+        verify: None,
+        undo: Undo::Nothing,
+        repeat: Repeat::Safe,
+        limits: Limits {
+            total: Span::from_s(7_200),
+            stall: None,
+            expected: Span::from_s(60),
+        },
+        retry: Retry::NEVER,
+        outputs: BTreeMap::new(),
+        why: "test".to_owned(),
+        origin: Origin::default(),
+    }
+}
+
+fn command() -> Primitive {
+    Primitive::Exec(Exec::argv(["true"]))
+}
+
+fn service(id: &str, op: ServiceOp) -> Step {
+    let action = Action::Service {
+        unit: "postgresql.service".to_owned(),
+        service: Some("database".into()),
+        op,
+    };
+    step(id, action, command())
+}
+
+fn upgrade(id: &str, part: UpgradePart) -> Step {
+    let to = Release {
+        os: "debian".to_owned(),
+        release: "13".to_owned(),
+    };
+    let kind = "apt".to_owned();
+    step(id, Action::ReleaseUpgrade { kind, part, to }, command())
+}
+
+fn database(id: &str, op: DatabaseOp, work: Primitive) -> Step {
+    let dataset = "orders".into();
+    step(id, Action::Database { dataset, op }, work)
+}
+
+fn body() -> Block {
+    let block = |step: Step| Block::Step(Box::new(step));
+    let mut verified = upgrade("full-upgrade", UpgradePart::Change);
+    verified.verify = Some(Measure::PackagesClean);
+    let dump = Primitive::Fetch(Fetch {
+        exec: Exec::argv(["pg_dump", "orders"]),
+        file: "db1/orders/orders.dump".to_owned(),
+    });
+    let edit = Primitive::EditFile(EditFile {
+        path: "/etc/motd".to_owned(),
+        edits: Vec::new(),
+        validate: None,
+        backup: true,
+    });
+    let touches_nothing = Action::Run {
+        touches: Touches::Only(Vec::new()),
+    };
+    let path = "/etc/motd".to_owned();
+    Block::Scope {
+        id: "upgrade/quiet".into(),
+        title: "nothing starts by itself".to_owned(),
+        open: Box::new(upgrade("quiet-open", UpgradePart::Prepare)),
+        body: Box::new(Block::Sequence {
+            id: "upgrade/body".into(),
+            title: "body".to_owned(),
+            blocks: vec![
+                block(step("note", touches_nothing, command())),
+                block(database("dump", DatabaseOp::Backup, dump)),
+                block(service("hold", ServiceOp::Hold)),
+                block(verified),
+                block(step("edit", Action::Edit { path }, edit)),
+                block(database("move", DatabaseOp::MoveCluster, command())),
+                block(service("let-go", ServiceOp::LetGo)),
+                block(step(
+                    "gate",
+                    Action::Gate,
+                    Primitive::Ask(Ask {
+                        question: "Is the shop open?".to_owned(),
+                    }),
+                )),
+            ],
+        }),
+        close: Box::new(upgrade("quiet-close", UpgradePart::TakeDown)),
+    }
+}
+
+fn plan() -> Plan {
+    let release = |release: &str| Release {
+        os: "debian".to_owned(),
+        release: release.to_owned(),
+    };
+    let host = Host {
+        name: "db1".into(),
+        roles: ["database".into()].into(),
+        zone: None,
+        connection: Connection {
+            address: "192.0.2.1".to_owned(),
+            port: 22,
+            user: None,
+            identity_files: Vec::new(),
+            known_hosts: Vec::new(),
+            become_user: Become::No,
+            state_dir: None,
+        },
+        vars: BTreeMap::new(),
+    };
+    Plan {
+        format: PLAN_FORMAT,
+        kind: PlanKind::Upgrade,
+        parent: None,
+        upgrade: "bookworm-to-trixie".to_owned(),
+        fleet: "shop".to_owned(),
+        from: release("12"),
+        to: release("13"),
+        hosts: BTreeMap::from([("db1".into(), host)]),
+        rolls: BTreeMap::from([(
+            "upgrade".into(),
+            Turns {
+                batches: vec![vec!["db1".into()]],
+                at_once: 1,
+            },
+        )]),
+        services: BTreeMap::from([(
+            "database".into(),
+            PlannedService {
+                unit: "postgresql.service".to_owned(),
+                hosts: vec!["db1".into()],
+                healthy: Some(Measure::Tcp {
+                    address: "192.0.2.1:5432".to_owned(),
+                }),
+                window: Some(Span::from_s(300)),
+            },
+        )]),
+        datasets: BTreeMap::new(),
+        space: Vec::new(),
+        failure_budget: 0,
+        waivers: Vec::new(),
+        root: Block::Roll {
+            id: "upgrade".into(),
+            title: "databases, one by one".to_owned(),
+            body: Box::new(body()),
+        },
+    }
+}
+
+fn position(id: &str) -> Position {
+    Position::on(format!("upgrade/{id}").as_str().into(), "db1".into())
+}
+
+fn took(counter: u64) -> Event {
+    Event::ControllerTook {
+        generation: Generation {
+            fleet: "shop".to_owned(),
+            run: "r".into(),
+            counter,
+            nonce: "n".into(),
+        },
+        person: "ada".into(),
+    }
+}
+
+fn registered(install: &str, boot: &str) -> Event {
+    Event::HostRegistered {
+        host: "db1".into(),
+        install_id: install.into(),
+        sequence: 0,
+        boot: BootProof {
+            boot_id: boot.to_owned(),
+            init_started_ticks: 1,
+        },
+    }
+}
+
+fn started(id: &str, attempt: u32) -> Event {
+    Event::Started {
+        position: position(id),
+        attempt,
+        key: "k".into(),
+    }
+}
+
+fn ended(id: &str, attempt: u32, outcome: Outcome) -> Event {
+    Event::Ended {
+        position: position(id),
+        attempt,
+        outcome,
+    }
+}
+
+fn worked(outputs: &[(&str, &str)]) -> Outcome {
+    Outcome::Succeeded {
+        changed: true,
+        outputs: outputs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+            .collect(),
+        evidence: "exit code 0".to_owned(),
+    }
+}
+
+fn so(evidence: &str) -> Measurement {
+    Measurement::So {
+        evidence: evidence.to_owned(),
+    }
+}
+
+fn decided(choice: Choice, reason: &str) -> Event {
+    Event::Decided(Decision {
+        person: "grace".into(),
+        reason: reason.to_owned(),
+        plan: plan().hash().unwrap(),
+        nonce: "d".into(),
+        choice,
+    })
+}
+
+fn probed(up: bool) -> Event {
+    Event::Probed {
+        service: "database".into(),
+        host: None,
+        up,
+        detail: if up { "connected" } else { "refused" }.to_owned(),
+    }
+}
+
+fn journal(events: Vec<(i64, Event)>) -> Vec<Record> {
+    let mut before = Record::genesis();
+    let mut out = Vec::new();
+    for (seq, (second, event)) in (1..).zip(events) {
+        let record = Record {
+            seq,
+            at: at(second),
+            before,
+            event,
+        };
+        before = record.digest().unwrap();
+        out.push(record);
+    }
+    out
+}
+
+fn opened() -> Vec<(i64, Event)> {
+    vec![
+        (
+            0,
+            Event::RunOpened {
+                run: "20261121-070512-ab12".into(),
+                plan: plan().hash().unwrap(),
+                person: "ada".into(),
+                warned: vec!["no zone is named".to_owned()],
+            },
+        ),
+        (0, took(1)),
+        (1, registered("i1", "b1")),
+        (2, probed(true)),
+        (3, started("quiet-open", 1)),
+        (4, ended("quiet-open", 1, worked(&[]))),
+        (5, started("note", 1)),
+        (
+            6,
+            ended(
+                "note",
+                1,
+                worked(&[("leftover_sources_off", "vendor.list\nother.sources\n")]),
+            ),
+        ),
+        (7, started("dump", 1)),
+        (27, ended("dump", 1, worked(&[("sha256", "ba7816bf")]))),
+        (30, started("hold", 1)),
+        (31, probed(false)),
+        (32, ended("hold", 1, worked(&[]))),
+        (33, started("full-upgrade", 1)),
+    ]
+}
+
+#[test]
+fn a_run_that_was_killed_and_mended_tells_all_of_it() {
+    let mut events = opened();
+    events.extend([
+        (333, took(2)),
+        (334, registered("i1", "b2")),
+        (
+            335,
+            Event::Settled {
+                position: position("full-upgrade"),
+                attempt: 1,
+                settlement: Settlement::Unknown {
+                    reason: "it was cut off by a boot".to_owned(),
+                },
+            },
+        ),
+        (
+            400,
+            decided(
+                Choice::Retry {
+                    position: position("full-upgrade"),
+                },
+                "dpkg was mended",
+            ),
+        ),
+        (401, started("full-upgrade", 2)),
+        (460, ended("full-upgrade", 2, worked(&[]))),
+        (
+            461,
+            Event::Verified {
+                position: position("full-upgrade"),
+                attempt: 2,
+                result: so("nothing unfinished"),
+            },
+        ),
+        (462, started("edit", 1)),
+        (463, ended("edit", 1, worked(&[]))),
+        (464, started("move", 1)),
+        (500, ended("move", 1, worked(&[]))),
+        (501, started("let-go", 1)),
+        (503, probed(true)),
+        (504, ended("let-go", 1, worked(&[]))),
+        (
+            505,
+            Event::Asked {
+                position: position("gate"),
+                question: "Is the shop open?".to_owned(),
+                nonce: "q".into(),
+            },
+        ),
+        (
+            900,
+            decided(
+                Choice::Approve {
+                    position: position("gate"),
+                    question: None,
+                },
+                "",
+            ),
+        ),
+        (901, started("quiet-close", 1)),
+        (902, ended("quiet-close", 1, worked(&[]))),
+        (903, Event::HostReleased { host: "db1".into() }),
+        (
+            904,
+            Event::Finished {
+                verdict: Verdict::Complete,
+            },
+        ),
+    ]);
+    insta::assert_json_snapshot!(report(&plan(), &journal(events)));
+}
+
+#[test]
+fn a_run_that_stands_still_names_what_it_has_left_behind() {
+    let mut events = opened();
+    events.extend([
+        (
+            60,
+            ended(
+                "full-upgrade",
+                1,
+                Outcome::Failed {
+                    why: "exit code 100".to_owned(),
+                    tail: "E: Broken packages".to_owned(),
+                    end: None,
+                },
+            ),
+        ),
+        (
+            70,
+            Event::Declined {
+                nonce: "x".into(),
+                why: "the step has not failed".to_owned(),
+            },
+        ),
+    ]);
+    insta::assert_json_snapshot!(report(&plan(), &journal(events)));
+}
+
+#[test]
+fn an_empty_journal_makes_an_empty_report() {
+    let report = report(&plan(), &[]);
+    assert_eq!(report.began, None);
+    assert!(report.timeline.is_empty() && report.leftovers.is_empty());
+    assert_eq!(report.counts.get(&StepStanding::Waiting), Some(&10));
+}
