@@ -1,0 +1,153 @@
+//! Which decisions of people can be carried out, and why others cannot.
+
+use crate::run::{Run, Stand};
+use crate::state::{Slot, StepState, Then};
+use crate::transition::repeat_class;
+use crate::tree::Key;
+use overhaul_model::action::Repeat;
+use overhaul_model::event::{Choice, Decision};
+use overhaul_model::id::Position;
+
+impl Run {
+    /// Whether the decision can be carried out now.
+    ///
+    /// # Errors
+    /// With the reason why not, as a sentence for the person.
+    pub fn judge(&self, decision: &Decision) -> Result<(), String> {
+        if decision.plan != self.hash {
+            return Err(format!(
+                "it was made for the plan {}, this run has the plan {}",
+                decision.plan.short(),
+                self.hash.short()
+            ));
+        }
+        self.permits(&decision.choice)?;
+        if decision.reason.trim().is_empty() && self.needs_reason(&decision.choice) {
+            return Err(format!("`{}` needs a reason here", decision.choice.word()));
+        }
+        Ok(())
+    }
+
+    /// Whether the choice is open now, whoever makes it.
+    ///
+    /// # Errors
+    /// With the reason why not.
+    pub fn permits(&self, choice: &Choice) -> Result<(), String> {
+        let ended = matches!(self.stand, Stand::New | Stand::Finished(_));
+        if ended || self.generation.is_none() {
+            return Err(format!("the run is {}", self.stand_word()));
+        }
+        let position = match choice {
+            Choice::Pause | Choice::Unpause | Choice::Abort => return self.permits_for_all(choice),
+            Choice::Approve { position, .. }
+            | Choice::Retry { position }
+            | Choice::Done { position }
+            | Choice::Skip { position }
+            | Choice::Void { position } => position,
+        };
+        let key = self
+            .tree
+            .locate(position)
+            .filter(|k| self.tree.step(k.node).is_some());
+        let Some(key) = key else {
+            return Err(format!("the plan has no step at `{position}`"));
+        };
+        if self.is_aborting() && !self.is_closing(&key) {
+            return Err(
+                "the run is being aborted: only the ends of its scopes are still open".to_owned(),
+            );
+        }
+        self.permits_at(choice, position, &key)
+    }
+
+    fn permits_for_all(&self, choice: &Choice) -> Result<(), String> {
+        match choice {
+            _ if self.is_aborting() => Err("the run is being aborted".to_owned()),
+            Choice::Pause if self.paused => Err("the run is paused already".to_owned()),
+            Choice::Unpause if !self.paused => Err("the run is not paused".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    fn permits_at(&self, choice: &Choice, position: &Position, key: &Key) -> Result<(), String> {
+        let state = self.state(position);
+        let blocked = self.open.contains(key) && self.is_blocked(key);
+        let no = |wanted: &str| {
+            Err(format!(
+                "`{position}` is {}; `{}` is for a step that {wanted}",
+                state.word(),
+                choice.word()
+            ))
+        };
+        match (choice, state) {
+            (Choice::Approve { question, .. }, StepState::Asked { nonce, .. }) => match question {
+                Some(answered) if answered != nonce => Err(format!(
+                    "`{position}` asks another question by now ({nonce})"
+                )),
+                _ => Ok(()),
+            },
+            (Choice::Approve { .. }, _) => no("asks"),
+            (Choice::Retry { .. }, _) if blocked => Ok(()),
+            (Choice::Retry { .. }, _) if state.then() == Some(&Then::Settle) => {
+                Err(format!("the receipt of `{position}` is being asked for"))
+            }
+            (Choice::Retry { .. } | Choice::Done { .. } | Choice::Void { .. }, _)
+                if state.is_bad() =>
+            {
+                Ok(())
+            }
+            (Choice::Retry { .. } | Choice::Done { .. } | Choice::Void { .. }, _) => {
+                no("failed or is unknown")
+            }
+            (Choice::Skip { .. }, _) if state.is_bad() || blocked => Ok(()),
+            (
+                Choice::Skip { .. },
+                StepState::Waiting
+                | StepState::Ready { .. }
+                | StepState::Held { .. }
+                | StepState::Asked { .. },
+            ) => {
+                if self.scope_closed_by(key).is_some() {
+                    return Err(format!(
+                        "`{position}` takes away what its scope set up; it is tried first"
+                    ));
+                }
+                Ok(())
+            }
+            (Choice::Skip { .. }, _) => no("failed, is unknown or did not begin"),
+            (Choice::Pause | Choice::Unpause | Choice::Abort, _) => Ok(()),
+        }
+    }
+
+    fn needs_reason(&self, choice: &Choice) -> bool {
+        match choice {
+            Choice::Done { .. } | Choice::Skip { .. } | Choice::Void { .. } => true,
+            Choice::Retry { position } => {
+                let key = self.tree.locate(position);
+                let step = key.as_ref().and_then(|k| self.tree.step(k.node));
+                let once = step.is_some_and(|s| matches!(repeat_class(s), Repeat::Once(_)));
+                let begun = |slot: &Slot| slot.attempts > 0;
+                once && key.and_then(|k| self.slots.get(&k)).is_some_and(begun)
+            }
+            Choice::Approve { .. } | Choice::Pause | Choice::Unpause | Choice::Abort => false,
+        }
+    }
+
+    /// What a person can decide about a position now.
+    pub fn choices(&self, position: &Position) -> Vec<Choice> {
+        let at = || position.clone();
+        let all = [
+            Choice::Approve {
+                position: at(),
+                question: None,
+            },
+            Choice::Retry { position: at() },
+            Choice::Done { position: at() },
+            Choice::Skip { position: at() },
+            Choice::Void { position: at() },
+        ];
+        all.into_iter()
+            .filter(|choice| self.permits(choice).is_ok())
+            .collect()
+    }
+}

@@ -1,0 +1,690 @@
+//! A run: the plan, and what is true of each of its positions. Changed by events only.
+
+use crate::state::{HostLink, HostState, Phase, Slot, StepState, Then};
+use crate::transition::{by_the_loop, ready, taken_over, transition, unknown};
+use crate::tree::{Key, Kind, NotRunnable, Tree};
+use crate::walk::{Active, Move};
+use overhaul_model::event::{
+    Choice, Decision, Event, Generation, Outcome, Record, Settlement, Verdict,
+};
+use overhaul_model::id::{AttemptKey, Digest, HostName, InstallId, Position, RunId, StepId};
+use overhaul_model::plan::Plan;
+use overhaul_model::primitive::Measure;
+use overhaul_model::step::Step;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// An event that does not fit what is true: the journal was not written by this program, or a
+/// program has an error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the event {event} does not fit {}: {state}", position.as_ref().map_or_else(|| "the run".to_owned(), ToString::to_string))]
+pub struct Illegal {
+    /// The position that it is about, if it is about one.
+    pub position: Option<Position>,
+    /// What is true of it.
+    pub state: String,
+    /// The event.
+    pub event: String,
+}
+
+/// How far the run as a whole is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stand {
+    /// No event yet.
+    New,
+    /// A run, with or without a controller.
+    Open,
+    /// A person ends it; what is in flight comes to its end.
+    Draining,
+    /// A person ends it; scopes are closed.
+    Closing,
+    /// It is over.
+    Finished(Verdict),
+}
+
+/// A run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub(crate) plan: Plan,
+    pub(crate) hash: Digest,
+    pub(crate) tree: Tree,
+    pub(crate) stand: Stand,
+    pub(crate) paused: bool,
+    /// Whether the whole tree is over.
+    pub(crate) over: bool,
+    pub(crate) id: Option<RunId>,
+    pub(crate) generation: Option<Generation>,
+    /// The last event's number.
+    pub(crate) seq: u64,
+    /// Positions whose turn came, or that were left out before it.
+    pub(crate) slots: BTreeMap<Key, Slot>,
+    /// Those of them that are not over.
+    pub(crate) open: BTreeSet<Key>,
+    /// Blocks that were begun and are not over.
+    pub(crate) active: BTreeMap<Key, Active>,
+    pub(crate) hosts: BTreeMap<HostName, HostState>,
+    pub(crate) outputs: BTreeMap<Key, BTreeMap<String, Value>>,
+}
+
+static WAITING: StepState = StepState::Waiting;
+
+impl Run {
+    /// A run of this plan, before its first event.
+    ///
+    /// # Errors
+    /// When the plan's tree cannot be run.
+    pub fn new(plan: Plan) -> Result<Self, NotRunnable> {
+        let hash = plan
+            .hash()
+            .map_err(|e| NotRunnable::Unwritable(e.to_string()))?;
+        Ok(Self {
+            tree: Tree::new(&plan)?,
+            plan,
+            hash,
+            stand: Stand::New,
+            paused: false,
+            over: false,
+            id: None,
+            generation: None,
+            seq: 0,
+            slots: BTreeMap::new(),
+            open: BTreeSet::new(),
+            active: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+        })
+    }
+
+    /// The state after all these events.
+    ///
+    /// # Errors
+    /// When the plan cannot be run, or an event does not fit: then with its number.
+    pub fn replay(plan: Plan, records: &[Record]) -> Result<Self, ReplayError> {
+        let mut run = Self::new(plan)?;
+        for record in records {
+            let seq = record.seq;
+            run.apply(record)
+                .map_err(|illegal| ReplayError::Illegal { seq, illegal })?;
+        }
+        Ok(run)
+    }
+
+    /// Takes an event into account.
+    ///
+    /// # Errors
+    /// When it does not fit; then nothing is changed.
+    pub fn apply(&mut self, record: &Record) -> Result<(), Illegal> {
+        if record.seq != self.seq.saturating_add(1) {
+            let state = format!("its last event has the number {}", self.seq);
+            return Err(self.illegal(record, None, state));
+        }
+        let moves = self.take(record)?;
+        self.seq = record.seq;
+        self.walk(moves);
+        Ok(())
+    }
+
+    fn take(&mut self, record: &Record) -> Result<Vec<Move>, Illegal> {
+        let event = &record.event;
+        let stand =
+            |run: &Self| Err(run.illegal(record, None, format!("it is {}", run.stand_word())));
+        match (self.stand, event) {
+            (Stand::New, Event::RunOpened { run, plan, .. }) if *plan == self.hash => {
+                self.stand = Stand::Open;
+                self.id = Some(run.clone());
+                Ok(vec![Move::Begin(Tree::root())])
+            }
+            (Stand::New, _) | (Stand::Finished(_), _) | (_, Event::RunOpened { .. }) => stand(self),
+            (_, Event::ControllerTook { generation, .. }) => {
+                let newer = |g: &Generation| g.counter < generation.counter;
+                if Some(&generation.run) != self.id.as_ref()
+                    || !self.generation.as_ref().is_none_or(newer)
+                {
+                    return stand(self);
+                }
+                self.generation = Some(generation.clone());
+                self.taken_over(record);
+                Ok(Vec::new())
+            }
+            (_, Event::Probed { .. } | Event::Declined { .. }) => Ok(Vec::new()),
+            // Everything else is done by a controller.
+            _ if self.generation.is_none() => stand(self),
+            (
+                _,
+                Event::HostRegistered {
+                    host,
+                    install_id,
+                    sequence,
+                    ..
+                },
+            ) => self.registered(record, host, install_id, *sequence),
+            (
+                _,
+                Event::HostRefused {
+                    host,
+                    why,
+                    transient,
+                },
+            ) => self.refused(record, host, why, *transient),
+            (_, Event::HostReleased { host }) => self.released(record, host),
+            (_, Event::Decided(decision)) => self.decided(record, decision),
+            (_, Event::RepairMeasured { position, result }) => {
+                self.repair_measured(record, position, result.is_so())
+            }
+            (_, Event::Finished { verdict }) => {
+                if self.ready_to_finish() != Some(*verdict) {
+                    return stand(self);
+                }
+                self.stand = Stand::Finished(*verdict);
+                Ok(Vec::new())
+            }
+            (
+                _,
+                Event::GuardMeasured { position, .. }
+                | Event::Asked { position, .. }
+                | Event::Checked { position, .. }
+                | Event::Started { position, .. }
+                | Event::Settled { position, .. }
+                | Event::Ended { position, .. }
+                | Event::Verified { position, .. },
+            ) => self.step_event(record, position),
+        }
+    }
+
+    fn step_event(&mut self, record: &Record, position: &Position) -> Result<Vec<Move>, Illegal> {
+        let key = self.tree.locate(position);
+        let before = key
+            .as_ref()
+            .and_then(|k| Some((k, self.tree.step(k.node)?, self.slots.get(k)?)));
+        let Some((key, step, before)) = before else {
+            return Err(self.illegal(record, Some(position), "its turn has not come".to_owned()));
+        };
+        let (key, step) = (key.clone(), Arc::clone(step));
+        let Some(mut after) = transition(&step, before, record.at, &record.event) else {
+            return Err(self.illegal(record, Some(position), format!("{:?}", before.state)));
+        };
+        after.fresh &= !self.evidence(&key, &step, before.fresh, &record.event);
+        Ok(self.put(key, after, record.seq))
+    }
+
+    /// Stores a slot; returns the move that follows when the position is over now.
+    pub(crate) fn put(&mut self, key: Key, slot: Slot, seq: u64) -> Vec<Move> {
+        let over = slot.state.is_over();
+        let version = seq;
+        self.slots.insert(key.clone(), Slot { version, ..slot });
+        if over && self.open.remove(&key) {
+            vec![Move::Over(key)]
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Keeps outputs, and what an outcome says about the target: that its store has one receipt more,
+    /// or that nobody knows whether it is still there. Says whether a receipt was counted.
+    fn evidence(&mut self, key: &Key, step: &Step, fresh: bool, event: &Event) -> bool {
+        let outcome = match event {
+            Event::Ended { outcome, .. } => Some(outcome),
+            Event::Settled {
+                settlement: Settlement::Ended(outcome),
+                ..
+            } => Some(outcome),
+            Event::Settled { .. } => None,
+            _ => return false,
+        };
+        if let Some(Outcome::Succeeded { outputs, .. }) = outcome
+            && !outputs.is_empty()
+        {
+            self.outputs.insert(key.clone(), outputs.clone());
+        }
+        let host = self.tree.position(key).and_then(|p| p.host);
+        let Some(host) = host
+            .and_then(|h| self.hosts.get_mut(&h))
+            .filter(|_| !by_the_loop(step))
+        else {
+            return false;
+        };
+        let began = match (event, outcome) {
+            (_, Some(Outcome::Succeeded { .. } | Outcome::Failed { end: Some(_), .. })) => true,
+            (Event::Settled { settlement, .. }, _) => *settlement == Settlement::Running,
+            _ => false,
+        };
+        if began && fresh {
+            host.sequence = host.sequence.saturating_add(1);
+        }
+        let lost = matches!(
+            event,
+            Event::Ended {
+                outcome: Outcome::Unknown { .. },
+                ..
+            }
+        );
+        if lost && host.link == HostLink::Registered {
+            host.link = HostLink::Absent;
+        }
+        began
+    }
+
+    fn taken_over(&mut self, record: &Record) {
+        for host in self.hosts.values_mut() {
+            if !host.let_go() || !host.holds {
+                host.link = HostLink::Absent;
+                host.version = record.seq;
+            }
+        }
+        for key in &self.open {
+            if let (Some(step), Some(slot)) = (self.tree.step(key.node), self.slots.get_mut(key)) {
+                *slot = Slot {
+                    version: record.seq,
+                    ..taken_over(step, slot, record.at)
+                };
+            }
+        }
+        for active in self.active.values_mut() {
+            if let Active::Repair { version, .. } = active {
+                *version = record.seq;
+            }
+        }
+    }
+
+    fn registered(
+        &mut self,
+        record: &Record,
+        name: &HostName,
+        install_id: &InstallId,
+        sequence: u64,
+    ) -> Result<Vec<Move>, Illegal> {
+        if !self.plan.hosts.contains_key(name) {
+            return Err(self.illegal(record, None, format!("it has no host {name}")));
+        }
+        let host = self
+            .hosts
+            .entry(name.clone())
+            .or_insert_with(HostState::new);
+        if matches!(
+            host.link,
+            HostLink::Registered | HostLink::Released | HostLink::Doubted { .. }
+        ) {
+            let state = format!("{name} is {:?}", host.link);
+            return Err(self.illegal(record, None, state));
+        }
+        let why = match &host.install_id {
+            Some(known) if known != install_id => Some(format!(
+                "{name} has the install id {install_id}, the journal knows {known}: it was installed anew, or its receipts were lost"
+            )),
+            Some(_) if sequence < host.sequence => Some(format!(
+                "the receipts of {name} end at {sequence}, the journal knows of {}: its disk went back in time",
+                host.sequence
+            )),
+            _ => None,
+        };
+        host.holds = true;
+        host.version = record.seq;
+        let Some(why) = why else {
+            host.link = HostLink::Registered;
+            host.install_id = Some(install_id.clone());
+            host.sequence = sequence;
+            return Ok(Vec::new());
+        };
+        host.link = HostLink::Doubted { why: why.clone() };
+        host.seen = Some((install_id.clone(), sequence));
+        self.give_up_settling(name, record, &why);
+        Ok(Vec::new())
+    }
+
+    /// The receipts that could have told what became of begun attempts are not to be had.
+    fn give_up_settling(&mut self, host: &HostName, record: &Record, why: &str) {
+        for key in self.open_on(host) {
+            let (Some(step), Some(slot)) = (self.tree.step(key.node), self.slots.get_mut(&key))
+            else {
+                continue;
+            };
+            let doubtful = matches!(
+                slot.state,
+                StepState::Running {
+                    phase: Phase::Settling,
+                    ..
+                } | StepState::Unknown {
+                    then: Then::Settle,
+                    ..
+                }
+            );
+            if doubtful {
+                *slot = Slot {
+                    version: record.seq,
+                    ..unknown(step, slot.clone(), record.at, why.to_owned())
+                };
+            }
+        }
+    }
+
+    fn refused(
+        &mut self,
+        record: &Record,
+        name: &HostName,
+        why: &str,
+        transient: bool,
+    ) -> Result<Vec<Move>, Illegal> {
+        if !self.plan.hosts.contains_key(name) {
+            return Err(self.illegal(record, None, format!("it has no host {name}")));
+        }
+        let ending = self.ending().is_some();
+        let host = self
+            .hosts
+            .entry(name.clone())
+            .or_insert_with(HostState::new);
+        let count = match &host.link {
+            HostLink::Refused { count, .. } => count.saturating_add(1),
+            HostLink::Absent => 1,
+            HostLink::Registered | HostLink::Doubted { .. } if ending => 1,
+            other => {
+                let state = format!("{name} is {other:?}");
+                return Err(self.illegal(record, None, state));
+            }
+        };
+        // A refusal for good came from the host itself, or from before it was reached.
+        host.holds |= transient;
+        host.version = record.seq;
+        let why = why.to_owned();
+        let at = record.at;
+        host.link = if ending && (!transient || count >= crate::RELEASE_ATTEMPTS_MAX) {
+            HostLink::LeftBehind { why }
+        } else {
+            HostLink::Refused {
+                why,
+                transient,
+                count,
+                at,
+            }
+        };
+        if let Some(why) = host.blocked().map(ToOwned::to_owned) {
+            self.out_of_reach(name, record, &why);
+        }
+        Ok(Vec::new())
+    }
+
+    /// What was begun on a host that only a person can bring back is unknown until then.
+    fn out_of_reach(&mut self, host: &HostName, record: &Record, why: &str) {
+        for key in self.open_on(host) {
+            let Some(slot) = self.slots.get_mut(&key) else {
+                continue;
+            };
+            let then = match slot.state {
+                StepState::Running {
+                    phase: Phase::Settling,
+                    ..
+                } => Then::Settle,
+                StepState::Running {
+                    phase: Phase::Verifying { .. },
+                    ..
+                } => Then::Person,
+                _ => continue,
+            };
+            slot.state = StepState::Unknown {
+                why: why.to_owned(),
+                attempt: slot.attempts,
+                at: record.at,
+                then,
+            };
+            slot.version = record.seq;
+        }
+    }
+
+    fn released(&mut self, record: &Record, name: &HostName) -> Result<Vec<Move>, Illegal> {
+        let ending = self.ending().is_some();
+        match self.hosts.get_mut(name) {
+            Some(host)
+                if ending
+                    && matches!(host.link, HostLink::Registered | HostLink::Doubted { .. }) =>
+            {
+                host.link = HostLink::Released;
+                host.version = record.seq;
+                Ok(Vec::new())
+            }
+            _ => Err(self.illegal(record, None, format!("{name} is not to be released"))),
+        }
+    }
+
+    fn decided(&mut self, record: &Record, decision: &Decision) -> Result<Vec<Move>, Illegal> {
+        if let Err(why) = self.judge(decision) {
+            return Err(self.illegal(record, decision.choice.position(), why));
+        }
+        let Some(position) = decision.choice.position() else {
+            match decision.choice {
+                Choice::Pause => self.paused = true,
+                Choice::Unpause => {
+                    self.paused = false;
+                    self.begin_anew(record);
+                }
+                _ => {
+                    self.stand = Stand::Draining;
+                    self.reset_refusals(record.seq);
+                }
+            }
+            return Ok(Vec::new());
+        };
+        let Some(key) = self.tree.locate(position) else {
+            return Err(self.illegal(
+                record,
+                Some(position),
+                "the plan does not have it".to_owned(),
+            ));
+        };
+        if matches!(decision.choice, Choice::Retry { .. }) && self.unblock(&key, record.seq) {
+            let again = self.slots.get(&key).and_then(|s| s.state.then()) == Some(&Then::Person);
+            if !again {
+                return Ok(Vec::new());
+            }
+        }
+        let Some(step) = self.tree.step(key.node) else {
+            return Err(self.illegal(record, Some(position), "it is no step".to_owned()));
+        };
+        let before = self.slots.get(&key).cloned();
+        let before = before.unwrap_or_else(|| Slot::new(StepState::Waiting));
+        match transition(step, &before, record.at, &record.event) {
+            Some(after) => Ok(self.put(key, after, record.seq)),
+            None => Err(self.illegal(record, Some(position), format!("{:?}", before.state))),
+        }
+    }
+
+    /// After a pause, what was measured before it is too old.
+    fn begin_anew(&mut self, record: &Record) {
+        for key in &self.open {
+            if let (Some(step), Some(slot)) = (self.tree.step(key.node), self.slots.get_mut(key))
+                && matches!(slot.state, StepState::Ready { .. } | StepState::Held { .. })
+            {
+                *slot = Slot {
+                    version: record.seq,
+                    ..ready(slot, step)
+                };
+            }
+        }
+    }
+
+    fn reset_refusals(&mut self, seq: u64) {
+        for host in self.hosts.values_mut() {
+            if let HostLink::Refused {
+                transient: true, ..
+            } = host.link
+            {
+                host.link = HostLink::Absent;
+                host.version = seq;
+            }
+        }
+    }
+
+    /// A person says that the position's host can be used again.
+    fn unblock(&mut self, key: &Key, seq: u64) -> bool {
+        let host = self.tree.position(key).and_then(|p| p.host);
+        let Some(host) = host.and_then(|h| self.hosts.get_mut(&h)) else {
+            return false;
+        };
+        if host.blocked().is_none() {
+            return false;
+        }
+        host.version = seq;
+        host.link = match (&host.link, host.seen.take()) {
+            (HostLink::Doubted { .. }, Some((install_id, sequence))) => {
+                host.install_id = Some(install_id);
+                host.sequence = sequence;
+                HostLink::Registered
+            }
+            _ => HostLink::Absent,
+        };
+        true
+    }
+
+    pub(crate) fn open_on(&self, host: &HostName) -> Vec<Key> {
+        let on = |key: &&Key| self.tree.position(key).and_then(|p| p.host).as_ref() == Some(host);
+        self.open.iter().filter(on).cloned().collect()
+    }
+
+    pub(crate) fn stand_word(&self) -> &'static str {
+        match self.stand {
+            Stand::New => "not opened",
+            Stand::Open if self.generation.is_none() => "without a controller",
+            Stand::Open if self.paused => "paused",
+            Stand::Open => "open",
+            Stand::Draining | Stand::Closing => "being aborted",
+            Stand::Finished(Verdict::Complete) => "complete",
+            Stand::Finished(Verdict::Aborted) => "aborted",
+        }
+    }
+
+    pub(crate) fn illegal(
+        &self,
+        record: &Record,
+        position: Option<&Position>,
+        state: String,
+    ) -> Illegal {
+        Illegal {
+            position: position.cloned(),
+            state,
+            event: format!("{} {:?}", record.seq, record.event),
+        }
+    }
+}
+
+/// The journal does not fit the plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayError {
+    /// The plan cannot be run.
+    #[error(transparent)]
+    NotRunnable(#[from] NotRunnable),
+    /// An event does not fit.
+    #[error("row {seq} of the journal: {illegal}")]
+    Illegal {
+        /// Its number.
+        seq: u64,
+        /// Why.
+        illegal: Illegal,
+    },
+}
+
+/// What others may ask of a run.
+impl Run {
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The plan's hash.
+    pub fn hash(&self) -> &Digest {
+        &self.hash
+    }
+
+    /// The run's id, once it was opened.
+    pub fn id(&self) -> Option<&RunId> {
+        self.id.as_ref()
+    }
+
+    /// The controller that holds it.
+    pub fn generation(&self) -> Option<&Generation> {
+        self.generation.as_ref()
+    }
+
+    /// Whether nothing new begins.
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Whether a person is ending it.
+    pub fn is_aborting(&self) -> bool {
+        matches!(self.stand, Stand::Draining | Stand::Closing)
+    }
+
+    /// How it ended.
+    pub fn verdict(&self) -> Option<Verdict> {
+        match self.stand {
+            Stand::Finished(verdict) => Some(verdict),
+            Stand::New | Stand::Open | Stand::Draining | Stand::Closing => None,
+        }
+    }
+
+    /// The number of the last event.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// The state of a position; one that the plan does not have waits for ever.
+    pub fn state(&self, position: &Position) -> &StepState {
+        let slot = self.tree.locate(position).and_then(|k| self.slots.get(&k));
+        slot.map_or(&WAITING, |slot| &slot.state)
+    }
+
+    /// All positions with their states, in the plan's order.
+    pub fn positions(&self) -> impl Iterator<Item = (Position, &StepState)> {
+        let placed = self
+            .plan
+            .positions()
+            .into_iter()
+            .map(|placed| placed.position);
+        let all: Vec<Position> = placed.collect();
+        all.into_iter().map(|position| {
+            let state = self.state(&position);
+            (position, state)
+        })
+    }
+
+    /// The step at a position.
+    pub fn step(&self, position: &Position) -> Option<&Arc<Step>> {
+        self.tree.step(self.tree.locate(position)?.node)
+    }
+
+    /// The finding that a repair waits for.
+    pub fn repair(&self, position: &Position) -> Option<Arc<Measure>> {
+        match &self.tree.node(self.tree.locate(position)?.node).kind {
+            Kind::Repair { when, .. } => Some(Arc::clone(when)),
+            _ => None,
+        }
+    }
+
+    /// The key of the last attempt at a position, as the journal has it.
+    pub fn attempt_key(&self, position: &Position) -> Option<&AttemptKey> {
+        self.slots.get(&self.tree.locate(position)?)?.key.as_ref()
+    }
+
+    /// How a host stands to this controller; `None` when nothing was asked of it yet.
+    pub fn link(&self, host: &HostName) -> Option<&HostLink> {
+        self.hosts.get(host).map(|host| &host.link)
+    }
+
+    /// The receipt store of a host as the journal knows it: identity and least sequence number.
+    pub fn receipts_of(&self, host: &HostName) -> Option<(&InstallId, u64)> {
+        let host = self.hosts.get(host)?;
+        Some((host.install_id.as_ref()?, host.sequence))
+    }
+
+    /// The outputs that a step at this position can refer to, those nearest to it last: of steps of
+    /// its own host, and of steps of no host. A step of no host sees all.
+    pub fn outputs_for(&self, position: &Position) -> Vec<(&StepId, &BTreeMap<String, Value>)> {
+        let mut seen = Vec::new();
+        for (key, outputs) in &self.outputs {
+            let host = self.tree.position(key).and_then(|p| p.host);
+            if position.host.is_none() || host.is_none() || host == position.host {
+                seen.push((self.tree.id(key.node), outputs));
+            }
+        }
+        seen
+    }
+}

@@ -1,0 +1,284 @@
+//! The plan's tree as an arena, so that a position is a node and a host's turn.
+
+use overhaul_model::id::{HostName, Position, StepId};
+use overhaul_model::plan::{Block, Plan, Turns};
+use overhaul_model::primitive::Measure;
+use overhaul_model::step::{Lane, Step};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The plan cannot be run. The checker finds this earlier and says more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotRunnable {
+    /// It cannot be hashed.
+    #[error("the plan cannot be written as JSON: {0}")]
+    Unwritable(String),
+    /// A roll has no turns, or lets no host begin.
+    #[error("the roll {0} has no turns, or admits no host at once")]
+    NoTurns(StepId),
+    /// A roll stands inside a roll.
+    #[error(
+        "the roll {0} stands inside another roll: a position has one host, so it would be ambiguous"
+    )]
+    NestedRoll(StepId),
+    /// Two steps stand at one position.
+    #[error("the position {0} occurs twice")]
+    Twice(Position),
+    /// A host has no entry.
+    #[error("the plan names the host {0}, but does not describe it")]
+    NoHost(HostName),
+}
+
+/// A node at a host's turn (`None`: outside any roll). Its order is the plan's order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub node: usize,
+    pub turn: Option<HostName>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub parent: Option<usize>,
+    /// The roll around it.
+    pub roll: Option<usize>,
+    pub kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Step(Arc<Step>),
+    Sequence(Vec<usize>),
+    Parallel(Vec<usize>),
+    Roll {
+        body: usize,
+        turns: Turns,
+        hosts: BTreeSet<HostName>,
+    },
+    Scope {
+        open: usize,
+        body: usize,
+        close: usize,
+    },
+    Repair {
+        body: usize,
+        remedy: usize,
+        when: Arc<Measure>,
+        attempts: u32,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Tree {
+    nodes: Vec<Node>,
+    /// Steps and repairs by their id.
+    by_id: BTreeMap<StepId, usize>,
+    ids: Vec<StepId>,
+}
+
+impl Tree {
+    pub fn new(plan: &Plan) -> Result<Self, NotRunnable> {
+        let mut tree = Self {
+            nodes: Vec::new(),
+            by_id: BTreeMap::new(),
+            ids: Vec::new(),
+        };
+        tree.add(plan, &plan.root, None, None)?;
+        let mut seen = BTreeSet::new();
+        for placed in plan.positions() {
+            if let Some(host) = &placed.position.host
+                && !plan.hosts.contains_key(host)
+            {
+                return Err(NotRunnable::NoHost(host.clone()));
+            }
+            if !seen.insert(placed.position.clone()) {
+                return Err(NotRunnable::Twice(placed.position));
+            }
+        }
+        Ok(tree)
+    }
+
+    fn push(
+        &mut self,
+        id: &StepId,
+        parent: Option<usize>,
+        roll: Option<usize>,
+        kind: Kind,
+    ) -> usize {
+        let index = self.nodes.len();
+        if matches!(kind, Kind::Step(_) | Kind::Repair { .. }) {
+            self.by_id.insert(id.clone(), index);
+        }
+        self.ids.push(id.clone());
+        self.nodes.push(Node { parent, roll, kind });
+        index
+    }
+
+    fn add(
+        &mut self,
+        plan: &Plan,
+        block: &Block,
+        parent: Option<usize>,
+        roll: Option<usize>,
+    ) -> Result<usize, NotRunnable> {
+        let step = |step: &Step| Kind::Step(Arc::new(step.clone()));
+        let index = match block {
+            Block::Step(s) => return Ok(self.push(&s.id, parent, roll, step(s))),
+            Block::Sequence { id, .. } => self.push(id, parent, roll, Kind::Sequence(Vec::new())),
+            Block::Parallel { id, .. } => self.push(id, parent, roll, Kind::Parallel(Vec::new())),
+            Block::Roll { id, .. } => {
+                let turns = plan.rolls.get(id).filter(|t| t.at_once > 0);
+                let turns = turns
+                    .ok_or_else(|| NotRunnable::NoTurns(id.clone()))?
+                    .clone();
+                if roll.is_some() {
+                    return Err(NotRunnable::NestedRoll(id.clone()));
+                }
+                let hosts = turns.batches.iter().flatten().cloned().collect();
+                self.push(
+                    id,
+                    parent,
+                    roll,
+                    Kind::Roll {
+                        body: 0,
+                        turns,
+                        hosts,
+                    },
+                )
+            }
+            Block::Scope { id, .. } => {
+                let empty = Kind::Scope {
+                    open: 0,
+                    body: 0,
+                    close: 0,
+                };
+                self.push(id, parent, roll, empty)
+            }
+            Block::Repair {
+                id, when, attempts, ..
+            } => {
+                let kind = Kind::Repair {
+                    body: 0,
+                    remedy: 0,
+                    when: Arc::new(when.clone()),
+                    attempts: *attempts,
+                };
+                self.push(id, parent, roll, kind)
+            }
+        };
+        let inner = if matches!(block, Block::Roll { .. }) {
+            Some(index)
+        } else {
+            roll
+        };
+        let mut added = Vec::new();
+        for child in block.children() {
+            added.push(match child {
+                overhaul_model::plan::Child::Block(b) => self.add(plan, b, Some(index), inner)?,
+                overhaul_model::plan::Child::Step(s) => {
+                    self.push(&s.id, Some(index), inner, step(s))
+                }
+            });
+        }
+        self.adopt(index, added);
+        Ok(index)
+    }
+
+    fn adopt(&mut self, index: usize, added: Vec<usize>) {
+        let Some(node) = self.nodes.get_mut(index) else {
+            return;
+        };
+        match (&mut node.kind, added.as_slice()) {
+            (Kind::Sequence(children) | Kind::Parallel(children), _) => *children = added,
+            (Kind::Roll { body, .. }, [b]) => *body = *b,
+            (Kind::Scope { open, body, close }, [o, b, c]) => (*open, *body, *close) = (*o, *b, *c),
+            (Kind::Repair { body, remedy, .. }, [b, r]) => (*body, *remedy) = (*b, *r),
+            // `Block::children` gives each kind its own number of children.
+            _ => {}
+        }
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "indices come from this arena, which never shrinks"
+    )]
+    pub fn node(&self, index: usize) -> &Node {
+        &self.nodes[index]
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "indices come from this arena, which never shrinks"
+    )]
+    pub fn id(&self, index: usize) -> &StepId {
+        &self.ids[index]
+    }
+
+    pub fn root() -> Key {
+        Key {
+            node: 0,
+            turn: None,
+        }
+    }
+
+    pub fn step(&self, index: usize) -> Option<&Arc<Step>> {
+        match &self.node(index).kind {
+            Kind::Step(step) => Some(step),
+            _ => None,
+        }
+    }
+
+    /// The block around it.
+    pub fn parent(&self, key: &Key) -> Option<Key> {
+        let node = self.node(key.node).parent?;
+        let turn = match self.node(node).kind {
+            Kind::Roll { .. } => None,
+            _ => key.turn.clone(),
+        };
+        Some(Key { node, turn })
+    }
+
+    /// Whether `inner` is `outer` or stands inside it, in the same turn.
+    pub fn is_inside(&self, inner: &Key, outer: &Key) -> bool {
+        let mut at = Some(inner.clone());
+        while let Some(key) = at {
+            if key == *outer {
+                return true;
+            }
+            at = self.parent(&key);
+        }
+        false
+    }
+
+    /// The position of a step, or of a repair; `None` when the step does not concern the turn's host.
+    pub fn position(&self, key: &Key) -> Option<Position> {
+        match &self.node(key.node).kind {
+            Kind::Step(step) => step.position(key.turn.as_ref()),
+            _ => Some(Position {
+                step: self.id(key.node).clone(),
+                host: key.turn.clone(),
+            }),
+        }
+    }
+
+    /// The node of a step or repair at this position, if the plan has it.
+    pub fn locate(&self, position: &Position) -> Option<Key> {
+        let node = *self.by_id.get(&position.step)?;
+        let hosts = self
+            .node(node)
+            .roll
+            .and_then(|roll| match &self.node(roll).kind {
+                Kind::Roll { hosts, .. } => Some(hosts),
+                _ => None,
+            });
+        let turn = match (hosts, self.step(node).map(|s| &s.lane)) {
+            (None, _) => None,
+            (Some(hosts), Some(Lane::Turn) | None) => {
+                Some(hosts.get(position.host.as_ref()?)?.clone())
+            }
+            // In a roll of one host only: otherwise the position would occur twice.
+            (Some(hosts), Some(_)) => hosts.first().cloned(),
+        };
+        let key = Key { node, turn };
+        (self.position(&key).as_ref() == Some(position)).then_some(key)
+    }
+}
