@@ -1,0 +1,139 @@
+//! What the passes work on: the input, the plan so far, and what is wrong.
+
+use crate::error::{PlanError, PlanErrors, Wrong};
+use crate::upgraders::Way;
+use overhaul_model::definition::{Definition, Origin, RoleUpgrade};
+use overhaul_model::facts::{FleetFacts, PostgresCluster};
+use overhaul_model::fleet::{Fleet, Host};
+use overhaul_model::id::{DatasetName, HostName, RoleName, StepId};
+use overhaul_model::plan::{Block, PLAN_FORMAT, Plan, PlanKind, Turns};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Hosts that may fail before no further turn begins: none, as the design has it.
+const FAILURE_BUDGET: u32 = 0;
+
+pub(crate) struct Draft<'a> {
+    pub definition: &'a Definition,
+    pub fleet: &'a Fleet,
+    pub facts: &'a FleetFacts,
+    pub plan: Plan,
+    /// The turns of each role's hosts.
+    pub turns: BTreeMap<RoleName, Turns>,
+    /// The upgrader of each role, ready for its hosts.
+    pub ways: BTreeMap<RoleName, Way>,
+    /// The measured cluster of each PostgreSQL dataset; absent while it is unknown.
+    pub clusters: BTreeMap<DatasetName, PostgresCluster>,
+    pub errors: Vec<PlanError>,
+}
+
+impl<'a> Draft<'a> {
+    pub fn new(definition: &'a Definition, fleet: &'a Fleet, facts: &'a FleetFacts) -> Self {
+        let plan = Plan {
+            format: PLAN_FORMAT,
+            kind: PlanKind::Upgrade,
+            parent: None,
+            upgrade: definition.name.clone(),
+            fleet: fleet.name.clone(),
+            from: definition.from.clone(),
+            to: definition.to.clone(),
+            hosts: BTreeMap::new(),
+            rolls: BTreeMap::new(),
+            services: BTreeMap::new(),
+            datasets: BTreeMap::new(),
+            space: Vec::new(),
+            failure_budget: FAILURE_BUDGET,
+            waivers: definition.waivers.clone(),
+            root: Block::Sequence {
+                id: StepId::new(""),
+                title: format!(
+                    "{}: from {} to {}",
+                    definition.name, definition.from, definition.to
+                ),
+                blocks: Vec::new(),
+            },
+        };
+        Self {
+            definition,
+            fleet,
+            facts,
+            plan,
+            turns: BTreeMap::new(),
+            ways: BTreeMap::new(),
+            clusters: BTreeMap::new(),
+            errors: Vec::new(),
+        }
+    }
+
+    pub fn wrong(&mut self, origin: &Origin, what: Wrong, help: impl Into<String>) {
+        let error = PlanError {
+            origin: origin.clone(),
+            what,
+            help: help.into(),
+        };
+        if !self.errors.contains(&error) {
+            self.errors.push(error);
+        }
+    }
+
+    /// The hosts of a role, in the order of their turns.
+    pub fn hosts_of(&self, role: &RoleUpgrade) -> Vec<&'a Host> {
+        self.turns
+            .get(&role.role)
+            .into_iter()
+            .flat_map(|turns| turns.batches.iter().flatten())
+            .filter_map(|name| self.fleet.hosts.get(name))
+            .collect()
+    }
+
+    /// The names of a role's hosts.
+    pub fn names_of(&self, role: &RoleUpgrade) -> BTreeSet<HostName> {
+        self.hosts_of(role).iter().map(|h| h.name.clone()).collect()
+    }
+
+    /// The host with authority over a dataset, if it is one of the role's. When it is not, an error says so,
+    /// unless one was told already.
+    pub fn authority(
+        &mut self,
+        role: &RoleUpgrade,
+        dataset: &DatasetName,
+        origin: &Origin,
+    ) -> Option<HostName> {
+        let planned = self.plan.datasets.get(dataset);
+        let told = planned.is_none() && self.definition.datasets.contains_key(dataset);
+        let own = self.names_of(role);
+        let authority = planned
+            .map(|dataset| dataset.authority.clone())
+            .filter(|host| own.contains(host));
+        if authority.is_none() && !told {
+            self.wrong(
+                origin,
+                Wrong::ForeignDataset {
+                    role: role.role.to_string(),
+                    dataset: dataset.to_string(),
+                },
+                "name a dataset whose service runs on a host of this role",
+            );
+        }
+        authority
+    }
+
+    /// Where the upgrade as a whole was written: its first role's file.
+    pub fn origin(&self) -> Origin {
+        self.definition
+            .roles
+            .first()
+            .map(|role| Origin {
+                file: role.origin.file.clone(),
+                line: 1,
+            })
+            .unwrap_or_default()
+    }
+
+    pub fn finish(self) -> Result<Plan, PlanErrors> {
+        if self.errors.is_empty() {
+            Ok(self.plan)
+        } else {
+            Err(PlanErrors(self.errors))
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Why there is no plan.
+
+use overhaul_model::definition::Origin;
+
+/// A reason why there is no plan, and where it was written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct PlanError {
+    /// Where.
+    pub origin: Origin,
+    /// What is wrong.
+    pub what: Wrong,
+    /// What to do about it.
+    pub help: String,
+}
+
+/// What stands against a plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Wrong {
+    /// A role without hosts.
+    #[error("no host of the fleet has the role `{role}`")]
+    NoHosts {
+        /// The role.
+        role: String,
+    },
+    /// A host that would change twice.
+    #[error("host `{host}` is in the roles `{first}` and `{second}`, and both change it")]
+    ChangesTwice {
+        /// The host.
+        host: String,
+        /// The role written first.
+        first: String,
+        /// The role written later.
+        second: String,
+    },
+    /// A dataset whose service is not declared.
+    #[error("dataset `{dataset}` belongs to `{service}`, which is no service")]
+    NoService {
+        /// The dataset.
+        dataset: String,
+        /// What it names.
+        service: String,
+    },
+    /// A dataset that could be on several hosts.
+    #[error("dataset `{dataset}` could be on {hosts} hosts; it has one authority at any time")]
+    NoAuthority {
+        /// The dataset.
+        dataset: String,
+        /// How many hosts its service runs on.
+        hosts: usize,
+    },
+    /// A dataset that a role names but does not hold.
+    #[error("role `{role}` names the dataset `{dataset}`, which none of its hosts holds")]
+    ForeignDataset {
+        /// The role.
+        role: String,
+        /// The dataset.
+        dataset: String,
+    },
+    /// More than one cluster could be meant.
+    #[error("host `{host}` has {count} PostgreSQL clusters `{cluster}`: {which}")]
+    ManyClusters {
+        /// The host.
+        host: String,
+        /// The cluster's name.
+        cluster: String,
+        /// How many.
+        count: usize,
+        /// Which.
+        which: String,
+    },
+    /// The cluster is not there.
+    #[error("host `{host}` has no PostgreSQL cluster `{cluster}`")]
+    NoCluster {
+        /// The host.
+        host: String,
+        /// The cluster's name.
+        cluster: String,
+    },
+    /// An upgrader that nobody described.
+    #[error("there is no upgrader `{0}`")]
+    NoUpgrader(String),
+    /// An upgrader that does not know the way.
+    #[error("the upgrader `{upgrader}` does not go from {from} to {to}")]
+    NoPath {
+        /// The upgrader.
+        upgrader: String,
+        /// Before.
+        from: String,
+        /// After.
+        to: String,
+    },
+    /// A code name that is no plain word.
+    #[error("the code name `{0}` is not made of small letters and digits")]
+    CodeName(String),
+    /// Something that a later version brings.
+    #[error("{0} is not available in this version")]
+    NotYet(String),
+    /// A condition that cannot be decided.
+    #[error("the condition of step `{step}` cannot be decided on host `{host}`: {why}")]
+    Condition {
+        /// The step.
+        step: String,
+        /// The host.
+        host: String,
+        /// Why not.
+        why: String,
+    },
+    /// Two parts of the tree with one id.
+    #[error("two parts of the plan would have the id `{0}`")]
+    SameId(String),
+    /// An upgrader whose description falls apart when its code names are filled in.
+    #[error("the upgrader `{upgrader}` cannot be used: {why}")]
+    Upgrader {
+        /// The upgrader.
+        upgrader: String,
+        /// Why not.
+        why: String,
+    },
+}
+
+/// All reasons why there is no plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct PlanErrors(pub Vec<PlanError>);
+
+impl std::fmt::Display for PlanErrors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (place, error) in self.0.iter().enumerate() {
+            if place > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{}: {error}; {}", error.origin, error.help)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,75 @@
+//! Services are held down before the system changes, and let go when it has.
+
+use super::site::Site;
+use crate::draft::Draft;
+use crate::limits;
+use crate::scripts;
+use overhaul_model::action::{Action, Repeat, ServiceOp, Undo};
+use overhaul_model::id::ServiceName;
+use overhaul_model::primitive::{Measure, Primitive, UnitState};
+use overhaul_model::step::Step;
+
+/// In the reverse of the order in which they start.
+pub(super) fn hold(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
+    let mut services = site.services(draft);
+    services.reverse();
+    services
+        .into_iter()
+        .map(|(name, service, here)| {
+            let mut step = unit_step(site, &name, &service.unit, ServiceOp::Hold);
+            step.only = site.only(here);
+            step
+        })
+        .collect()
+}
+
+pub(super) fn let_go(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
+    site.services(draft)
+        .into_iter()
+        .map(|(name, service, here)| {
+            let mut step = unit_step(site, &name, &service.unit, ServiceOp::LetGo);
+            step.only = site.only(here);
+            step
+        })
+        .collect()
+}
+
+fn unit_step(site: &Site<'_>, name: &ServiceName, unit: &str, op: ServiceOp) -> Step {
+    let state = |state| Measure::Unit {
+        unit: unit.to_owned(),
+        state,
+    };
+    let (verb, title, script, after, why) = match op {
+        ServiceOp::Hold => (
+            "hold",
+            format!("{name} stops and stays down"),
+            scripts::HOLD,
+            state(UnitState::Held),
+            "neither packages nor the reboot may start it before its data is ready",
+        ),
+        _ => (
+            "let-go",
+            format!("{name} starts"),
+            scripts::LET_GO,
+            Measure::All(vec![state(UnitState::Startable), state(UnitState::Active)]),
+            "it was held down for the change",
+        ),
+    };
+    let action = Action::Service {
+        unit: unit.to_owned(),
+        service: Some(name.clone()),
+        op,
+    };
+    let work = Primitive::Exec(script.with([unit]));
+    let mut step = site.step(&format!("{verb}-{name}"), &title, action, work);
+    step.check = Some(after.clone());
+    step.verify = Some(after);
+    step.repeat = Repeat::Safe;
+    step.limits = limits::SERVICE;
+    step.undo = match op {
+        ServiceOp::Hold => Undo::By(scripts::LET_GO.with([unit])),
+        _ => Undo::By(scripts::HOLD.with([unit])),
+    };
+    step.why = why.to_owned();
+    step
+}

@@ -1,0 +1,108 @@
+//! A slot of a role, for which a part makes steps.
+
+use super::{begin, copies, health, hold, release_change, written};
+use crate::draft::Draft;
+use crate::limits;
+use crate::slug::slug;
+use crate::strategy::Part;
+use overhaul_model::action::{Action, Repeat, Retry, Undo};
+use overhaul_model::definition::{Origin, RoleUpgrade, Slot};
+use overhaul_model::fleet::Host;
+use overhaul_model::id::{HostName, ServiceName, StageName, StepId};
+use overhaul_model::plan::{Block, PlannedService};
+use overhaul_model::primitive::Primitive;
+use overhaul_model::step::{Lane, Step};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) struct Site<'s> {
+    pub role: &'s RoleUpgrade,
+    /// All hosts of the role, in the order of their turns.
+    pub hosts: &'s [&'s Host],
+    pub stage: StageName,
+    pub slot: Slot,
+    /// The id that ids of steps begin with.
+    pub id: StepId,
+}
+
+/// The blocks that a part puts into a slot.
+pub(crate) fn blocks(draft: &mut Draft<'_>, site: &Site<'_>, part: Part) -> Vec<Block> {
+    let steps = match part {
+        Part::Begin => begin::steps(site),
+        Part::Written => written::steps(draft, site),
+        Part::UpgraderPrepare => release_change::prepare(draft, site),
+        Part::Copies => copies::steps(draft, site),
+        Part::Hold => hold::hold(draft, site),
+        Part::ReleaseChange => return release_change::change(draft, site),
+        Part::LetGo => hold::let_go(draft, site),
+        Part::Health => health::steps(draft, site),
+    };
+    as_blocks(steps)
+}
+
+pub(super) fn as_blocks(steps: Vec<Step>) -> Vec<Block> {
+    steps
+        .into_iter()
+        .map(|step| Block::Step(Box::new(step)))
+        .collect()
+}
+
+impl Site<'_> {
+    /// A step in each host's lane, with the bounds of a command, to be judged by a person when it fails.
+    pub fn step(&self, name: &str, title: &str, action: Action, work: Primitive) -> Step {
+        Step {
+            id: self.id.child(&slug(name)),
+            title: title.to_owned(),
+            action,
+            slot: self.slot,
+            stage: self.stage.clone(),
+            lane: Lane::Turn,
+            only: None,
+            guards: Vec::new(),
+            check: None,
+            work,
+            verify: None,
+            undo: Undo::Nothing,
+            repeat: Repeat::Person,
+            limits: limits::COMMAND,
+            retry: Retry::NEVER,
+            outputs: BTreeMap::new(),
+            why: String::new(),
+            origin: self.role.origin.clone(),
+        }
+    }
+
+    /// What [`Step::only`] says for these hosts: `None` when they are all.
+    pub fn only(&self, hosts: BTreeSet<HostName>) -> Option<BTreeSet<HostName>> {
+        (hosts.len() < self.hosts.len()).then_some(hosts)
+    }
+
+    /// The services that run on hosts of the role, each with those of the role's hosts.
+    pub fn services(
+        &self,
+        draft: &Draft<'_>,
+    ) -> Vec<(ServiceName, PlannedService, BTreeSet<HostName>)> {
+        let own: BTreeSet<&HostName> = self.hosts.iter().map(|host| &host.name).collect();
+        draft
+            .plan
+            .services
+            .iter()
+            .filter_map(|(name, service)| {
+                let here: BTreeSet<HostName> = service
+                    .hosts
+                    .iter()
+                    .filter(|host| own.contains(host))
+                    .cloned()
+                    .collect();
+                (!here.is_empty()).then(|| (name.clone(), service.clone(), here))
+            })
+            .collect()
+    }
+
+    /// Where a kind's steps are written.
+    pub fn kind_origin(kind: &str) -> Origin {
+        Origin {
+            file: format!("kinds/{kind}.yaml"),
+            line: 0,
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! Steps as people wrote them, compiled to primitives.
+
+use super::move_cluster;
+use super::site::Site;
+use crate::draft::Draft;
+use crate::error::Wrong;
+use crate::limits;
+use crate::scripts;
+use overhaul_model::action::{Action, Limits, Repeat, Retry, ServiceOp, Touches, Undo};
+use overhaul_model::definition::{Slot, WrittenAction, WrittenStep};
+use overhaul_model::fleet::Host;
+use overhaul_model::id::{HostName, ServiceName};
+use overhaul_model::primitive::{EditFile, Exec, Measure, Primitive, Reboot, UnitState, WriteFile};
+use overhaul_model::step::Step;
+use overhaul_model::template::{Context, Renderer};
+use std::collections::BTreeSet;
+
+/// What a step has no undo for when its author named none.
+const NO_UNDO: &str = "no undo is written for it";
+
+pub(super) fn steps(draft: &mut Draft<'_>, site: &Site<'_>) -> Vec<Step> {
+    // Refused as a whole elsewhere.
+    if site.slot == Slot::Cleanup {
+        return Vec::new();
+    }
+    let written = site.role.slots.get(&site.slot).into_iter().flatten();
+    written
+        .filter_map(|step| compile(draft, site, step))
+        .collect()
+}
+
+fn compile(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenStep) -> Option<Step> {
+    let hosts = concerned(draft, site, written)?;
+    let mut step = match &written.action {
+        WrittenAction::MoveCluster { dataset } => {
+            move_cluster::step(draft, site, written, dataset)?
+        }
+        action => {
+            let made = made(draft, site, written, action)?;
+            let mut step = site.step(&written.name, &written.name, made.action, made.work);
+            step.check = made.so.clone();
+            step.verify = made.so;
+            step.limits = made.limits;
+            step.undo = made.undo;
+            step.repeat = made.repeat;
+            step.only = site.only(hosts.clone());
+            step
+        }
+    };
+    // Two reasons to leave a host out: the dataset's authority, and `when`.
+    if let Some(only) = &mut step.only {
+        only.retain(|host| hosts.contains(host));
+        if only.is_empty() {
+            return None;
+        }
+    }
+    own_words(&mut step, written);
+    step.why = if step.why.is_empty() {
+        format!("written in the slot {}", site.slot.word())
+    } else {
+        step.why
+    };
+    Some(step)
+}
+
+/// What the author says about the step counts more than what its action brings along.
+fn own_words(step: &mut Step, written: &WrittenStep) {
+    step.origin = written.origin.clone();
+    step.guards.clone_from(&written.guards);
+    step.outputs.clone_from(&written.outputs);
+    step.retry = written.retry;
+    if let Some(check) = &written.check {
+        step.check = Some(check.clone());
+    }
+    if let Some(verify) = &written.verify {
+        step.verify = Some(verify.clone());
+    }
+    if let Some(undo) = &written.undo {
+        step.undo = Undo::By(undo.clone());
+    }
+    if let Some(total) = written.timeout {
+        step.limits.total = total;
+        step.limits.stall = step.limits.stall.filter(|stall| *stall < total);
+        step.limits.expected = step.limits.expected.min(total);
+    }
+    if let Some(stall) = written.stall {
+        step.limits.stall = Some(stall);
+    }
+    if let Some(expected) = written.expected {
+        step.limits.expected = expected;
+    }
+    if let Some(scope) = written.once {
+        step.repeat = Repeat::Once(scope);
+        step.retry = Retry::NEVER;
+    } else if written.repeatable {
+        step.repeat = Repeat::Safe;
+    } else if step.repeat == Repeat::Person && step.check.is_some() {
+        step.repeat = Repeat::CheckFirst;
+    }
+}
+
+/// The hosts for which the step's condition holds; `None` when there is none of them, or it cannot be said.
+fn concerned(
+    draft: &mut Draft<'_>,
+    site: &Site<'_>,
+    written: &WrittenStep,
+) -> Option<BTreeSet<HostName>> {
+    let Some(when) = &written.when else {
+        return Some(site.hosts.iter().map(|host| host.name.clone()).collect());
+    };
+    let renderer = Renderer::new();
+    let mut hosts = BTreeSet::new();
+    for host in site.hosts {
+        match holds(draft, &renderer, when, host) {
+            Ok(true) => {
+                hosts.insert(host.name.clone());
+            }
+            Ok(false) => {}
+            Err(why) => draft.wrong(
+                &written.origin,
+                Wrong::Condition {
+                    step: written.name.clone(),
+                    host: host.name.to_string(),
+                    why,
+                },
+                "conditions may use the host's variables, `host`, `from` and `to`: they are decided while planning",
+            ),
+        }
+    }
+    (!hosts.is_empty()).then_some(hosts)
+}
+
+fn holds(draft: &Draft<'_>, renderer: &Renderer, when: &str, host: &Host) -> Result<bool, String> {
+    let context = Context::new(Some(host), &draft.definition.from, &draft.definition.to);
+    renderer
+        .holds(when, &context)
+        .map_err(|error| error.to_string())
+}
+
+/// What an action is compiled to.
+struct Made {
+    action: Action,
+    work: Primitive,
+    /// Already so before, and so afterwards.
+    so: Option<Measure>,
+    limits: Limits,
+    undo: Undo,
+    repeat: Repeat,
+}
+
+fn made(
+    draft: &Draft<'_>,
+    site: &Site<'_>,
+    written: &WrittenStep,
+    action: &WrittenAction,
+) -> Option<Made> {
+    Some(match action {
+        WrittenAction::Run(exec) => run(written, exec),
+        WrittenAction::Service { unit, op } => service(draft, site, unit, *op),
+        WrittenAction::Packages { install, remove } => packages(install, remove),
+        WrittenAction::Reboot { back_within } => Made {
+            action: Action::Reboot,
+            work: Primitive::Reboot(Reboot {
+                command: vec!["systemctl".to_owned(), "reboot".to_owned()],
+                back_within: *back_within,
+            }),
+            so: None,
+            limits: limits::reboot(*back_within),
+            undo: Undo::Nothing,
+            repeat: Repeat::Person,
+        },
+        WrittenAction::File(file) => write_file(file),
+        WrittenAction::Edit(edit) => edit_file(edit),
+        // Compiled by `move_cluster`.
+        WrittenAction::MoveCluster { .. } => return None,
+        WrittenAction::Wait(wait) => quiet(
+            Action::Wait,
+            Primitive::Wait(wait.clone()),
+            limits::wait(wait.at_most),
+        ),
+        WrittenAction::Gate(ask) => quiet(Action::Gate, Primitive::Ask(ask.clone()), limits::GATE),
+        WrittenAction::Announce(announce) => quiet(
+            Action::Announce,
+            Primitive::Announce(announce.clone()),
+            limits::ANNOUNCE,
+        ),
+    })
+}
+
+fn quiet(action: Action, work: Primitive, limits: Limits) -> Made {
+    Made {
+        action,
+        work,
+        so: None,
+        limits,
+        undo: Undo::Nothing,
+        repeat: Repeat::Safe,
+    }
+}
+
+fn run(written: &WrittenStep, exec: &Exec) -> Made {
+    let harmless = written.touches == Touches::Only(Vec::new());
+    Made {
+        action: Action::Run {
+            touches: written.touches.clone(),
+        },
+        work: Primitive::Exec(exec.clone()),
+        so: None,
+        limits: limits::COMMAND,
+        undo: if harmless {
+            Undo::Nothing
+        } else {
+            Undo::None {
+                way_back: NO_UNDO.to_owned(),
+            }
+        },
+        repeat: Repeat::Person,
+    }
+}
+
+fn service(draft: &Draft<'_>, site: &Site<'_>, unit: &str, op: ServiceOp) -> Made {
+    let declared: Option<ServiceName> = site
+        .services(draft)
+        .into_iter()
+        .find(|(_, service, _)| service.unit == unit)
+        .map(|(name, ..)| name);
+    let is = |state| Measure::Unit {
+        unit: unit.to_owned(),
+        state,
+    };
+    let systemctl = |verb: &str| Exec::argv(["systemctl", verb, "--", unit]);
+    let (exec, so, undo) = match op {
+        ServiceOp::Start => (
+            systemctl("start"),
+            Some(is(UnitState::Active)),
+            Undo::By(systemctl("stop")),
+        ),
+        ServiceOp::Stop => (
+            systemctl("stop"),
+            Some(is(UnitState::Stopped)),
+            Undo::By(systemctl("start")),
+        ),
+        ServiceOp::Restart => (systemctl("restart"), None, Undo::Nothing),
+        ServiceOp::Reload => (systemctl("reload"), None, Undo::Nothing),
+        ServiceOp::Enable => (
+            systemctl("enable"),
+            Some(is(UnitState::Enabled)),
+            Undo::By(systemctl("disable")),
+        ),
+        ServiceOp::Disable => (
+            systemctl("disable"),
+            Some(is(UnitState::Disabled)),
+            Undo::By(systemctl("enable")),
+        ),
+        ServiceOp::Hold => (
+            scripts::HOLD.with([unit]),
+            Some(is(UnitState::Held)),
+            Undo::By(scripts::LET_GO.with([unit])),
+        ),
+        ServiceOp::LetGo => (
+            scripts::LET_GO.with([unit]),
+            Some(Measure::All(vec![
+                is(UnitState::Startable),
+                is(UnitState::Active),
+            ])),
+            Undo::By(scripts::HOLD.with([unit])),
+        ),
+    };
+    Made {
+        action: Action::Service {
+            unit: unit.to_owned(),
+            service: declared,
+            op,
+        },
+        work: Primitive::Exec(exec),
+        so,
+        limits: limits::SERVICE,
+        undo,
+        repeat: Repeat::Safe,
+    }
+}
+
+fn packages(install: &[String], remove: &[String]) -> Made {
+    let marked = install
+        .iter()
+        .cloned()
+        .chain(remove.iter().map(|name| format!("{name}-")));
+    let mut parts = Vec::new();
+    if !install.is_empty() {
+        parts.push(Measure::PackagesInstalled {
+            names: install.to_vec(),
+        });
+    }
+    if !remove.is_empty() {
+        parts.push(Measure::Command(scripts::PACKAGES_GONE.with(remove)));
+    }
+    Made {
+        action: Action::Packages {
+            install: install.to_vec(),
+            remove: remove.to_vec(),
+        },
+        work: Primitive::Exec(scripts::PACKAGES.with(marked)),
+        so: Some(Measure::All(parts)),
+        limits: limits::PACKAGES,
+        undo: Undo::None {
+            way_back: NO_UNDO.to_owned(),
+        },
+        repeat: Repeat::Safe,
+    }
+}
+
+/// The old content, kept beside the file, comes back.
+fn put_back(path: &str, kept: bool) -> Undo {
+    if kept {
+        Undo::By(Exec::argv([
+            "mv".to_owned(),
+            "--".to_owned(),
+            format!("{path}.overhaul-before"),
+            path.to_owned(),
+        ]))
+    } else {
+        Undo::None {
+            way_back: "the old content was not kept: write `backup: true` to keep it".to_owned(),
+        }
+    }
+}
+
+fn write_file(file: &WriteFile) -> Made {
+    Made {
+        action: Action::File {
+            path: file.path.clone(),
+        },
+        work: Primitive::WriteFile(file.clone()),
+        so: Some(Measure::FileIs(file.clone())),
+        limits: limits::FILE,
+        undo: put_back(&file.path, file.backup),
+        repeat: Repeat::Safe,
+    }
+}
+
+fn edit_file(edit: &EditFile) -> Made {
+    Made {
+        action: Action::Edit {
+            path: edit.path.clone(),
+        },
+        work: Primitive::EditFile(edit.clone()),
+        so: Some(Measure::FileEdited(edit.clone())),
+        limits: limits::FILE,
+        undo: put_back(&edit.path, edit.backup),
+        repeat: Repeat::Safe,
+    }
+}

@@ -1,0 +1,59 @@
+//! The scripts that steps run by `/bin/sh`, with their arguments passed on as they are.
+
+use overhaul_model::primitive::Exec;
+
+/// Holds a unit and all that is part of it. Argument: the unit.
+pub(crate) const HOLD: Script = Script("hold", include_str!("scripts/hold.sh"));
+/// Lets a held unit go. Argument: the unit.
+pub(crate) const LET_GO: Script = Script("let-go", include_str!("scripts/let_go.sh"));
+/// Installs and removes packages so that nothing starts by itself. Arguments: `name`, or `name-` to remove it.
+pub(crate) const PACKAGES: Script = Script("packages", include_str!("scripts/packages.sh"));
+/// So when none of the packages is installed. Arguments: names.
+pub(crate) const PACKAGES_GONE: Script =
+    Script("packages-gone", include_str!("scripts/packages_gone.sh"));
+/// Compares the databases of a cluster with those planned. Arguments: port, names in order.
+pub(crate) const DATABASES: Script = Script("databases", include_str!("scripts/databases.sh"));
+/// Reads a plain dump to its end. No arguments.
+pub(crate) const READ_PLAIN: Script = Script("read-plain", include_str!("scripts/read_plain.sh"));
+/// Moves a PostgreSQL cluster to the newest installed major. Arguments: old major or empty, name.
+pub(crate) const MOVE_CLUSTER: Script =
+    Script("move-cluster", include_str!("scripts/move_cluster.sh"));
+/// So when the cluster was moved, whole. Arguments: old major or empty, name, port or empty.
+pub(crate) const CLUSTER_MOVED: Script =
+    Script("cluster-moved", include_str!("scripts/cluster_moved.sh"));
+
+/// A script: the name that `ps` shows, and its text.
+#[derive(Clone, Copy)]
+pub(crate) struct Script(&'static str, &'static str);
+
+impl Script {
+    /// The command that runs it.
+    pub fn with<S: Into<String>>(self, arguments: impl IntoIterator<Item = S>) -> Exec {
+        let head = ["/bin/sh", "-euc", self.1, self.0].map(str::to_owned);
+        Exec::argv(
+            head.into_iter()
+                .chain(arguments.into_iter().map(Into::into)),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_script_is_taken_for_a_template() {
+        for Script(name, text) in [
+            HOLD,
+            LET_GO,
+            PACKAGES,
+            PACKAGES_GONE,
+            DATABASES,
+            READ_PLAIN,
+            MOVE_CLUSTER,
+            CLUSTER_MOVED,
+        ] {
+            assert!(!text.contains("{{") && !text.contains("{%"), "{name}");
+        }
+    }
+}

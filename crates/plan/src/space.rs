@@ -1,0 +1,87 @@
+//! Free space that the plan relies on: packages on each host, moved clusters, copies on the controller.
+
+use crate::draft::Draft;
+use overhaul_model::definition::{DatasetKind, WrittenAction};
+use overhaul_model::facts::PostgresCluster;
+use overhaul_model::id::DatasetName;
+use overhaul_model::plan::PlannedSpace;
+use std::collections::BTreeSet;
+
+/// Where the controller keeps copies, below the run's folder.
+const COPIES: &str = "data";
+
+/// Where PostgreSQL has its clusters on Debian, when the real place was not measured.
+const CLUSTERS: &str = "/var/lib/postgresql";
+
+/// Write-ahead log of a cluster that is being restored, as `max_wal_size` allows it by default.
+const MOVE_LOG_BYTES: u64 = 1 << 30;
+
+pub(crate) fn plan(draft: &mut Draft<'_>) {
+    for role in &draft.definition.roles {
+        let needs = draft
+            .ways
+            .get(&role.role)
+            .map(|way| way.upgrader.space.clone())
+            .unwrap_or_default();
+        for host in draft.hosts_of(role) {
+            for need in &needs {
+                draft.plan.space.push(PlannedSpace {
+                    host: Some(host.name.clone()),
+                    path: need.path.clone(),
+                    bytes: Some(need.bytes),
+                    because: need.because.clone(),
+                });
+            }
+        }
+        for dataset in &role.backup {
+            copy(draft, dataset);
+        }
+        let moved: BTreeSet<&DatasetName> = role
+            .slots
+            .values()
+            .flatten()
+            .filter_map(|step| match &step.action {
+                WrittenAction::MoveCluster { dataset } => Some(dataset),
+                _ => None,
+            })
+            .collect();
+        for dataset in moved {
+            second_cluster(draft, dataset);
+        }
+    }
+}
+
+/// The sum of a cluster's databases, if it was measured.
+pub(crate) fn databases_bytes(cluster: &PostgresCluster) -> u64 {
+    cluster
+        .databases
+        .iter()
+        .fold(0, |sum, database| sum.saturating_add(database.size_bytes))
+}
+
+fn copy(draft: &mut Draft<'_>, dataset: &DatasetName) {
+    let bytes = draft.clusters.get(dataset).map(databases_bytes);
+    draft.plan.space.push(PlannedSpace {
+        host: None,
+        path: COPIES.to_owned(),
+        bytes,
+        because: format!("copy of dataset {dataset}: at most the size of its databases"),
+    });
+}
+
+fn second_cluster(draft: &mut Draft<'_>, name: &DatasetName) {
+    let Some(dataset) = draft.plan.datasets.get(name) else {
+        return;
+    };
+    let DatasetKind::Postgresql { .. } = dataset.kind;
+    let cluster = draft.clusters.get(name);
+    let space = PlannedSpace {
+        host: Some(dataset.authority.clone()),
+        path: cluster.map_or_else(|| CLUSTERS.to_owned(), |c| c.data_dir.clone()),
+        bytes: cluster.map(|c| databases_bytes(c).saturating_add(MOVE_LOG_BYTES)),
+        because: format!(
+            "dataset {name} a second time in the new cluster: the size of its databases and 1 GiB of log"
+        ),
+    };
+    draft.plan.space.push(space);
+}

@@ -1,0 +1,125 @@
+//! Whole plans as trees: what a definition becomes, at a glance.
+
+use crate::support::{
+    definition, fleet, guard, names, postgres_facts, role, run, service, step, web_and_database,
+};
+use overhaul_model::action::OnceScope;
+use overhaul_model::definition::{Definition, Order, Slot, WrittenAction};
+use overhaul_model::facts::FleetFacts;
+use overhaul_model::fleet::Fleet;
+use overhaul_model::plan::Plan;
+use overhaul_model::primitive::{Ask, Primitive};
+use overhaul_plan::{compile, print};
+
+fn plan(definition: &Definition, fleet: &Fleet, facts: &FleetFacts) -> Plan {
+    compile(definition, fleet, facts).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn tree(definition: &Definition, fleet: &Fleet, facts: &FleetFacts) -> String {
+    print::tree(&plan(definition, fleet, facts))
+}
+
+fn one_host() -> Fleet {
+    fleet(&["shop1: server"])
+}
+
+#[test]
+fn one_host_with_a_site_and_a_database() {
+    let facts = postgres_facts("shop1", &[("postgres", 7 << 20), ("shop", 200 << 20)]);
+    insta::assert_snapshot!(tree(&web_and_database(), &one_host(), &facts));
+}
+
+#[test]
+fn one_host_of_which_nothing_is_known() {
+    insta::assert_snapshot!(tree(&web_and_database(), &one_host(), &FleetFacts::new()));
+}
+
+#[test]
+fn three_hosts_two_at_once_with_guards_and_a_gate() {
+    let mut web = role("web", Order::All { at_once: 2 });
+    web.guards.push(guard("others serve"));
+    web.slots.insert(
+        Slot::Drain,
+        vec![step(
+            "begin now?",
+            WrittenAction::Gate(Ask {
+                question: "begin with {{ host.name }}?".to_owned(),
+            }),
+        )],
+    );
+    let mut definition = definition(vec![web]);
+    definition
+        .services
+        .insert("site".into(), service("web", "nginx.service"));
+    let fleet = fleet(&["web1: web", "web2: web", "web3: web"]);
+    insta::assert_snapshot!(tree(&definition, &fleet, &FleetFacts::new()));
+}
+
+#[test]
+fn conditions_and_services_of_some_hosts_only() {
+    let mut all = role("all", Order::OneByOne);
+    let mut old = run("only where it is old");
+    old.when = Some("kind == 'old'".to_owned());
+    let mut nowhere = run("nowhere");
+    nowhere.when = Some("kind == 'none'".to_owned());
+    let mut last = run("once at the end");
+    last.once = Some(OnceScope::Fleet);
+    last.when = Some("host.name == 'b'".to_owned());
+    all.slots = [
+        (Slot::Prepare, vec![nowhere.clone()]),
+        (Slot::Configure, vec![old, nowhere]),
+        (Slot::Finish, vec![last]),
+    ]
+    .into();
+    let mut definition = definition(vec![all]);
+    definition
+        .services
+        .insert("mail".into(), service("mail", "postfix.service"));
+    let fleet = fleet(&["a: all mail; kind=old", "b: all; kind=new", "c: mail"]);
+    insta::assert_snapshot!(tree(&definition, &fleet, &FleetFacts::new()));
+}
+
+#[test]
+fn a_plan_is_a_value() {
+    let facts = postgres_facts("shop1", &[("shop", 200 << 20)]);
+    let plan = plan(&web_and_database(), &one_host(), &facts);
+    let text = serde_json::to_string(&plan).unwrap();
+    let back: Plan = serde_json::from_str(&text).unwrap();
+    assert_eq!(back, plan);
+    assert_eq!(back.hash().unwrap(), plan.hash().unwrap());
+}
+
+#[test]
+fn code_names_are_filled_in_and_nothing_else() {
+    let plan = plan(&web_and_database(), &one_host(), &FleetFacts::new());
+    let step = plan
+        .step(&"upgrade/server/change/full-upgrade".into())
+        .unwrap();
+    let Primitive::Exec(exec) = &step.work else {
+        panic!("{:?}", step.work);
+    };
+    assert_eq!(
+        serde_json::to_value(&exec.command).unwrap(),
+        serde_json::json!({"shell": "upgrade bookworm trixie"})
+    );
+}
+
+#[test]
+fn steps_of_a_dataset_concern_its_authority_alone() {
+    let mut definition = web_and_database();
+    definition.services.get_mut(&"database".into()).unwrap().on = "database".into();
+    let fleet = fleet(&["shop1: server", "shop2: server database"]);
+    let plan = plan(
+        &definition,
+        &fleet,
+        &postgres_facts("shop2", &[("shop", 1)]),
+    );
+    for id in [
+        "upgrade/server/backup/copy-orders-shop",
+        "upgrade/server/migrate/move-the-cluster-to-the-new-major",
+        "upgrade/server/stop/hold-database",
+    ] {
+        let step = plan.step(&id.into()).unwrap();
+        assert_eq!(step.only, Some(names(&["shop2"])), "{id}");
+    }
+}
