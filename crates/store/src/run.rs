@@ -1,0 +1,375 @@
+//! The folders of runs, and the lock that keeps a second controller of this machine out.
+
+use crate::worker::Worker;
+use crate::{SqliteInbox, SqliteJournal, database, inbox, journal};
+use overhaul_engine::ports::JournalError;
+use overhaul_model::event::{Decision, Record};
+use overhaul_model::facts::FleetFacts;
+use overhaul_model::id::RunId;
+use overhaul_model::plan::{PLAN_FORMAT, Plan};
+use rustix::fs::{FlockOperation, flock};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// A plan of 100,000 hosts takes about 100 MB; what is larger is not a plan.
+const FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// The folders of runs cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file or folder failed.
+    #[error("{path} cannot be {doing}: {why}")]
+    File {
+        /// Which.
+        path: String,
+        /// `read`, `written`, ...
+        doing: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// There is no such run.
+    #[error("there is no run `{run}` in {root}")]
+    NoRun {
+        /// The run.
+        run: RunId,
+        /// The folder of runs.
+        root: String,
+    },
+    /// The run's name is not one.
+    #[error("`{run}` is not the name of a run: letters, digits, `-` and `_` only")]
+    BadName {
+        /// The name.
+        run: RunId,
+    },
+    /// There is such a run already.
+    #[error("run `{run}` exists already")]
+    Exists {
+        /// The run.
+        run: RunId,
+    },
+    /// A plan of a newer program.
+    #[error("the plan has format {found}; this program knows formats up to {known}")]
+    NewerPlan {
+        /// Its format.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+    /// Another controller on this machine has the run.
+    #[error("run `{run}` is in the hands of another controller on this machine, process {holder}")]
+    Held {
+        /// The run.
+        run: RunId,
+        /// Its process id, or `unknown`.
+        holder: String,
+    },
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// The folder of all runs.
+#[derive(Clone, Debug)]
+pub struct RunStore {
+    root: PathBuf,
+}
+
+/// The folder of one run.
+#[derive(Clone, Debug)]
+pub struct RunDir {
+    run: RunId,
+    path: PathBuf,
+}
+
+/// Held as long as this process is the run's controller.
+#[derive(Debug)]
+pub struct RunLock {
+    // The lock is released when the file is closed, also by a kill.
+    _file: File,
+}
+
+impl RunStore {
+    /// The store below a state folder, made if it is not there.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn open(state: &Path) -> Result<Self, StoreError> {
+        let root = state.join("runs");
+        make_dir(&root)?;
+        Ok(Self { root })
+    }
+
+    /// Makes the folder of a new run, with its plan and the facts it was made from.
+    ///
+    /// # Errors
+    /// When there is such a run, or the disk fails; then no run is left behind.
+    pub fn create(
+        &self,
+        run: &RunId,
+        plan: &Plan,
+        facts: &FleetFacts,
+    ) -> Result<RunDir, StoreError> {
+        let path = self.root.join(name(run)?);
+        if path.exists() {
+            return Err(StoreError::Exists { run: run.clone() });
+        }
+        // Made under another name and renamed: a run is either whole or not there.
+        let making = self.root.join(format!(".making-{run}"));
+        let _ = std::fs::remove_dir_all(&making);
+        let made = self.fill(&making, plan, facts).and_then(|()| {
+            std::fs::rename(&making, &path).map_err(|error| file(&path, "made", &error))?;
+            sync_dir(&self.root)
+        });
+        if let Err(error) = made {
+            let _ = std::fs::remove_dir_all(&making);
+            return Err(error);
+        }
+        Ok(RunDir {
+            run: run.clone(),
+            path,
+        })
+    }
+
+    fn fill(&self, dir: &Path, plan: &Plan, facts: &FleetFacts) -> Result<(), StoreError> {
+        make_dir(dir)?;
+        make_dir(&dir.join("data"))?;
+        write_json(&dir.join("plan.json"), plan)?;
+        write_json(&dir.join("facts.json"), facts)?;
+        drop(database::open(&dir.join("journal.sqlite"))?);
+        sync_dir(dir)
+    }
+
+    /// A run that exists.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn run(&self, run: &RunId) -> Result<RunDir, StoreError> {
+        let path = self.root.join(name(run)?);
+        if path.is_dir() {
+            Ok(RunDir {
+                run: run.clone(),
+                path,
+            })
+        } else {
+            Err(StoreError::NoRun {
+                run: run.clone(),
+                root: self.root.display().to_string(),
+            })
+        }
+    }
+
+    /// All runs, by name.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn list(&self) -> Result<Vec<RunDir>, StoreError> {
+        let read = |error| file(&self.root, "read", &error);
+        let mut out = Vec::new();
+        for entry in std::fs::read_dir(&self.root).map_err(read)? {
+            let entry = entry.map_err(read)?;
+            let found = entry.file_name().to_string_lossy().into_owned();
+            if !found.starts_with('.') && entry.path().join("journal.sqlite").exists() {
+                out.push(RunDir {
+                    run: RunId::new(found),
+                    path: entry.path(),
+                });
+            }
+        }
+        out.sort_by(|a, b| a.run.cmp(&b.run));
+        Ok(out)
+    }
+}
+
+impl RunDir {
+    /// The run.
+    pub fn id(&self) -> &RunId {
+        &self.run
+    }
+
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where copies of data lie.
+    pub fn data(&self) -> PathBuf {
+        self.path.join("data")
+    }
+
+    /// The plan.
+    ///
+    /// # Errors
+    /// When it cannot be read, or comes from a newer program.
+    pub fn plan(&self) -> Result<Plan, StoreError> {
+        let path = self.path.join("plan.json");
+        let text = read_text(&path)?;
+        let format: Format = parse_json(&path, &text)?;
+        if format.format > PLAN_FORMAT {
+            return Err(StoreError::NewerPlan {
+                found: format.format,
+                known: PLAN_FORMAT,
+            });
+        }
+        parse_json(&path, &text)
+    }
+
+    /// The facts that the plan was made from.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn facts(&self) -> Result<FleetFacts, StoreError> {
+        let path = self.path.join("facts.json");
+        parse_json(&path, &read_text(&path)?)
+    }
+
+    /// Journal and inbox for the controller, on one thread.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or has a newer format.
+    pub fn open(&self) -> Result<(SqliteJournal, SqliteInbox), StoreError> {
+        let worker = Worker::start(&self.path.join("journal.sqlite"))?;
+        Ok((SqliteJournal::new(worker.clone()), SqliteInbox::new(worker)))
+    }
+
+    /// All rows, for readers beside the controller.
+    ///
+    /// # Errors
+    /// As for [`overhaul_engine::ports::Journal::replay`].
+    pub fn records(&self) -> Result<Vec<Record>, StoreError> {
+        Ok(journal::replay(&database::open(
+            &self.path.join("journal.sqlite"),
+        )?)?)
+    }
+
+    /// Requests that wait for the controller.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn pending(&self) -> Result<Vec<Decision>, StoreError> {
+        Ok(inbox::pending(&database::open(
+            &self.path.join("journal.sqlite"),
+        )?)?)
+    }
+
+    /// Puts a request into the inbox; the same nonce twice is one request.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn submit(&self, decision: &Decision) -> Result<(), StoreError> {
+        Ok(inbox::submit(
+            &database::open(&self.path.join("journal.sqlite"))?,
+            decision,
+        )?)
+    }
+
+    /// Takes the run for this process.
+    ///
+    /// # Errors
+    /// When another process has it.
+    pub fn lock(&self) -> Result<RunLock, StoreError> {
+        let path = self.path.join("lock");
+        let wrong = |error| file(&path, "locked", &error);
+        let mut held = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .write(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(wrong)?;
+        if flock(&held, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let mut holder = String::new();
+            let _ = held.take(20).read_to_string(&mut holder);
+            let holder = if holder.is_empty() {
+                "unknown".to_owned()
+            } else {
+                holder
+            };
+            return Err(StoreError::Held {
+                run: self.run.clone(),
+                holder,
+            });
+        }
+        held.set_len(0).map_err(wrong)?;
+        held.seek(SeekFrom::Start(0)).map_err(wrong)?;
+        held.write_all(std::process::id().to_string().as_bytes())
+            .map_err(wrong)?;
+        Ok(RunLock { _file: held })
+    }
+
+    /// Whether a process has the run now.
+    ///
+    /// # Errors
+    /// When the lock file cannot be opened.
+    pub fn is_held(&self) -> Result<bool, StoreError> {
+        let path = self.path.join("lock");
+        let Ok(lock) = File::open(&path) else {
+            return Ok(false);
+        };
+        Ok(flock(&lock, FlockOperation::NonBlockingLockShared).is_err())
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Format {
+    format: u32,
+}
+
+/// The run's folder name: it comes from people, and must stay below the store.
+fn name(run: &RunId) -> Result<&str, StoreError> {
+    let text = run.as_str();
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !text.is_empty() && text.len() <= 100 && text.chars().all(plain) {
+        Ok(text)
+    } else {
+        Err(StoreError::BadName { run: run.clone() })
+    }
+}
+
+fn file(path: &Path, doing: &'static str, why: &dyn std::fmt::Display) -> StoreError {
+    StoreError::File {
+        path: path.display().to_string(),
+        doing,
+        why: why.to_string(),
+    }
+}
+
+fn make_dir(path: &Path) -> Result<(), StoreError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| file(path, "made", &error))
+}
+
+fn sync_dir(path: &Path) -> Result<(), StoreError> {
+    File::open(path)
+        .and_then(|dir| dir.sync_all())
+        .map_err(|error| file(path, "synced", &error))
+}
+
+fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
+    let text = serde_json::to_vec_pretty(value).map_err(|error| file(path, "written", &error))?;
+    let written = OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut out| out.write_all(&text).and_then(|()| out.sync_all()));
+    written.map_err(|error| file(path, "written", &error))
+}
+
+fn read_text(path: &Path) -> Result<String, StoreError> {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|f| f.take(FILE_BYTES_MAX).read_to_string(&mut text));
+    read.map_err(|error| file(path, "read", &error))?;
+    Ok(text)
+}
+
+fn parse_json<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| file(path, "read", &error))
+}
