@@ -110,6 +110,11 @@ enum Command {
         /// The host.
         host: String,
     },
+    /// Complete an interrupted upgrade on the disk of a host that is off, as from a rescue system.
+    Rescue {
+        /// The host.
+        host: String,
+    },
     /// Fill the database `shop` with rows that are the same each time.
     LoadPostgres {
         /// The host.
@@ -172,6 +177,7 @@ fn dispatch(id: &Id, command: Command) -> Result<()> {
         Command::CutNetwork { host, seconds } => cut_network(id, &host, seconds),
         Command::HealNetwork { host } => network::heal(&existing(id)?, &host),
         Command::Reinstall { host } => lifecycle::reinstall(id, &host),
+        Command::Rescue { host } => rescue(id, &host),
         Command::LoadPostgres { host, mb } => load_postgres(id, &host, mb),
         Command::RowDigest { host } => {
             say(format_args!("{}", database::digest(&existing(id)?, &host)?));
@@ -272,6 +278,12 @@ fn power_cut(id: &Id, host: &str, restart: bool) -> Result<()> {
         host::power_on(&instance, host)?;
         host::wait_until_up(&instance, host)?;
     }
+    Ok(())
+}
+
+fn rescue(id: &Id, host: &str) -> Result<()> {
+    let (instance, _lock) = existing_for_change(id)?;
+    say(format_args!("{}", host::rescue(&instance, host)?));
     Ok(())
 }
 

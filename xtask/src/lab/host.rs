@@ -25,6 +25,8 @@ const KEYGEN_S_MAX: u64 = 30;
 const LAUNCH_WAIT_S_MAX: u64 = 20;
 /// Units of a database host that was cut off need a few seconds of recovery before they count as started.
 const SETTLE_S_MAX: u64 = 60;
+/// Completing a whole upgrade took 30 s on two cores.
+const RESCUE_S_MAX: u64 = 600;
 /// How often it is looked whether it has.
 const LAUNCH_POLL_MS: u64 = 10;
 /// Kinds of host keys, as Debian's ssh server makes them.
@@ -227,6 +229,23 @@ pub fn power_cut(instance: &Instance, name: &str) -> Result<()> {
     let group = instance.member_group(name)?;
     group.kill()?;
     group.remove()
+}
+
+/// Completes an interrupted upgrade on the disk of a host that is off; returns what was said.
+pub fn rescue(instance: &Instance, name: &str) -> Result<String> {
+    if is_launched(instance, name) {
+        return Err(LabError::State(format!(
+            "{name} is on: a disk in use cannot be rescued"
+        )));
+    }
+    let script = paths::data().join("rescue.sh");
+    let lowers = &instance.host(name)?.lowers;
+    output_of(&mut in_tree(
+        RESCUE_S_MAX,
+        lowers,
+        &instance.host_folder(name),
+        &[script],
+    )?)
 }
 
 fn launcher_log(instance: &Instance, name: &str) -> String {
