@@ -1,1 +1,18 @@
 //! Reads fleets and definitions: text in, values and all errors of a file out.
+//!
+//! A file is parsed once into a tree in which every node knows its place ([`node`]), and hand-written
+//! readers turn that tree into values of the model. They go on after a problem, so that a person sees
+//! all problems of a file at once. What keys there are stands in one place, the [`shape`]s, from which
+//! the readers, the "did you mean" and the published JSON Schemas come. Only [`read`] touches a disk.
+
+pub mod fleet;
+pub mod problem;
+pub mod read;
+
+mod node;
+mod reader;
+mod shape;
+mod words;
+
+pub use fleet::FleetInput;
+pub use problem::{Problem, Problems, SourceFile};

@@ -1,0 +1,14 @@
+//! Fleets: our short YAML form, or a plain INI inventory as Ansible reads it.
+
+mod ansible;
+mod draft;
+mod groups;
+mod ini;
+mod input;
+mod python;
+mod range;
+mod short;
+mod tokens;
+
+pub use input::{FleetInput, parse};
+pub(crate) use short::{FLEET, HOSTS_MAX};
