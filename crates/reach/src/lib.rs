@@ -1,3 +1,27 @@
 //! Hands on the hosts: SSH, known hosts, and the client of the helper.
+//!
+//! [`SshReach`] is the engine's port. Below it: one [`ssh`] connection for each host, the helper
+//! program that is uploaded and verified before every start, and [`client`], its framed protocol.
 
+pub mod client;
+mod data_file;
+mod detached;
+mod error;
+pub mod frame;
+mod hosts;
+mod link;
+mod outcome;
+pub mod output;
+mod probe;
+mod reboot;
+pub mod settings;
+mod settle;
 pub mod ssh;
+mod ssh_reach;
+mod stream;
+mod upload;
+
+pub use error::{ReachError, SetupError};
+pub use settings::Settings;
+pub use ssh_reach::SshReach;
+pub use upload::{HelperBinary, StartError};

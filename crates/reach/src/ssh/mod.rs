@@ -28,3 +28,4 @@ pub use secret::Secret;
 pub use session::{Session, Target, connect};
 pub use sudo::{Become, Program, start_privileged};
 pub use text::printable;
+pub(crate) use text::strip;

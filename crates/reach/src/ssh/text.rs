@@ -4,6 +4,11 @@
 /// characters are removed (a host must not steer a person's terminal), newlines are kept, and
 /// blanks at both ends go.
 pub fn printable(bytes: &[u8], chars_max: usize) -> String {
+    strip(bytes, chars_max).trim().to_owned()
+}
+
+/// The same with the blanks at both ends kept, for lines whose indentation counts.
+pub(crate) fn strip(bytes: &[u8], chars_max: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut out = String::new();
     let mut kept = 0;
@@ -23,7 +28,7 @@ pub fn printable(bytes: &[u8], chars_max: usize) -> String {
             break;
         }
     }
-    out.trim().to_owned()
+    out
 }
 
 /// Characters that reorder the text around them on a screen.

@@ -1,0 +1,100 @@
+//! Why a host could not be worked with.
+
+use crate::client::ClientError;
+use crate::ssh::SshError;
+use crate::upload::StartError;
+use overhaul_engine::ports::Fault;
+use overhaul_model::id::HostName;
+use std::path::PathBuf;
+
+/// Why a host could not be worked with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReachError {
+    /// The connection.
+    #[error(transparent)]
+    Ssh(#[from] SshError),
+    /// The start of the helper.
+    #[error("{host}: {error}")]
+    Start {
+        /// The host.
+        host: String,
+        /// What failed.
+        error: StartError,
+    },
+    /// The talk with the helper.
+    #[error("{host}: {error}")]
+    Client {
+        /// The host.
+        host: String,
+        /// What failed.
+        error: ClientError,
+    },
+    /// The host is not in the inventory.
+    #[error("{0}: no such host in the inventory")]
+    NoSuchHost(HostName),
+    /// The task that connects was ended, as when the program is about to end.
+    #[error("{host}: connecting was broken off")]
+    BrokenOff {
+        /// The host.
+        host: String,
+    },
+}
+
+impl ReachError {
+    /// Whether the same try can succeed later with nothing changed by a person.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Ssh(error) => error.is_transient(),
+            Self::Start { error, .. } => error.is_transient(),
+            Self::Client { error, .. } => error.is_transient(),
+            Self::BrokenOff { .. } => true,
+            Self::NoSuchHost(_) => false,
+        }
+    }
+
+    /// Whether the host showed another key than the one that is known.
+    pub(crate) fn is_about_host_key(&self) -> bool {
+        matches!(
+            self,
+            Self::Ssh(
+                SshError::HostKeyUnknown { .. }
+                    | SshError::HostKeyChanged { .. }
+                    | SshError::HostKeyRevoked { .. }
+                    | SshError::HostKeyNeedsAuthority { .. }
+            )
+        )
+    }
+}
+
+impl From<ReachError> for Fault {
+    fn from(error: ReachError) -> Self {
+        Self {
+            why: error.to_string(),
+            transient: error.is_transient(),
+        }
+    }
+}
+
+/// Why no host can be reached at all.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The helper program cannot be read.
+    #[error("the helper program {}: {why}", .path.display())]
+    Helper {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// A known hosts file cannot be read.
+    #[error(transparent)]
+    KnownHosts(#[from] SshError),
+    /// No account is named and the environment does not tell ours.
+    #[error(
+        "{host}: no account to log in with: name one in the inventory, or set USER in the environment"
+    )]
+    NoAccount {
+        /// The host.
+        host: HostName,
+    },
+}

@@ -1,0 +1,181 @@
+//! A reboot: ordered over one connection, proven over another.
+
+use crate::detached::{ANSWER_S_MAX, Begun, Ear, Followed, begin, follow, lost_work, other_store};
+use crate::error::ReachError;
+use crate::link::{Link, Live};
+use crate::outcome::{failed, not_begun, of_end, unknown};
+use overhaul_engine::ports::{Order, Progress};
+use overhaul_model::event::Outcome;
+use overhaul_model::primitive::Reboot;
+use overhaul_model::receipt::ReceiptStatus;
+use overhaul_model::wire::{HostWork, RequestBody, ResponseBody};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+/// Between two looks whether the host is there: short beside any boot.
+const LOOK_MS: u64 = 1_000;
+/// How long a host that is there may take to accept a connection.
+const ACCEPT_MS_MAX: u64 = 2_000;
+/// How long a helper may take to look up a receipt.
+const RECEIPT_S_MAX: u64 = 20;
+
+/// Orders the reboot and waits until the host's receipt proves it.
+pub(crate) async fn run(
+    link: &Arc<Link>,
+    order: &Order,
+    reboot: &Reboot,
+    redact: &[String],
+    progress: &Progress,
+) -> Outcome {
+    let live = match link.live_again().await {
+        Ok(live) => live,
+        Err(error) => return not_begun(error.to_string()),
+    };
+    let request = begin(order, HostWork::Reboot(reboot.clone()), redact);
+    let mut exchange = match live.client.open(request).await {
+        Ok(exchange) => exchange,
+        Err(error) => return not_begun(error.to_string()),
+    };
+    let mut begun = Begun::Maybe;
+    let mut ear = Ear::new(order, progress);
+    let deadline = Instant::now() + reboot.back_within.as_duration();
+    let followed = {
+        // An order that no receipt of which is synced yet must not be given up for a slow look.
+        let order_bound = deadline.max(Instant::now() + Duration::from_secs(ANSWER_S_MAX));
+        let followed = follow(&live, &mut exchange, &mut ear, &mut begun);
+        tokio::select! {
+            followed = followed => Some(followed),
+            () = went_down(link) => None,
+            () = tokio::time::sleep_until(order_bound) => None,
+        }
+    };
+    match followed {
+        Some(Followed::Ended(end)) => return of_end(end, &ear.heard, &order.outputs),
+        Some(Followed::Refused(refusal)) => return not_begun(refusal.to_string()),
+        Some(Followed::Lost(why)) => return unknown(lost_work(&why)),
+        Some(Followed::Cut(_)) | None => {}
+    }
+    link.forget(&live);
+    drop(exchange);
+    let back = Back {
+        link,
+        order,
+        before: live,
+        begun,
+        back_within: reboot.back_within.to_string(),
+    };
+    back.wait(deadline, &ear).await
+}
+
+/// Waits until the host does not accept connections any more: a host that goes down by a hard
+/// reset says no goodbye.
+async fn went_down(link: &Link) {
+    loop {
+        sleep(Duration::from_millis(LOOK_MS)).await;
+        if !accepts(link).await {
+            return;
+        }
+    }
+}
+
+async fn accepts(link: &Link) -> bool {
+    let target = &link.target;
+    let connect = TcpStream::connect((target.address.as_str(), target.port));
+    matches!(
+        timeout(Duration::from_millis(ACCEPT_MS_MAX), connect).await,
+        Ok(Ok(_))
+    )
+}
+
+/// The wait for the host's return.
+struct Back<'a> {
+    link: &'a Arc<Link>,
+    order: &'a Order,
+    before: Arc<Live>,
+    begun: Begun,
+    back_within: String,
+}
+
+/// What was seen last.
+enum Seen {
+    Nothing(String),
+    SameBoot,
+}
+
+impl Back<'_> {
+    async fn wait(&self, deadline: Instant, ear: &Ear<'_>) -> Outcome {
+        let mut seen = Seen::Nothing("it does not accept connections".to_owned());
+        while Instant::now() < deadline {
+            if accepts(self.link).await {
+                match timeout_at(deadline, self.look(ear)).await {
+                    Ok(Ok(outcome)) => return outcome,
+                    Ok(Err(now)) => seen = now,
+                    Err(_) => {}
+                }
+            } else {
+                seen = Seen::Nothing("it does not accept connections".to_owned());
+            }
+            sleep(Duration::from_millis(LOOK_MS)).await;
+        }
+        match seen {
+            Seen::Nothing(why) => unknown(format!(
+                "the host was not back within {} of the order to reboot: {why}",
+                self.back_within
+            )),
+            Seen::SameBoot => failed(
+                format!(
+                    "the host still runs under the same boot {} after the order to reboot",
+                    self.back_within
+                ),
+                ear.heard.tail(),
+                None,
+            ),
+        }
+    }
+
+    /// The outcome, when the host's receipt tells it by now.
+    async fn look(&self, ear: &Ear<'_>) -> Result<Outcome, Seen> {
+        let live = match self.link.live().await {
+            Ok(live) => live,
+            Err(error) => return self.not_let_in(&error),
+        };
+        let (known, found) = (&self.before.hello().install_id, &live.hello().install_id);
+        if known != found {
+            return Ok(unknown(other_store(known, found)));
+        }
+        let request = RequestBody::Receipt {
+            key: self.order.key.clone(),
+        };
+        let bound = Duration::from_secs(RECEIPT_S_MAX);
+        match live.client.ask("a receipt", request, bound).await {
+            Ok(ResponseBody::Receipt(status)) => match status {
+                ReceiptStatus::Ended { end, .. } => {
+                    Ok(of_end(end, &ear.heard, &self.order.outputs))
+                }
+                ReceiptStatus::Running { .. } => Err(Seen::SameBoot),
+                ReceiptStatus::Lost { why, .. } => Ok(unknown(lost_work(&why))),
+                ReceiptStatus::Absent if self.begun == Begun::Yes => Ok(unknown(
+                    "the host's receipt store has lost the reboot's receipt",
+                )),
+                ReceiptStatus::Absent => {
+                    Ok(not_begun("the connection was lost before the reboot began"))
+                }
+            },
+            Ok(other) => Ok(unknown(crate::detached::unexpected(&other).to_string())),
+            Err(error) => {
+                self.link.forget(&live);
+                Err(Seen::Nothing(error.to_string()))
+            }
+        }
+    }
+
+    /// A host that is booting refuses people for many reasons that pass; another host key does not.
+    fn not_let_in(&self, error: &ReachError) -> Result<Outcome, Seen> {
+        if error.is_about_host_key() {
+            return Ok(unknown(format!("after the order to reboot: {error}")));
+        }
+        Err(Seen::Nothing(error.to_string()))
+    }
+}

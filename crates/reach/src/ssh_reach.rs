@@ -1,0 +1,327 @@
+//! Hands on real hosts, over SSH.
+
+use crate::client::HelperClient;
+use crate::detached::{self, unexpected};
+use crate::error::{ReachError, SetupError};
+use crate::hosts::{Targets, become_of};
+use crate::link::Link;
+use crate::outcome::not_begun;
+use crate::probe;
+use crate::reboot;
+use crate::settings::Settings;
+use crate::settle;
+use crate::stream::Stream;
+use crate::upload::{HelperBinary, Starter};
+use jiff::Timestamp;
+use overhaul_engine::ports::{Fault, Order, Progress, Reach, Registration, Vantage};
+use overhaul_model::event::{Generation, Outcome, Settlement};
+use overhaul_model::facts::{FactsWanted, HostFacts};
+use overhaul_model::fleet::Fleet;
+use overhaul_model::id::{HostName, InstallId, Person};
+use overhaul_model::primitive::{Measure, Measurement, Primitive};
+use overhaul_model::secret::Secret;
+use overhaul_model::span::Span;
+use overhaul_model::wire::{HostWork, RequestBody, ResponseBody};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
+
+/// How long a helper may take to sync a generation to a busy disk.
+const REGISTER_S_MAX: u64 = 60;
+/// Facts: dpkg's database and the units of a busy host.
+const FACTS_S_MAX: u64 = 120;
+/// What a measure's answer may take beyond the measure's own bound: the way and a busy host.
+const MEASURE_GRACE_MS: u64 = 1_500;
+/// Shorter passwords are not blotted out of outputs: ordinary words would go with them.
+const REDACT_BYTES_MIN: usize = 4;
+
+struct HostEntry {
+    link: Arc<Link>,
+    /// Values that must not appear in what is kept.
+    redact: Vec<String>,
+}
+
+/// Hands on the hosts of a fleet. Nothing is connected before something is asked.
+pub struct SshReach {
+    hosts: BTreeMap<HostName, HostEntry>,
+    /// The run's folder for data that comes from hosts.
+    data: PathBuf,
+}
+
+impl SshReach {
+    /// Reads keys and known hosts, and connects to nothing yet. `passwords` are those that sudo
+    /// asks for; `data` is the run's own folder for fetched files.
+    ///
+    /// # Errors
+    /// When a known hosts file cannot be read or an account is not named.
+    pub fn new(
+        fleet: &Fleet,
+        passwords: &BTreeMap<HostName, Secret>,
+        helper: &HelperBinary,
+        data: impl Into<PathBuf>,
+        settings: Settings,
+    ) -> Result<Self, SetupError> {
+        let settings = Arc::new(settings);
+        let connects = Arc::new(Semaphore::new(settings.connects_max.max(1)));
+        let mut targets = Targets::new(&settings);
+        let mut hosts = BTreeMap::new();
+        for (name, host) in &fleet.hosts {
+            let starter = Starter {
+                helper: helper.clone(),
+                who: become_of(host, passwords),
+                state_dir: host.connection.state_dir.clone(),
+            };
+            let link = Link::new(
+                targets.of(host)?,
+                starter,
+                Arc::clone(&settings),
+                Arc::clone(&connects),
+            );
+            let redact = passwords
+                .get(name)
+                .map(|password| password.reveal().to_owned())
+                .filter(|password| password.len() >= REDACT_BYTES_MIN)
+                .into_iter()
+                .collect();
+            let link = Arc::new(link);
+            hosts.insert(name.clone(), HostEntry { link, redact });
+        }
+        Ok(Self {
+            hosts,
+            data: data.into(),
+        })
+    }
+
+    fn host(&self, host: &HostName) -> Result<&HostEntry, ReachError> {
+        self.hosts
+            .get(host)
+            .ok_or_else(|| ReachError::NoSuchHost(host.clone()))
+    }
+
+    async fn ask(
+        &self,
+        host: &HostName,
+        what: &'static str,
+        body: RequestBody,
+        bound_s: u64,
+    ) -> Result<ResponseBody, ReachError> {
+        let link = &self.host(host)?.link;
+        let bound = Duration::from_secs(bound_s);
+        Ok(link.ask(what, body, bound).await?.1)
+    }
+
+    /// The run that holds a host at this moment, for people whose journal is lost.
+    ///
+    /// # Errors
+    /// When the host is not reached.
+    pub async fn holder(&self, host: &HostName) -> Result<Option<Generation>, Fault> {
+        let link = &self.host(host)?.link;
+        let live = link.live().await?;
+        // The greeting of the standing connection may be old.
+        let client: HelperClient = link.serve(&live).await?;
+        Ok(client.hello().holder.clone())
+    }
+
+    /// Frees a host of a run whose journal is lost. `holder` is what [`SshReach::holder`] told the
+    /// person who decides; person and reason stay in the host's store.
+    ///
+    /// # Errors
+    /// When the host is not reached or another run holds it by now.
+    pub async fn force_release(
+        &self,
+        host: &HostName,
+        holder: Generation,
+        person: Person,
+        reason: String,
+    ) -> Result<(), Fault> {
+        let body = RequestBody::ForceRelease {
+            holder,
+            person,
+            reason,
+        };
+        self.released(host, body).await
+    }
+
+    async fn released(&self, host: &HostName, body: RequestBody) -> Result<(), Fault> {
+        match self.ask(host, "a release", body, REGISTER_S_MAX).await? {
+            ResponseBody::Released => Ok(()),
+            other => Err(odd(&other)),
+        }
+    }
+
+    async fn measure_on_host(
+        &self,
+        host: &HostName,
+        measure: Measure,
+        within: Span,
+    ) -> Result<Measurement, ReachError> {
+        let link = &self.host(host)?.link;
+        let grace = Duration::from_millis(MEASURE_GRACE_MS);
+        let deadline = Instant::now() + within.as_duration();
+        let live = link.live_until(deadline).await?;
+        let body = RequestBody::Measure { measure, within };
+        let bound = within.as_duration() + grace;
+        // A connection that is slow to answer may be a loaded host's: it stays.
+        let answer = live.client.ask("a measure", body, bound).await;
+        match answer.map_err(|error| link.client_error(error))? {
+            ResponseBody::Measured(measurement) => Ok(measurement),
+            other => Err(link.client_error(unexpected(&other))),
+        }
+    }
+}
+
+fn odd(answer: &ResponseBody) -> Fault {
+    Fault {
+        why: unexpected(answer).to_string(),
+        transient: false,
+    }
+}
+
+/// One measure of several.
+fn all(mut parts: Vec<Measure>) -> Measure {
+    match (parts.pop(), parts.is_empty()) {
+        (Some(only), true) => only,
+        (last, _) => {
+            parts.extend(last);
+            Measure::All(parts)
+        }
+    }
+}
+
+impl Reach for SshReach {
+    async fn register(
+        &self,
+        host: &HostName,
+        generation: &Generation,
+    ) -> Result<Registration, Fault> {
+        let link = &self.host(host)?.link;
+        let body = RequestBody::Register {
+            generation: generation.clone(),
+        };
+        let bound = Duration::from_secs(REGISTER_S_MAX);
+        let (live, answer) = link.ask("a registration", body, bound).await?;
+        match answer {
+            ResponseBody::Registered { sequence } => {
+                live.heard_sequence(sequence);
+                Ok(Registration {
+                    install_id: live.hello().install_id.clone(),
+                    sequence,
+                    boot: live.hello().boot.clone(),
+                })
+            }
+            other => Err(odd(&other)),
+        }
+    }
+
+    async fn release(&self, host: &HostName, generation: &Generation) -> Result<(), Fault> {
+        let body = RequestBody::Release {
+            generation: generation.clone(),
+        };
+        self.released(host, body).await
+    }
+
+    async fn facts(&self, host: &HostName, wanted: &FactsWanted) -> HostFacts {
+        let began = Timestamp::now();
+        // The clock is read again once the host is there: connecting is no part of the offset.
+        let connected = async { self.host(host)?.link.live().await };
+        let answer = match connected.await {
+            Ok(_) => {
+                let body = RequestBody::Facts {
+                    wanted: wanted.clone(),
+                    controller_now: Timestamp::now(),
+                };
+                self.ask(host, "facts", body, FACTS_S_MAX).await
+            }
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(ResponseBody::Facts(facts)) => *facts,
+            Ok(other) => HostFacts::unknown(began, &unexpected(&other).to_string()),
+            Err(error) => HostFacts::unknown(began, &error.to_string()),
+        }
+    }
+
+    async fn measure(&self, from: &Vantage, measure: &Measure, within: Span) -> Measurement {
+        let Vantage::Host(host) = from else {
+            return probe::measure(measure, within.as_duration()).await;
+        };
+        let (here, there): (Vec<_>, Vec<_>) = probe::flat(measure)
+            .into_iter()
+            .cloned()
+            .partition(Measure::from_controller);
+        let ours = async {
+            if here.is_empty() {
+                return None;
+            }
+            Some(probe::measure(&all(here), within.as_duration()).await)
+        };
+        let theirs = async {
+            if there.is_empty() {
+                return None;
+            }
+            let bound = within.as_duration() + Duration::from_millis(2 * MEASURE_GRACE_MS);
+            let measured = self.measure_on_host(host, all(there), within);
+            let unknown = |reason: String| Measurement::Unknown { reason };
+            Some(match timeout(bound, measured).await {
+                Ok(Ok(measurement)) => measurement,
+                Ok(Err(error)) => unknown(error.to_string()),
+                Err(_) => unknown(format!("{host}: no answer within {within}")),
+            })
+        };
+        let (ours, theirs) = tokio::join!(ours, theirs);
+        let mut parts: Vec<_> = theirs.into_iter().chain(ours).collect();
+        if parts.len() == 1 {
+            parts.remove(0)
+        } else {
+            Measurement::all(parts)
+        }
+    }
+
+    async fn act(&self, order: Order, progress: Progress) -> Outcome {
+        let entry = match self.host(&order.host) {
+            Ok(entry) => entry,
+            Err(error) => return not_begun(error.to_string()),
+        };
+        let (link, redact) = (&entry.link, entry.redact.as_slice());
+        let stream = Stream {
+            link,
+            data: &self.data,
+            order: &order,
+            redact,
+            progress: &progress,
+        };
+        let work = match &order.work {
+            Primitive::Exec(exec) => HostWork::Exec(exec.clone()),
+            Primitive::WriteFile(file) => HostWork::WriteFile(file.clone()),
+            Primitive::EditFile(file) => HostWork::EditFile(file.clone()),
+            Primitive::Reboot(reboot) => {
+                return reboot::run(link, &order, reboot, redact, &progress).await;
+            }
+            Primitive::Fetch(fetch) => return stream.fetch(fetch).await,
+            Primitive::Feed(feed) => return stream.feed(feed).await,
+            Primitive::Wait(_) | Primitive::Ask(_) | Primitive::Announce(_) => {
+                return not_begun("this is no work for a host");
+            }
+        };
+        detached::run(link, &order, work, redact, &progress).await
+    }
+
+    async fn settle(
+        &self,
+        order: Order,
+        install_id: &InstallId,
+        known_sequence: u64,
+    ) -> Settlement {
+        match self.host(&order.host) {
+            Ok(entry) => {
+                settle::settle(&entry.link, &self.data, &order, install_id, known_sequence).await
+            }
+            Err(error) => Settlement::Unknown {
+                reason: error.to_string(),
+            },
+        }
+    }
+}

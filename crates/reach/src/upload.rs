@@ -1,0 +1,447 @@
+//! Getting the helper onto a host and running there.
+//!
+//! One shell script finds the helper below the state folder, has the host's own `sha256sum` verify
+//! it, and becomes it: one round trip when it is there. Its exit status says what is lacking. The
+//! scripts need a POSIX shell and coreutils, no interpreter; they stand on one line because not
+//! every account's shell takes a line end within quotes.
+
+use crate::client::{ClientError, HelperClient};
+use crate::error::{ReachError, SetupError};
+use crate::ssh::{
+    Become, ExecChannel, Exit, Program, Session, SshError, printable, quote, start_privileged,
+};
+use overhaul_model::id::Digest;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::timeout;
+
+/// Largest helper program: a release build has a few megabytes, a debug build with symbols some ten.
+const HELPER_BYTES_MAX: u64 = 128 << 20;
+/// From the start command to the greeting: a login, sudo with a slow name service, and a digest
+/// of a few megabytes on a host that swaps.
+const START_S_MAX: u64 = 60;
+/// Upload and verification: 5 MB over a line of 256 kbit/s take 160 s.
+const UPLOAD_S_MAX: u64 = 300;
+/// Taking old versions away.
+const CLEAN_S_MAX: u64 = 30;
+/// Longest text of a host in an error.
+const TEXT_CHARS_MAX: usize = 400;
+/// What an upload says of its failure.
+const UPLOAD_STDERR_BYTES_MAX: usize = 4 << 10;
+
+/// Exit statuses of the scripts, outside of what shells and the helper use themselves.
+const ABSENT: u32 = 40;
+const WRONG_DIGEST: u32 = 41;
+const NO_SHA256SUM: u32 = 42;
+const OTHER_MACHINE: u32 = 43;
+const UNSAFE_FOLDER: u32 = 44;
+const NOT_WRITTEN: u32 = 45;
+/// The shell's status for a file that may not be executed.
+const NOT_EXECUTABLE: u32 = 126;
+
+/// Where root keeps things that outlive a boot.
+const STATE_DIR_OF_ROOT: &str = "/var/lib/overhaul";
+
+/// Why the helper does not run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// Files there may not be executed.
+    #[error(
+        "the helper {path} may not be executed; is its filesystem mounted noexec? \
+         Name another folder as overhaul_state_dir ({text})"
+    )]
+    NoExec {
+        /// The helper on the host.
+        path: String,
+        /// What the host said.
+        text: String,
+    },
+    /// It was uploaded and still is not what was sent.
+    #[error("the helper {path} does not have the digest of the one that was uploaded")]
+    DigestWrong {
+        /// The helper on the host.
+        path: String,
+    },
+    /// The host cannot verify it.
+    #[error("the host has no sha256sum, with which the helper is verified before every start")]
+    NoSha256sum,
+    /// Another kind of processor.
+    #[error("the host is a {theirs} machine and this helper is for {ours}")]
+    OtherMachine {
+        /// As `uname -m` has it on the host.
+        theirs: String,
+        /// The same for the helper.
+        ours: &'static str,
+    },
+    /// Somebody else could put another program there.
+    #[error(
+        "{path} or a folder above it in the state folder belongs to another account, can be written \
+         by others, or is a symbolic link"
+    )]
+    UnsafeFolder {
+        /// The helper on the host.
+        path: String,
+    },
+    /// The upload failed, as on a full disk.
+    #[error("the helper {path} cannot be written: {text}")]
+    NotWritten {
+        /// The helper on the host.
+        path: String,
+        /// What the host said.
+        text: String,
+    },
+    /// It ended before its greeting.
+    #[error("the helper does not start ({exit}): {text}")]
+    Ended {
+        /// Its end.
+        exit: String,
+        /// What the host said.
+        text: String,
+    },
+}
+
+impl StartError {
+    /// Whether the same try can succeed later with nothing changed by a person.
+    pub fn is_transient(&self) -> bool {
+        false
+    }
+}
+
+/// The program that goes to the hosts, held once for all of them.
+#[derive(Clone)]
+pub struct HelperBinary {
+    bytes: Arc<Vec<u8>>,
+    digest: Digest,
+    machine: Option<&'static str>,
+}
+
+impl std::fmt::Debug for HelperBinary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HelperBinary")
+            .field("bytes", &self.bytes.len())
+            .field("digest", &self.digest)
+            .field("machine", &self.machine)
+            .finish()
+    }
+}
+
+impl HelperBinary {
+    /// Reads the program.
+    ///
+    /// # Errors
+    /// When it cannot be read or is no such program.
+    pub fn load(path: &Path) -> Result<Self, SetupError> {
+        let wrong = |why: String| SetupError::Helper {
+            path: path.to_owned(),
+            why,
+        };
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)
+            .and_then(|file| file.take(HELPER_BYTES_MAX + 1).read_to_end(&mut bytes))
+            .map_err(|error| wrong(error.to_string()))?;
+        if bytes.len() as u64 > HELPER_BYTES_MAX {
+            return Err(wrong(format!("larger than {HELPER_BYTES_MAX} bytes")));
+        }
+        if !bytes.starts_with(b"\x7fELF") {
+            return Err(wrong("not a program for Linux".to_owned()));
+        }
+        Ok(Self::from_bytes(bytes))
+    }
+
+    fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self {
+            digest: Digest::of(&bytes),
+            machine: machine(&bytes),
+            bytes: Arc::new(bytes),
+        }
+    }
+
+    /// Its digest.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// `uname -m` of the machines that an ELF file is for.
+fn machine(elf: &[u8]) -> Option<&'static str> {
+    match elf.get(18..20)? {
+        [62, 0] => Some("x86_64"),
+        [183, 0] => Some("aarch64"),
+        _ => None,
+    }
+}
+
+/// What is needed to start a helper on one host.
+#[derive(Debug)]
+pub(crate) struct Starter {
+    pub(crate) helper: HelperBinary,
+    pub(crate) who: Become,
+    /// `None`: [`STATE_DIR_OF_ROOT`], or a folder in the account's home.
+    pub(crate) state_dir: Option<String>,
+}
+
+impl Starter {
+    /// Starts a helper over a channel of its own, uploading it first where it is lacking or wrong.
+    pub(crate) async fn serve(&self, session: &Session) -> Result<HelperClient, ReachError> {
+        let host = session.host();
+        let start_error = |error| ReachError::Start {
+            host: host.to_owned(),
+            error,
+        };
+        let channel = match self.start(session).await {
+            Err(Failed::Lacking(_)) => {
+                self.upload(session).await?;
+                let channel = match self.start(session).await {
+                    Ok(channel) => channel,
+                    Err(Failed::Lacking(_)) => {
+                        let path = self.shown_path();
+                        return Err(start_error(StartError::DigestWrong { path }));
+                    }
+                    Err(Failed::For(error)) => return Err(error),
+                };
+                // Untidiness is no reason not to work with the host.
+                let _untidy = self.clean(session).await;
+                channel
+            }
+            Err(Failed::For(error)) => return Err(error),
+            Ok(channel) => channel,
+        };
+        let ExecChannel {
+            stdin,
+            stdout,
+            stderr,
+            exit: _,
+        } = channel;
+        HelperClient::start(stdout, stdin, stderr, Duration::from_secs(START_S_MAX))
+            .await
+            .map_err(|error| match error {
+                ClientError::Lost { why } if session.is_open() => start_error(StartError::Ended {
+                    exit: "before its greeting".to_owned(),
+                    text: why,
+                }),
+                error => ReachError::Client {
+                    host: host.to_owned(),
+                    error,
+                },
+            })
+    }
+
+    async fn start(&self, session: &Session) -> Result<ExecChannel, Failed> {
+        let program = Program::Shell(self.start_script());
+        let bound = Duration::from_secs(START_S_MAX);
+        start_privileged(session, &program, &self.who, bound)
+            .await
+            .map_err(|error| self.judge(error))
+    }
+
+    fn judge(&self, error: SshError) -> Failed {
+        let (host, exit, text) = match &error {
+            SshError::StartFailed { host, exit, text } => (host.clone(), exit, text.clone()),
+            _ => return Failed::For(error.into()),
+        };
+        let is = |code: u32| *exit == Exit::Code(code).to_string();
+        let path = self.shown_path();
+        if is(ABSENT) || is(WRONG_DIGEST) {
+            return Failed::Lacking(path);
+        }
+        let error = if is(NOT_EXECUTABLE) {
+            StartError::NoExec { path, text }
+        } else if is(NO_SHA256SUM) {
+            StartError::NoSha256sum
+        } else if is(OTHER_MACHINE) {
+            StartError::OtherMachine {
+                theirs: text,
+                ours: self.helper.machine.unwrap_or("another machine"),
+            }
+        } else if is(UNSAFE_FOLDER) {
+            StartError::UnsafeFolder { path }
+        } else if is(NOT_WRITTEN) {
+            StartError::NotWritten { path, text }
+        } else {
+            StartError::Ended {
+                exit: exit.clone(),
+                text,
+            }
+        };
+        Failed::For(ReachError::Start { host, error })
+    }
+
+    async fn upload(&self, session: &Session) -> Result<(), ReachError> {
+        let program = Program::Shell(self.upload_script());
+        let bound = Duration::from_secs(START_S_MAX);
+        let lacking = |failed| match failed {
+            Failed::For(error) => error,
+            Failed::Lacking(path) => ReachError::Start {
+                host: session.host().to_owned(),
+                error: StartError::DigestWrong { path },
+            },
+        };
+        let channel = start_privileged(session, &program, &self.who, bound)
+            .await
+            .map_err(|error| lacking(self.judge(error)))?;
+        let bound = Duration::from_secs(UPLOAD_S_MAX);
+        let (exit, text) =
+            timeout(bound, self.send(channel))
+                .await
+                .map_err(|_| SshError::TimedOut {
+                    host: session.host().to_owned(),
+                    what: "uploading the helper",
+                    bound,
+                })??;
+        if exit.success() {
+            return Ok(());
+        }
+        Err(lacking(self.judge(SshError::StartFailed {
+            host: session.host().to_owned(),
+            exit: exit.to_string(),
+            text,
+        })))
+    }
+
+    /// Sends the program to the upload script; its exit and what it said.
+    async fn send(&self, channel: ExecChannel) -> Result<(Exit, String), SshError> {
+        let ExecChannel {
+            mut stdin,
+            stdout,
+            mut stderr,
+            mut exit,
+        } = channel;
+        // It says nothing more; dropped, it is read away.
+        drop(stdout);
+        let feed = async move {
+            // The exit says better than this why it stopped reading.
+            let _unread = stdin.write_all(&self.helper.bytes).await;
+            let _closed = stdin.shutdown().await;
+        };
+        let listen = async {
+            let (mut said, mut buffer) = (Vec::new(), [0_u8; 1024]);
+            while let Ok(length @ 1..) = stderr.read(&mut buffer).await {
+                let room = UPLOAD_STDERR_BYTES_MAX.saturating_sub(said.len());
+                said.extend(buffer.iter().take(length.min(room)));
+            }
+            printable(&said, TEXT_CHARS_MAX)
+        };
+        let ((), said) = tokio::join!(feed, listen);
+        Ok((exit.wait().await?, said))
+    }
+
+    async fn clean(&self, session: &Session) -> Result<(), SshError> {
+        let program = Program::Shell(self.clean_script());
+        let bound = Duration::from_secs(CLEAN_S_MAX);
+        start_privileged(session, &program, &self.who, bound)
+            .await
+            .map(drop)
+    }
+
+    /// The helper's path for a person; the home folder is the host's to know.
+    fn shown_path(&self) -> String {
+        let state = match (&self.state_dir, &self.who) {
+            (Some(dir), _) => dir.as_str(),
+            (None, Become::Sudo { user, .. }) if user == "root" => STATE_DIR_OF_ROOT,
+            (None, _) => "~/.overhaul",
+        };
+        format!("{state}/bin/{}/overhaul-helper", self.helper.digest)
+    }
+
+    /// Sets `d` (state folder), `b` (the version's folder), `f` (the helper) and `w` (its digest).
+    fn locate(&self) -> String {
+        let state = match &self.state_dir {
+            Some(dir) => format!("d={}", quote(dir)),
+            None => format!(
+                "if [ \"$(id -u)\" = 0 ]; then d={STATE_DIR_OF_ROOT}; else d=${{HOME:?}}/.overhaul; fi"
+            ),
+        };
+        format!(
+            "umask 077; {state}; w={}; b=$d/bin/$w; f=$b/overhaul-helper",
+            self.helper.digest
+        )
+    }
+
+    /// Refuses folders in which somebody else could put another program at any time.
+    fn guard() -> String {
+        format!(
+            "for x in \"$d\" \"$d/bin\" \"$b\"; do if [ -L \"$x\" ] || ! [ -O \"$x\" ]; then exit {UNSAFE_FOLDER}; fi; done; \
+             [ -z \"$(find \"$d\" \"$d/bin\" \"$b\" -prune -perm /022)\" ] || exit {UNSAFE_FOLDER}"
+        )
+    }
+
+    fn start_script(&self) -> String {
+        let machine = self.helper.machine.map_or_else(String::new, |machine| {
+            format!("m=$(uname -m); [ \"$m\" = {machine} ] || {{ echo \"$m\" >&2; exit {OTHER_MACHINE}; }}; ")
+        });
+        format!(
+            "{}; {machine}command -v sha256sum >/dev/null 2>&1 || exit {NO_SHA256SUM}; \
+             [ -f \"$f\" ] || exit {ABSENT}; {}; \
+             s=$(sha256sum <\"$f\") && [ \"${{s%% *}}\" = \"$w\" ] || exit {WRONG_DIGEST}; \
+             exec \"$f\" serve --state \"$d\"",
+            self.locate(),
+            Self::guard()
+        )
+    }
+
+    fn upload_script(&self) -> String {
+        format!(
+            "{}; mkdir -p \"$b\" || exit {NOT_WRITTEN}; {}; chmod 700 \"$d/bin\" \"$b\" || exit {NOT_WRITTEN}; \
+             echo ready; t=$b/.new.$$; trap 'rm -f \"$t\"' EXIT; cat >\"$t\" || exit {NOT_WRITTEN}; \
+             s=$(sha256sum <\"$t\") && [ \"${{s%% *}}\" = \"$w\" ] || exit {WRONG_DIGEST}; \
+             chmod 700 \"$t\" && mv -f \"$t\" \"$f\" || exit {NOT_WRITTEN}",
+            self.locate(),
+            Self::guard()
+        )
+    }
+
+    /// Takes away other versions, which may still run, and what broken uploads left an hour ago.
+    fn clean_script(&self) -> String {
+        format!(
+            "{}; {}; cd \"$d/bin\" || exit {UNSAFE_FOLDER}; \
+             for x in *; do if [ ${{#x}} = 64 ] && [ \"$x\" != \"$w\" ]; then rm -rf \"./$x\"; fi; done; \
+             find \"$b\" -name '.new.*' -mmin +60 -exec rm -f {{}} +; echo clean",
+            self.locate(),
+            Self::guard()
+        )
+    }
+}
+
+/// Why a start failed.
+enum Failed {
+    /// Absent or with another digest: an upload may help.
+    Lacking(String),
+    For(ReachError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scripts_quote_what_a_person_named() {
+        let starter = Starter {
+            helper: HelperBinary::from_bytes(b"\x7fELF".to_vec()),
+            who: Become::None,
+            state_dir: Some("/srv/it's a folder".to_owned()),
+        };
+        let scripts = [
+            starter.start_script(),
+            starter.upload_script(),
+            starter.clean_script(),
+        ];
+        insta::assert_snapshot!(scripts.join("\n\n"));
+        let usual = Starter {
+            state_dir: None,
+            ..starter
+        };
+        assert!(
+            usual
+                .start_script()
+                .contains("then d=/var/lib/overhaul; else d=${HOME:?}/.overhaul; fi")
+        );
+    }
+}
