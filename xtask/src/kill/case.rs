@@ -24,7 +24,9 @@ pub struct Case {
     pub name: &'static str,
     /// The part of a step's id that must have started.
     pub step: &'static str,
-    /// How long the step is left alone before the fault.
+    /// A line of the host's dpkg log that must have been written since then; `None` waits for nothing.
+    pub dpkg: Option<&'static str>,
+    /// How long the step is left alone after that.
     pub delay: Duration,
     /// The fault.
     pub fault: Fault,
@@ -40,6 +42,7 @@ pub const CASES: [Case; 8] = [
     Case {
         name: "undisturbed",
         step: "",
+        dpkg: None,
         delay: Duration::ZERO,
         fault: Fault::None,
         shows: "the end that all others must reach",
@@ -47,6 +50,7 @@ pub const CASES: [Case; 8] = [
     Case {
         name: "controller-in-backup",
         step: "/backup/",
+        dpkg: None,
         delay: Duration::from_millis(300),
         fault: Fault::Controller,
         shows: "a half copy never counts; the backup is made again",
@@ -54,13 +58,15 @@ pub const CASES: [Case; 8] = [
     Case {
         name: "controller-in-dist-upgrade",
         step: "/full-upgrade",
-        delay: Duration::from_secs(5),
+        dpkg: Some("status unpacked"),
+        delay: Duration::from_secs(1),
         fault: Fault::Controller,
         shows: "work on the target goes on; the next controller attaches to it",
     },
     Case {
         name: "controller-in-reboot",
         step: "/reboot",
+        dpkg: None,
         delay: Duration::from_millis(50),
         fault: Fault::Controller,
         shows: "a reboot is ordered once and proven by the boot id",
@@ -68,6 +74,7 @@ pub const CASES: [Case; 8] = [
     Case {
         name: "controller-in-migration",
         step: "/migrate/",
+        dpkg: None,
         delay: Duration::from_secs(1),
         fault: Fault::Controller,
         shows: "the once-only move of the cluster happens once",
@@ -75,20 +82,23 @@ pub const CASES: [Case; 8] = [
     Case {
         name: "sshd-in-dist-upgrade",
         step: "/full-upgrade",
+        dpkg: None,
         delay: Duration::from_secs(5),
         fault: Fault::Sshd,
         shows: "the connection is made again and output continues at the byte",
     },
     Case {
         name: "power-in-dist-upgrade",
-        step: "/full-upgrade",
-        delay: Duration::from_secs(6),
+        step: "/minimal-upgrade",
+        dpkg: Some("status half-configured libc6:"),
+        delay: Duration::ZERO,
         fault: Fault::Power,
         shows: "dpkg was interrupted; the convergent step repairs and finishes",
     },
     Case {
         name: "network-in-dist-upgrade",
         step: "/full-upgrade",
+        dpkg: None,
         delay: Duration::from_secs(3),
         fault: Fault::Network(Duration::from_secs(RECONNECT_BUDGET_S + 25)),
         shows: "beyond the budget the run stops honestly, and resume learns the truth from the receipt",

@@ -175,6 +175,7 @@ impl Trial<'_> {
                 .iter()
                 .any(|step| step.contains(self.case.step))
             {
+                self.wait_for_dpkg()?;
                 std::thread::sleep(self.case.delay);
                 return Ok(());
             }
@@ -192,6 +193,18 @@ impl Trial<'_> {
             "{} did not begin within {MOMENT_S_MAX} s",
             self.case.step
         )))
+    }
+
+    /// Waits on the host itself, since a moment of dpkg lasts for less than a connection takes.
+    fn wait_for_dpkg(&self) -> Result<(), Failure> {
+        let Some(line) = self.case.dpkg else {
+            return Ok(());
+        };
+        let loop_ = format!(
+            "from=$(wc -l </var/log/dpkg.log); \
+             timeout {MOMENT_S_MAX} sh -c 'until tail -n +'$from' /var/log/dpkg.log | grep -q \"{line}\"; do sleep 0.05; done'"
+        );
+        self.lab.on_host(&loop_).map(drop)
     }
 
     fn strike(&self, child: &mut Child) -> Result<(), Failure> {
