@@ -67,6 +67,8 @@ fn append(
 /// All rows; gaps, changed rows and a cut-off tail are found.
 pub(crate) fn replay(connection: &Connection) -> Result<Vec<Record>, JournalError> {
     let read = |error| storage("read", &error);
+    // One transaction: a reader beside the controller must see rows and head of one moment.
+    let connection = &connection.unchecked_transaction().map_err(read)?;
     let mut statement = connection
         .prepare("SELECT seq, record FROM journal ORDER BY seq")
         .map_err(read)?;
