@@ -6,6 +6,7 @@
     reason = "helpers of tests stop the test"
 )]
 
+mod account;
 mod auth;
 mod connect;
 mod exec;

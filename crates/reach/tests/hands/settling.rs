@@ -1,0 +1,123 @@
+//! What a later controller learns of an attempt that an earlier one began.
+
+use crate::proxy::Network;
+use crate::scene::{Printed, Scene, outputs, quiet, unknown};
+use crate::support::eventually;
+use overhaul_engine::ports::{Order, Reach as _, Registration};
+use overhaul_model::definition::OutputFrom;
+use overhaul_model::event::{Outcome, Settlement};
+use overhaul_model::id::{Digest, InstallId};
+use std::fs;
+use std::time::Duration;
+
+/// Asks as a controller that was started later, until the work has ended.
+async fn settled(scene: &Scene, order: &Order, registration: &Registration) -> Settlement {
+    let reach = scene.reach();
+    for _ in 0..100 {
+        let settlement = reach
+            .settle(
+                order.clone(),
+                &registration.install_id,
+                registration.sequence,
+            )
+            .await;
+        if settlement != Settlement::Running {
+            return settlement;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("it never ends");
+}
+
+#[track_caller]
+fn reason(settlement: &Settlement) -> &str {
+    match settlement {
+        Settlement::Unknown { reason } => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn work_that_went_on_alone_is_found_with_its_output() {
+    let (mut scene, proxy) = Scene::behind_proxy().await;
+    scene.settings.reconnect_budget = Duration::from_millis(500);
+    let (reach, registration) = scene.registered().await;
+    let mut order = scene.shell("long", "echo began; sleep 2; echo ended");
+    order.outputs = [("said".to_owned(), OutputFrom::Stdout)].into();
+    let printed = Printed::default();
+    let act = reach.act(order.clone(), printed.progress());
+    let disturb = async {
+        eventually("the begin", || printed.text().contains("began")).await;
+        proxy.set(Network::Cut);
+    };
+    let (outcome, ()) = tokio::join!(act, disturb);
+    unknown(&outcome);
+    proxy.set(Network::Good);
+
+    let first = scene
+        .reach()
+        .settle(
+            order.clone(),
+            &registration.install_id,
+            registration.sequence,
+        )
+        .await;
+    assert_eq!(first, Settlement::Running);
+    let Settlement::Ended(outcome) = settled(&scene, &order, &registration).await else {
+        panic!("not ended")
+    };
+    assert_eq!(outputs(&outcome)["said"], "began\nended");
+}
+
+#[tokio::test]
+async fn what_never_began_is_told_apart_from_what_cannot_be_known() {
+    let scene = Scene::new();
+    let (reach, registration) = scene.registered().await;
+    let never = scene.shell("never", "true");
+    assert_eq!(
+        settled(&scene, &never, &registration).await,
+        Settlement::NeverBegan
+    );
+    let order = scene.shell("done", "true");
+    outputs(&reach.act(order.clone(), quiet()).await);
+    assert!(matches!(
+        settled(&scene, &order, &registration).await,
+        Settlement::Ended(Outcome::Succeeded { .. })
+    ));
+
+    let mut another = order.clone();
+    another.step = Digest::of("another step");
+    let settlement = settled(&scene, &another, &registration).await;
+    assert!(reason(&settlement).contains("another step"));
+
+    let ahead = Registration {
+        sequence: registration.sequence + 1_000,
+        ..registration.clone()
+    };
+    let settlement = settled(&scene, &never, &ahead).await;
+    assert!(reason(&settlement).contains("back in time"));
+
+    let other = Registration {
+        install_id: InstallId::new("another"),
+        ..registration.clone()
+    };
+    let settlement = settled(&scene, &never, &other).await;
+    assert!(reason(&settlement).contains("another receipt store"));
+
+    // Reinstalled: the state folder is gone, and with it what was done.
+    drop(reach);
+    fs::remove_dir_all(scene.state()).unwrap();
+    let settlement = settled(&scene, &order, &registration).await;
+    assert!(reason(&settlement).contains("another receipt store"));
+}
+
+#[tokio::test]
+async fn an_unreachable_host_settles_nothing() {
+    let (mut scene, proxy) = Scene::behind_proxy().await;
+    scene.settings.reconnect_budget = Duration::from_millis(500);
+    let (_, registration) = scene.registered().await;
+    proxy.set(Network::Cut);
+    let order = scene.shell("any", "true");
+    let settlement = settled(&scene, &order, &registration).await;
+    reason(&settlement);
+}
