@@ -5,13 +5,16 @@
 //! all problems of a file at once. What keys there are stands in one place, the [`shape`]s, from which
 //! the readers, the "did you mean" and the published JSON Schemas come. Only [`read`] touches a disk.
 
+pub mod definition;
 pub mod fleet;
+pub mod kind;
 pub mod problem;
 pub mod read;
 
 mod node;
 mod reader;
 mod shape;
+mod templates;
 mod words;
 
 pub use fleet::FleetInput;

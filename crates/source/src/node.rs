@@ -29,7 +29,10 @@ pub(crate) struct Node {
 #[derive(Clone, Debug)]
 pub(crate) enum Tree {
     /// A text as written; `plain` when it had no quotes, so that it may mean a number.
-    Scalar { text: String, plain: bool },
+    Scalar {
+        text: String,
+        plain: bool,
+    },
     List(Vec<Node>),
     Map(Vec<Entry>),
 }
@@ -130,8 +133,11 @@ fn plain_scalar(text: &str) -> serde_json::Value {
             return number.into();
         }
         let float = digits.contains(['.', 'e', 'E'])
-            && digits.chars().all(|c| c.is_ascii_digit() || ".eE+-".contains(c));
-        if float && let Ok(number) = unsigned.parse::<f64>()
+            && digits
+                .chars()
+                .all(|c| c.is_ascii_digit() || ".eE+-".contains(c));
+        if float
+            && let Ok(number) = unsigned.parse::<f64>()
             && let Some(number) = serde_json::Number::from_f64(number)
         {
             return serde_json::Value::Number(number);
@@ -323,7 +329,8 @@ impl Builder<'_, '_> {
         self.copies = self.copies.saturating_add(node.weight());
         if self.copies > ALIAS_COPIES_MAX {
             let message = "aliases make this file too large";
-            self.sink.add_with_help(span, message, "write fewer aliases of aliases");
+            self.sink
+                .add_with_help(span, message, "write fewer aliases of aliases");
             return Step::GiveUp;
         }
         let node = node.clone();

@@ -8,7 +8,6 @@ use crate::words::{NAME_HELP, name_fault, suggestion};
 use overhaul_model::span::Span;
 use std::cell::RefCell;
 use std::ops::Range;
-use std::str::FromStr;
 
 /// The keys of one object, checked against its shape.
 pub(crate) struct Fields<'n, 's, 'f> {
@@ -21,13 +20,13 @@ pub(crate) struct Fields<'n, 's, 'f> {
 
 impl<'n, 's, 'f> Fields<'n, 's, 'f> {
     /// Opens an object; reports what is no object, unknown keys and missing ones.
-    pub(crate) fn open(
-        sink: &'s Sink<'f>,
-        node: &'n Node,
-        shape: &'static Shape,
-    ) -> Option<Self> {
+    pub(crate) fn open(sink: &'s Sink<'f>, node: &'n Node, shape: &'static Shape) -> Option<Self> {
         let Tree::Map(entries) = &node.tree else {
-            let message = format!("{} is written as keys with values, not {}", shape.what, node.what());
+            let message = format!(
+                "{} is written as keys with values, not {}",
+                shape.what,
+                node.what()
+            );
             let keys = shape.all().map(|key| key.name);
             sink.add_with_help(&node.span, message, suggestion("", keys, "the keys are"));
             return None;
@@ -216,17 +215,6 @@ pub(crate) fn check_name(sink: &Sink, name: &str, span: &Range<usize>) -> bool {
     }
 }
 
-/// Whatever a text can be parsed to; the error's own words are the message.
-pub(crate) fn parsed<T: FromStr<Err: std::fmt::Display>>(sink: &Sink, node: &Node) -> Option<T> {
-    match text(sink, node)?.parse() {
-        Ok(value) => Some(value),
-        Err(error) => {
-            sink.add(&node.span, error.to_string());
-            None
-        }
-    }
-}
-
 /// A length of time.
 pub(crate) fn span_of_time(sink: &Sink, node: &Node) -> Option<Span> {
     let written = text(sink, node)?;
@@ -279,7 +267,10 @@ pub(crate) fn word<T: Copy>(sink: &Sink, node: &Node, words: &[(&str, T)]) -> Op
     let written = text(sink, node)?;
     let found = words.iter().find(|(word, _)| *word == written);
     if found.is_none() {
-        let message = format!("`{}` is none of the words that fit here", shortened(&written));
+        let message = format!(
+            "`{}` is none of the words that fit here",
+            shortened(&written)
+        );
         let names = words.iter().map(|(word, _)| *word);
         let help = suggestion(&written, names, "the words are");
         sink.add_with_help(&node.span, message, help);
@@ -293,7 +284,11 @@ pub(crate) fn list<T>(sink: &Sink, node: &Node, read: impl FnMut(&Node) -> Optio
         Tree::List(items) => items.iter().filter_map(read).collect(),
         _ => {
             let message = format!("a list is needed here, not {}", node.what());
-            sink.add_with_help(&node.span, message, "write it as [a, b] or with `- ` on lines of their own");
+            sink.add_with_help(
+                &node.span,
+                message,
+                "write it as [a, b] or with `- ` on lines of their own",
+            );
             Vec::new()
         }
     }
@@ -305,7 +300,10 @@ pub(crate) fn map<'n>(sink: &Sink, node: &'n Node, what: &str) -> &'n [Entry] {
         Tree::Map(entries) => entries,
         _ if node.is_null() => &[],
         _ => {
-            let message = format!("{what} are written as names with values, not {}", node.what());
+            let message = format!(
+                "{what} are written as names with values, not {}",
+                node.what()
+            );
             sink.add(&node.span, message);
             &[]
         }

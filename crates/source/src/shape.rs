@@ -1,7 +1,6 @@
 //! What keys there are: the one table from which readers, suggestions and JSON Schemas come.
 
 /// What an object of a file looks like.
-#[derive(Debug)]
 pub(crate) struct Shape {
     /// Name in the JSON Schema.
     pub(crate) id: &'static str,
@@ -16,7 +15,6 @@ pub(crate) struct Shape {
 }
 
 /// A key.
-#[derive(Debug)]
 pub(crate) struct Key {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
@@ -26,7 +24,6 @@ pub(crate) struct Key {
 }
 
 /// What a value looks like.
-#[derive(Debug)]
 pub(crate) enum Kind {
     /// A text, or a number taken as it is spelt.
     Text,

@@ -149,7 +149,10 @@ mod tests {
     #[test]
     fn slugs_are_stable_words() {
         for (title, word) in [
-            ("move the cluster to the new major", "move-the-cluster-to-the-new-major"),
+            (
+                "move the cluster to the new major",
+                "move-the-cluster-to-the-new-major",
+            ),
             ("  Stop (nginx)! ", "stop-nginx"),
             ("ÄÖ", ""),
         ] {

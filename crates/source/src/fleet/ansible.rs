@@ -23,12 +23,24 @@ const ZONE: &[&str] = &["overhaul_zone", "zone"];
 
 /// Settings whose value must be one of these, because another one means a way of working that is not ours.
 const ONLY: &[(&str, &[&str], &str)] = &[
-    ("ansible_connection", &["ssh", "smart", "paramiko"], "hosts are reached by SSH only"),
-    ("ansible_become_method", &["sudo"], "another account is taken by sudo only"),
+    (
+        "ansible_connection",
+        &["ssh", "smart", "paramiko"],
+        "hosts are reached by SSH only",
+    ),
+    (
+        "ansible_become_method",
+        &["sudo"],
+        "another account is taken by sudo only",
+    ),
 ];
 
 /// Settings that cannot be honoured and must not be passed over.
-const REFUSED: &[&str] = &["ansible_password", "ansible_ssh_pass", "ansible_ssh_password"];
+const REFUSED: &[&str] = &[
+    "ansible_password",
+    "ansible_ssh_pass",
+    "ansible_ssh_password",
+];
 
 /// Settings of Ansible's own ssh and shell, which mean nothing here.
 const PASSED_OVER: &[&str] = &[
@@ -63,7 +75,16 @@ const SAID: &[&str] = &[
 /// Whether a variable is a setting and so no variable for templates. `zone` is both.
 pub(super) fn is_setting(name: &str) -> bool {
     let groups = [
-        ADDRESS, PORT, USER, IDENTITY, BY_SUDO, BECOME_USER, PASSWORD, KNOWN_HOSTS, STATE_DIR, REFUSED,
+        ADDRESS,
+        PORT,
+        USER,
+        IDENTITY,
+        BY_SUDO,
+        BECOME_USER,
+        PASSWORD,
+        KNOWN_HOSTS,
+        STATE_DIR,
+        REFUSED,
         PASSED_OVER,
     ];
     name == "overhaul_zone"
@@ -134,7 +155,8 @@ impl<'v> Reader<'_, '_, '_, 'v> {
 
     fn template(&self, span: &Range<usize>) {
         let message = "how a host is reached is no template";
-        self.sink.add_with_help(span, message, "write the value out");
+        self.sink
+            .add_with_help(span, message, "write the value out");
     }
 
     fn address(&self) -> Option<String> {
@@ -151,7 +173,10 @@ impl<'v> Reader<'_, '_, '_, 'v> {
 
     fn port(&self) -> Option<u16> {
         let placed = self.first(PORT)?;
-        let port = words(&placed.json).parse().ok().filter(|port: &u16| *port > 0);
+        let port = words(&placed.json)
+            .parse()
+            .ok()
+            .filter(|port: &u16| *port > 0);
         if port.is_none() {
             let message = format!("`{}` is no port", shortened(&words(&placed.json)));
             self.sink.add(&placed.span, message);
@@ -179,7 +204,8 @@ impl<'v> Reader<'_, '_, '_, 'v> {
             return Some(path);
         }
         let message = "`overhaul_state_dir` is no absolute path";
-        self.sink.add_with_help(&placed.span, message, "begin it with `/`");
+        self.sink
+            .add_with_help(&placed.span, message, "begin it with `/`");
         None
     }
 
@@ -216,7 +242,8 @@ impl<'v> Reader<'_, '_, '_, 'v> {
         for name in REFUSED {
             if let Some(placed) = self.vars.get(name) {
                 let message = format!("`{name}`: logging in with a password is not available");
-                self.sink.add_with_help(&placed.span, message, "log in with a key or an agent");
+                self.sink
+                    .add_with_help(&placed.span, message, "log in with a key or an agent");
             }
         }
     }

@@ -99,7 +99,10 @@ impl<'i> Tree<'i> {
 
     /// The groups that a host belongs to, from the most general to the most particular.
     pub(super) fn groups_of(&self, host: &'i InventoryHost) -> Vec<&'i str> {
-        let above = host.groups.iter().filter_map(|name| self.above.get(name.as_str()));
+        let above = host
+            .groups
+            .iter()
+            .filter_map(|name| self.above.get(name.as_str()));
         let names: BTreeSet<&str> = above.flatten().copied().chain([ALL]).collect();
         let mut names: Vec<&str> = names.into_iter().collect();
         names.sort_by_key(|name| (self.order.get(name).copied().unwrap_or((0, 1)), *name));
@@ -147,7 +150,12 @@ fn depths<'i>(
     let mut waits: BTreeMap<&str, usize> = inventory
         .groups
         .keys()
-        .map(|name| (name.as_str(), parents.get(name.as_str()).map_or(0, BTreeSet::len)))
+        .map(|name| {
+            (
+                name.as_str(),
+                parents.get(name.as_str()).map_or(0, BTreeSet::len),
+            )
+        })
         .collect();
     let mut depths: BTreeMap<&str, usize> = BTreeMap::new();
     let mut ready: Vec<&str> = waits
@@ -207,6 +215,9 @@ fn report_circle(sink: &Sink, inventory: &Inventory, stuck: &[&str]) {
         inside.next().map(|(_, span)| span.clone())
     });
     let names: Vec<_> = way.iter().map(|name| format!("`{name}`")).collect();
-    let message = format!("groups stand inside each other in a circle: {}", names.join(", "));
+    let message = format!(
+        "groups stand inside each other in a circle: {}",
+        names.join(", ")
+    );
     sink.add(&span.unwrap_or(0..0), message);
 }

@@ -65,7 +65,10 @@ fn fleet_name(sink: &Sink, inventory: &Inventory) -> String {
         return name;
     }
     let file = sink.file.name.rsplit('/').next().unwrap_or_default();
-    let stem = file.split('.').find(|part| !part.is_empty()).unwrap_or_default();
+    let stem = file
+        .split('.')
+        .find(|part| !part.is_empty())
+        .unwrap_or_default();
     match slug(stem) {
         name if name.is_empty() => "fleet".to_owned(),
         name => name,
@@ -88,7 +91,8 @@ fn plain_vars(
             sink.add_with_help(&placed.span, message, "give the variable another name");
         } else if is_template(&placed.json) {
             let message = format!("the variable `{name}` holds a template and is left out");
-            let help = "values of variables are taken as they are; write the value out if it is needed";
+            let help =
+                "values of variables are taken as they are; write the value out if it is needed";
             notes.add_with_help(&placed.span, message, help);
         } else {
             out.insert((*name).to_owned(), placed.json.clone());
@@ -113,7 +117,12 @@ fn lines(sink: &Sink) -> Inventory {
     for raw in sink.file.text.split_inclusive('\n') {
         let start = at;
         at = at.saturating_add(raw.len());
-        let bom = if start == 0 { raw.len().saturating_sub(raw.trim_start_matches('\u{feff}').len()) } else { 0 };
+        let bom = if start == 0 {
+            raw.len()
+                .saturating_sub(raw.trim_start_matches('\u{feff}').len())
+        } else {
+            0
+        };
         let content = raw.get(bom..).unwrap_or_default();
         let line = content.trim();
         if line.is_empty() || line.starts_with(['#', ';']) {
@@ -156,7 +165,11 @@ fn begin(sink: &Sink, inventory: &mut Inventory, inner: &str, span: &Range<usize
     };
     if name.is_empty() || name.contains(char::is_whitespace) {
         let help = "a section is written [group], [group:vars] or [group:children]";
-        sink.add_with_help(span, format!("`[{}]` is no section", shortened(inner)), help);
+        sink.add_with_help(
+            span,
+            format!("`[{}]` is no section", shortened(inner)),
+            help,
+        );
         return Section::Unknown;
     }
     let group = inventory.groups.entry(name.to_owned());
@@ -216,13 +229,7 @@ fn var_line(sink: &Sink, line: &str, span: &Range<usize>) -> Option<(String, Pla
     Some((name.trim().to_owned(), placed))
 }
 
-fn host_line(
-    sink: &Sink,
-    inventory: &mut Inventory,
-    group: &str,
-    line: &str,
-    span: &Range<usize>,
-) {
+fn host_line(sink: &Sink, inventory: &mut Inventory, group: &str, line: &str, span: &Range<usize>) {
     let tokens = match split(line) {
         Ok(tokens) => tokens,
         Err(unfinished) => {
@@ -250,7 +257,11 @@ fn host_line(
         vars.insert("ansible_port".to_owned(), placed);
     }
     for token in tokens {
-        let Some((name, value)) = token.text.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+        let Some((name, value)) = token
+            .text
+            .split_once('=')
+            .filter(|(name, _)| !name.is_empty())
+        else {
             let message = "after the host's name come variables, written name=value";
             let help = "a value with blanks needs quotes around it";
             sink.add_with_help(&place(&token), message, help);
@@ -274,10 +285,13 @@ fn host_line(
         if !reader::check_name(sink, &name, &host_span) {
             return;
         }
-        let host = inventory.hosts.entry(name.clone()).or_insert_with(|| InventoryHost {
-            span: host_span.clone(),
-            ..InventoryHost::default()
-        });
+        let host = inventory
+            .hosts
+            .entry(name.clone())
+            .or_insert_with(|| InventoryHost {
+                span: host_span.clone(),
+                ..InventoryHost::default()
+            });
         host.groups.insert(group.to_owned());
         lay_over(sink, &name, host, &vars);
     }
@@ -303,12 +317,10 @@ fn lay_over(sink: &Sink, name: &str, host: &mut InventoryHost, vars: &PlacedVars
 /// `host:2222` is a host with a port; a colon inside brackets belongs to a range.
 fn port_of(pattern: &str) -> (&str, Option<u32>) {
     match pattern.rsplit_once(':') {
-        Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
-            match port.parse() {
-                Ok(number) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, Some(number)),
-                _ => (pattern, None),
-            }
-        }
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => match port.parse() {
+            Ok(number) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, Some(number)),
+            _ => (pattern, None),
+        },
         _ => (pattern, None),
     }
 }

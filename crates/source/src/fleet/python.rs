@@ -178,7 +178,11 @@ fn number_of(word: &str) -> Option<Number> {
             .or_else(|| radix("0b", 2))
     };
     if let Some(whole) = whole {
-        let signed = if negative { whole.checked_neg()? } else { whole };
+        let signed = if negative {
+            whole.checked_neg()?
+        } else {
+            whole
+        };
         return Some(Number::from(signed));
     }
     let float = lower

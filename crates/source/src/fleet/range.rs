@@ -142,17 +142,33 @@ mod tests {
     #[test]
     fn bad_ranges_say_what_is_wrong() {
         for (pattern, fault) in [
-            ("w[01:100]", "`01` and `100` are padded differently; both ends need the same number of digits"),
+            (
+                "w[01:100]",
+                "`01` and `100` are padded differently; both ends need the same number of digits",
+            ),
             ("w[3:1]", "`3` comes after `1`"),
             ("w[1:]", "the range lacks its end"),
-            ("w[1:x]", "`1` and `x` are no two numbers and no two letters"),
+            (
+                "w[1:x]",
+                "`1` and `x` are no two numbers and no two letters",
+            ),
             ("w[1:2:0]", "the step of a range is a number from 1"),
-            ("w[1:2:3:4]", "a range is written [FIRST:LAST] or [FIRST:LAST:STEP]"),
+            (
+                "w[1:2:3:4]",
+                "a range is written [FIRST:LAST] or [FIRST:LAST:STEP]",
+            ),
             ("w[0:100]", "the range has more than 100 names"),
             ("w[0:99]x[0:99]", "the range has more than 100 names"),
-            ("w[0:99999999999999999999]", "`0` and `99999999999999999999` are no two numbers and no two letters"),
+            (
+                "w[0:99999999999999999999]",
+                "`0` and `99999999999999999999` are no two numbers and no two letters",
+            ),
         ] {
-            assert_eq!(expand(pattern, 100).unwrap_err().to_string(), fault, "{pattern}");
+            assert_eq!(
+                expand(pattern, 100).unwrap_err().to_string(),
+                fault,
+                "{pattern}"
+            );
         }
     }
 }

@@ -19,21 +19,57 @@ pub(crate) const HOSTS_MAX: usize = 1_000_000;
 const TEXT_OR_LIST: Kind = Kind::Either(&[Kind::Text, Kind::List(&Kind::Text)]);
 
 const CONNECTION: &[Key] = &[
-    may("user", Kind::Text, "account to log in with; your own name if left out"),
+    may(
+        "user",
+        Kind::Text,
+        "account to log in with; your own name if left out",
+    ),
     may("port", Kind::Int(1, 65_535), "port of sshd; 22 if left out"),
-    may("identity_file", TEXT_OR_LIST, "private keys to try; agent and usual files if left out"),
-    may("known_hosts", TEXT_OR_LIST, "files with known host keys; the usual ones if left out"),
-    may("become", Kind::Words(&["sudo", "no"]), "`sudo` when work runs as another account; `no` if left out"),
-    may("become_user", Kind::Text, "the account that work runs as with sudo; root if left out"),
+    may(
+        "identity_file",
+        TEXT_OR_LIST,
+        "private keys to try; agent and usual files if left out",
+    ),
+    may(
+        "known_hosts",
+        TEXT_OR_LIST,
+        "files with known host keys; the usual ones if left out",
+    ),
+    may(
+        "become",
+        Kind::Words(&["sudo", "no"]),
+        "`sudo` when work runs as another account; `no` if left out",
+    ),
+    may(
+        "become_user",
+        Kind::Text,
+        "the account that work runs as with sudo; root if left out",
+    ),
     may("become_password", Kind::Text, "password for sudo"),
-    may("state_dir", Kind::Text, "folder on the host for helper, receipts and spools"),
-    may("vars", Kind::Map(&Kind::Any), "variables for templates and conditions"),
+    may(
+        "state_dir",
+        Kind::Text,
+        "folder on the host for helper, receipts and spools",
+    ),
+    may(
+        "vars",
+        Kind::Map(&Kind::Any),
+        "variables for templates and conditions",
+    ),
 ];
 
 const HOST_ONLY: &[Key] = &[
-    may("address", Kind::Text, "name or number to connect to; the host's name if left out"),
+    may(
+        "address",
+        Kind::Text,
+        "name or number to connect to; the host's name if left out",
+    ),
     may("roles", TEXT_OR_LIST, "the roles of the host"),
-    may("zone", Kind::Text, "the failure domain that the host belongs to"),
+    may(
+        "zone",
+        Kind::Text,
+        "the failure domain that the host belongs to",
+    ),
 ];
 
 const NO_ADDRESS_RANGE: &str = "with a range of names the address needs a range of the same length";
@@ -49,7 +85,11 @@ static DEFAULTS: Shape = Shape {
 static ROLE: Shape = Shape {
     id: "fleet_role",
     what: "a role",
-    keys: &[&[may("vars", Kind::Map(&Kind::Any), "variables of all hosts of the role")]],
+    keys: &[&[may(
+        "vars",
+        Kind::Map(&Kind::Any),
+        "variables of all hosts of the role",
+    )]],
     later: &[],
     one_of: &[],
 };
@@ -67,13 +107,32 @@ pub(crate) static FLEET: Shape = Shape {
     id: "fleet",
     what: "a fleet",
     keys: &[&[
-        must("fleet", Kind::Text, "the fleet's name; two runs on one fleet exclude each other"),
-        may("defaults", Kind::Object(&DEFAULTS), "what holds for all hosts that do not say otherwise"),
-        may("roles", Kind::Map(&Kind::Object(&ROLE)), "variables of roles"),
-        must("hosts", Kind::Map(&Kind::Either(&[Kind::Nothing, Kind::Object(&HOST)])), "hosts by name; names may hold ranges like web[01:20]"),
+        must(
+            "fleet",
+            Kind::Text,
+            "the fleet's name; two runs on one fleet exclude each other",
+        ),
+        may(
+            "defaults",
+            Kind::Object(&DEFAULTS),
+            "what holds for all hosts that do not say otherwise",
+        ),
+        may(
+            "roles",
+            Kind::Map(&Kind::Object(&ROLE)),
+            "variables of roles",
+        ),
+        must(
+            "hosts",
+            Kind::Map(&Kind::Either(&[Kind::Nothing, Kind::Object(&HOST)])),
+            "hosts by name; names may hold ranges like web[01:20]",
+        ),
     ]],
     later: &[
-        ("all", "Ansible inventories are read in their INI form; write hosts under `hosts:` here"),
+        (
+            "all",
+            "Ansible inventories are read in their INI form; write hosts under `hosts:` here",
+        ),
         ("zones", "the order of zones comes with a later version"),
         ("include", "a fleet stands in one file"),
     ],
@@ -217,7 +276,9 @@ impl Hosts<'_, '_> {
     fn merge(&self, roles: &BTreeSet<String>, own: &Placed, entry: &Entry) -> Vars {
         let plain = |placed: &Placed| -> Vars {
             let pairs = placed.iter();
-            pairs.map(|(name, (value, _))| (name.clone(), value.clone())).collect()
+            pairs
+                .map(|(name, (value, _))| (name.clone(), value.clone()))
+                .collect()
         };
         let mut vars = plain(&self.default_vars);
         let mut from: BTreeMap<&str, &str> = BTreeMap::new();
@@ -271,7 +332,11 @@ fn settings(fields: &Fields) -> Settings {
         if path.starts_with('/') {
             return Some(path);
         }
-        sink.add_with_help(&node.span, "`state_dir` is no absolute path", "begin it with `/`");
+        sink.add_with_help(
+            &node.span,
+            "`state_dir` is no absolute path",
+            "begin it with `/`",
+        );
         None
     });
     let by_sudo = fields.get("become").and_then(|node| {
@@ -282,10 +347,16 @@ fn settings(fields: &Fields) -> Settings {
         address: None,
         port,
         user: fields.get("user").and_then(|node| account(sink, node)),
-        identity_files: fields.get("identity_file").map(|node| text_or_list(sink, node)),
-        known_hosts: fields.get("known_hosts").map(|node| text_or_list(sink, node)),
+        identity_files: fields
+            .get("identity_file")
+            .map(|node| text_or_list(sink, node)),
+        known_hosts: fields
+            .get("known_hosts")
+            .map(|node| text_or_list(sink, node)),
         by_sudo,
-        become_user: fields.get("become_user").and_then(|node| account(sink, node)),
+        become_user: fields
+            .get("become_user")
+            .and_then(|node| account(sink, node)),
         state_dir,
         zone: None,
         password: password(fields),
@@ -375,7 +446,8 @@ fn vars(fields: &Fields) -> Placed {
             sink.add_with_help(&entry.key_span, message, "give the variable another name");
         } else if !is_identifier(name) {
             let message = format!("`{}` is no name of a variable", shortened(name));
-            let help = "variables are made of letters, digits and `_`, so that templates can name them";
+            let help =
+                "variables are made of letters, digits and `_`, so that templates can name them";
             sink.add_with_help(&entry.key_span, message, help);
         } else if is_template(&value) {
             let help = "values of variables are taken as they are; write the value out";

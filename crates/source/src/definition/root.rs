@@ -1,0 +1,285 @@
+//! A whole definition.
+
+use super::measure::{chosen, unit};
+use super::role::{home_of, role};
+use super::shapes::{DATASET, DEFINITION, HEALTHY, RELEASE, SERVICE, WAIVER, WINDOW};
+use crate::node::{self, Entry, Node, Tree, shortened};
+use crate::problem::{Problems, Sink, SourceFile};
+use crate::reader::{self, Fields};
+use crate::templates::Desk;
+use crate::words::suggestion;
+use jiff::civil::Date;
+use overhaul_model::definition::{Dataset, DatasetKind, Definition, Release, RoleUpgrade, Service};
+use overhaul_model::finding::Waiver;
+use overhaul_model::id::{DatasetName, Person, RoleName, RuleId, ServiceName};
+use overhaul_model::kind::Upgrader;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// The PostgreSQL cluster when none is named, as Debian names it.
+const CLUSTER_DEFAULT: &str = "main";
+
+/// Names that other parts of the file may refer to: those that were written, good or not, so that one
+/// mistake gives one problem.
+pub(super) struct Names {
+    pub(super) services: BTreeSet<String>,
+    /// Datasets with the role that each lives on, where that can be told.
+    pub(super) datasets: BTreeMap<String, Option<String>>,
+    pub(super) upgraders: BTreeSet<String>,
+}
+
+/// Reads a definition.
+///
+/// # Errors
+/// All problems of the file at once; only the first one when it is no valid YAML.
+pub fn parse(
+    file: &SourceFile,
+    upgraders: &BTreeMap<String, Upgrader>,
+) -> Result<Definition, Problems> {
+    let sink = Sink::new(file);
+    let read = read(&sink, upgraders);
+    sink.into_result(read)
+}
+
+fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definition> {
+    let root = node::parse(sink)?;
+    let fields = Fields::open(sink, &root, &DEFINITION)?;
+    let desk = Desk::new(sink);
+    let name = fields
+        .get("upgrade")
+        .and_then(|node| reader::name(sink, node));
+    let from = fields.get("from").and_then(|node| release(sink, node));
+    let to = fields.get("to").and_then(|node| release(sink, node));
+    let services = fields.get("services").map(|node| services(&desk, node));
+    let services = services.unwrap_or_default();
+    let written = fields.get("services").map(|node| written(node));
+    let service_homes: BTreeMap<String, Option<String>> = written
+        .unwrap_or_default()
+        .into_iter()
+        .map(|name| {
+            let home = services.get(&ServiceName::new(name.clone()));
+            (name, home.map(|service| service.on.to_string()))
+        })
+        .collect();
+    let datasets = fields
+        .get("datasets")
+        .map(|node| datasets(&desk, node, &service_homes))
+        .unwrap_or_default();
+    let written = fields.get("datasets").map(|node| self::written(node));
+    let dataset_homes = written.unwrap_or_default().into_iter().map(|name| {
+        let dataset = datasets.get(&DatasetName::new(name.clone()));
+        let home = dataset.and_then(|dataset| home_of(dataset, &service_homes));
+        (name, home)
+    });
+    let names = Names {
+        services: service_homes.keys().cloned().collect(),
+        datasets: dataset_homes.collect(),
+        upgraders: upgraders.keys().cloned().collect(),
+    };
+    let roles = fields.get("roles").map(|node| roles(&desk, &names, node));
+    let waivers = fields
+        .get("waivers")
+        .map(|node| reader::list(sink, node, |node| waiver(sink, node)));
+    let place = |key| fields.get(key).map_or(0..0, |node| node.span.clone());
+    let roles = roles.unwrap_or_default();
+    if let (Some(from), Some(to)) = (&from, &to) {
+        check_path(sink, from, to, &roles, upgraders, &place("to"));
+    }
+    fields.done();
+    let used = roles.iter().map(|role| &role.upgrader);
+    let used = used.filter_map(|name| Some((name.clone(), upgraders.get(name)?.clone())));
+    Some(Definition {
+        name: name?,
+        from: from?,
+        to: to?,
+        services,
+        datasets,
+        upgraders: used.collect(),
+        roles,
+        waivers: waivers.unwrap_or_default(),
+    })
+}
+
+/// The names that stand in a map, whatever their values look like.
+fn written(node: &Node) -> Vec<String> {
+    match &node.tree {
+        Tree::Map(entries) => entries.iter().map(|entry| entry.key.clone()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A release: keys, or `debian 13`.
+pub(crate) fn release(sink: &Sink, node: &Node) -> Option<Release> {
+    if let Tree::Map(_) = &node.tree {
+        let fields = Fields::open(sink, node, &RELEASE)?;
+        let (os, release) = (fields.text("os"), fields.text("release"));
+        fields.done();
+        return Some(Release {
+            os: os?,
+            release: release?,
+        });
+    }
+    let written = reader::text(sink, node)?;
+    let mut words = written.split_whitespace();
+    match (words.next(), words.next(), words.next()) {
+        (Some(os), Some(release), None) => Some(Release {
+            os: os.to_owned(),
+            release: release.to_owned(),
+        }),
+        _ => {
+            let message = format!("`{}` is no release", shortened(&written));
+            let help = "write it like {os: debian, release: \"13\"} or debian 13";
+            sink.add_with_help(&node.span, message, help);
+            None
+        }
+    }
+}
+
+fn services(desk: &Desk, node: &Node) -> BTreeMap<ServiceName, Service> {
+    let mut out = BTreeMap::new();
+    for entry in reader::map(desk.sink, node, "services") {
+        let good = reader::check_name(desk.sink, &entry.key, &entry.key_span);
+        if let Some(service) = service(desk, entry).filter(|_| good) {
+            out.insert(ServiceName::new(entry.key.clone()), service);
+        }
+    }
+    out
+}
+
+fn service(desk: &Desk, entry: &Entry) -> Option<Service> {
+    let sink = desk.sink;
+    let fields = Fields::open(sink, &entry.value, &SERVICE)?;
+    let on = fields.get("on").and_then(|node| reader::name(sink, node));
+    let unit = fields.get("unit").and_then(|node| unit(desk, node));
+    let healthy = fields.get("healthy").and_then(|node| {
+        let fields = Fields::open(sink, node, &HEALTHY)?;
+        let measure = chosen(desk, &fields);
+        fields.done();
+        measure
+    });
+    let window = fields.get("window").and_then(|node| {
+        let fields = Fields::open(sink, node, &WINDOW)?;
+        let budget = fields.span_of_time("budget");
+        fields.done();
+        budget
+    });
+    fields.done();
+    Some(Service {
+        on: RoleName::new(on?),
+        unit: unit?,
+        healthy,
+        window,
+    })
+}
+
+fn datasets(
+    desk: &Desk,
+    node: &Node,
+    services: &BTreeMap<String, Option<String>>,
+) -> BTreeMap<DatasetName, Dataset> {
+    let sink = desk.sink;
+    let mut out = BTreeMap::new();
+    for entry in reader::map(sink, node, "datasets") {
+        let good = reader::check_name(sink, &entry.key, &entry.key_span);
+        let Some(fields) = Fields::open(sink, &entry.value, &DATASET) else {
+            continue;
+        };
+        let of = fields.get("of").and_then(|node| {
+            let of = reader::text(sink, node)?;
+            if !services.contains_key(&of) {
+                let message = format!("there is no service `{}`", shortened(&of));
+                let known = services.keys().map(String::as_str);
+                sink.add_with_help(
+                    &node.span,
+                    message,
+                    suggestion(&of, known, "the services are"),
+                );
+            }
+            Some(of)
+        });
+        let kind = fields.word("kind", &[("postgresql", ())]);
+        let cluster = fields
+            .get("cluster")
+            .and_then(|node| reader::name(sink, node));
+        fields.done();
+        if let (true, Some(of), Some(())) = (good, of, kind) {
+            let dataset = Dataset {
+                of: ServiceName::new(of),
+                kind: DatasetKind::Postgresql {
+                    cluster: cluster.unwrap_or_else(|| CLUSTER_DEFAULT.to_owned()),
+                },
+            };
+            out.insert(DatasetName::new(entry.key.clone()), dataset);
+        }
+    }
+    out
+}
+
+fn roles(desk: &Desk, names: &Names, node: &Node) -> Vec<RoleUpgrade> {
+    let entries = reader::map(desk.sink, node, "roles");
+    if entries.is_empty() && desk.sink.count() == 0 {
+        desk.sink
+            .add(&node.span, "`roles` names no role, so nothing would change");
+    }
+    entries
+        .iter()
+        .filter_map(|entry| role(desk, names, entry))
+        .collect()
+}
+
+/// Each upgrader that is used leads from the one release to the other.
+fn check_path(
+    sink: &Sink,
+    from: &Release,
+    to: &Release,
+    roles: &[RoleUpgrade],
+    upgraders: &BTreeMap<String, Upgrader>,
+    span: &Range<usize>,
+) {
+    if from == to {
+        sink.add(span, "`from` and `to` are the same release");
+        return;
+    }
+    let used: BTreeSet<&String> = roles.iter().map(|role| &role.upgrader).collect();
+    for upgrader in used.into_iter().filter_map(|name| upgraders.get(name)) {
+        if upgrader
+            .paths
+            .iter()
+            .any(|path| &path.from == from && &path.to == to)
+        {
+            continue;
+        }
+        let message = format!("`{}` knows no way from {from} to {to}", upgrader.name);
+        let known: Vec<_> = upgrader
+            .paths
+            .iter()
+            .map(|path| format!("{} to {}", path.from, path.to))
+            .collect();
+        sink.add_with_help(span, message, format!("it knows {}", known.join(", ")));
+    }
+}
+
+fn waiver(sink: &Sink, node: &Node) -> Option<Waiver> {
+    let fields = Fields::open(sink, node, &WAIVER)?;
+    let (rule, subject) = (fields.text("rule"), fields.text("subject"));
+    let (person, reason) = (fields.text("person"), fields.text("reason"));
+    let expires = fields.get("expires").and_then(|node| date(sink, node));
+    fields.done();
+    Some(Waiver {
+        rule: RuleId::new(rule?),
+        subject: subject?,
+        person: Person::new(person?),
+        reason: reason?,
+        expires: expires?,
+    })
+}
+
+fn date(sink: &Sink, node: &Node) -> Option<Date> {
+    let written = reader::text(sink, node)?;
+    let date = written.parse().ok();
+    if date.is_none() {
+        let message = format!("`{}` is no date", shortened(&written));
+        sink.add_with_help(&node.span, message, "write it like 2026-03-31");
+    }
+    date
+}

@@ -1,0 +1,697 @@
+//! The keys of a definition.
+
+use crate::shape::{Key, Kind, Shape, may, must};
+
+const fn shape(id: &'static str, what: &'static str, keys: &'static [&'static [Key]]) -> Shape {
+    Shape {
+        id,
+        what,
+        keys,
+        later: &[],
+        one_of: &[],
+    }
+}
+
+const TEXTS: Kind = Kind::List(&Kind::Text);
+const SCRIPT: Kind = Kind::Either(&[TEXTS, Kind::Text]);
+
+/// A file written whole.
+pub(crate) static FILE: Shape = shape(
+    "file",
+    "`file`",
+    &[&[
+        must("path", Kind::Text, "absolute path"),
+        may("content", Kind::Text, "the whole content"),
+        may("mode", Kind::Text, "permission bits like \"0644\""),
+        may(
+            "backup",
+            Kind::Bool,
+            "whether the old content is kept beside it",
+        ),
+        may(
+            "absent",
+            Kind::Bool,
+            "whether the file shall be gone instead",
+        ),
+    ]],
+);
+
+/// A key with its value.
+pub(super) static SET: Shape = shape(
+    "set",
+    "an entry of `set`",
+    &[&[
+        must("key", Kind::Text, "the key at the start of the line"),
+        must("value", Kind::Text, "its new value"),
+        may(
+            "separator",
+            Kind::Text,
+            "what stands between them; ` = ` if left out",
+        ),
+    ]],
+);
+
+/// A text that becomes another.
+pub(super) static REPLACE: Shape = shape(
+    "replace",
+    "an entry of `replace`",
+    &[&[
+        must("find", Kind::Text, "the text to find"),
+        must("with", Kind::Text, "what takes its place"),
+    ]],
+);
+
+/// A file edited.
+pub(crate) static EDIT: Shape = shape(
+    "edit",
+    "`edit`",
+    &[&[
+        must("path", Kind::Text, "absolute path of a file that exists"),
+        may(
+            "set",
+            Kind::List(&Kind::Object(&SET)),
+            "keys with their values",
+        ),
+        may("line", TEXTS, "lines that shall stand in the file"),
+        may("remove", TEXTS, "lines that shall not"),
+        may(
+            "replace",
+            Kind::List(&Kind::Object(&REPLACE)),
+            "texts that become others",
+        ),
+        may(
+            "validate",
+            TEXTS,
+            "a command that must accept the new file, which it names {path}",
+        ),
+        may(
+            "backup",
+            Kind::Bool,
+            "whether the old content is kept beside it",
+        ),
+    ]],
+);
+
+const STATES: Kind = Kind::Words(&[
+    "active",
+    "stopped",
+    "held",
+    "startable",
+    "enabled",
+    "disabled",
+]);
+
+const MEASURE_EXTRAS: &[Key] = &[
+    may("state", STATES, "with `unit`: the state it shall have"),
+    may(
+        "status",
+        Kind::Int(100, 599),
+        "with `http`: the status that is good; 200 if left out",
+    ),
+];
+
+static A_MEASURE: Kind = Kind::Object(&MEASURE);
+static A_GUARD: Kind = Kind::Object(&GUARD);
+
+static MEASURES: [Key; 11] = [
+    may(
+        "run",
+        SCRIPT,
+        "a command that succeeds: a list of arguments, or a text for /bin/sh",
+    ),
+    may("shell", Kind::Text, "a script for /bin/sh that succeeds"),
+    may("unit", Kind::Text, "a unit of systemd, with `state`"),
+    may(
+        "release",
+        Kind::Text,
+        "the release that the host has, like `debian 13`",
+    ),
+    may(
+        "packages_clean",
+        Kind::Bool,
+        "dpkg has nothing unfinished and nothing broken",
+    ),
+    may("installed", TEXTS, "packages that are installed"),
+    may(
+        "http",
+        Kind::Text,
+        "a URL that answers, asked from the controller",
+    ),
+    may(
+        "tcp",
+        Kind::Text,
+        "host:port that accepts, asked from the controller",
+    ),
+    may(
+        "file",
+        Kind::Object(&FILE),
+        "the file is as it would be written",
+    ),
+    may(
+        "edit",
+        Kind::Object(&EDIT),
+        "the file is as it would be after the edits",
+    ),
+    may("all", Kind::List(&A_MEASURE), "all of these hold"),
+];
+
+/// A condition that is measured.
+pub(crate) static MEASURE: Shape = Shape {
+    id: "measure",
+    what: "a measure",
+    keys: &[MEASURE_EXTRAS],
+    later: &[],
+    one_of: &MEASURES,
+};
+
+/// A condition with a name and a bound.
+pub(super) static GUARD: Shape = Shape {
+    id: "guard",
+    what: "a guard",
+    keys: &[
+        &[
+            must("name", Kind::Text, "what is waited for"),
+            must(
+                "at_most",
+                Kind::Span,
+                "how long the step is held before it fails",
+            ),
+        ],
+        MEASURE_EXTRAS,
+    ],
+    later: &[("every", "guards are measured again by themselves")],
+    one_of: &MEASURES,
+};
+
+/// How health is measured.
+pub(super) static HEALTHY: Shape = Shape {
+    id: "healthy",
+    what: "`healthy`",
+    keys: &[&[may(
+        "status",
+        Kind::Int(100, 599),
+        "with `http`: the status that is good; 200 if left out",
+    )]],
+    later: &[(
+        "unit",
+        "a unit that runs may still refuse its users: use `http`, `tcp` or `run`",
+    )],
+    one_of: &[
+        may(
+            "http",
+            Kind::Text,
+            "a URL that answers, asked from the controller",
+        ),
+        may(
+            "tcp",
+            Kind::Text,
+            "host:port that accepts, asked from the controller",
+        ),
+        may("run", SCRIPT, "a command that succeeds on the host"),
+        may(
+            "shell",
+            Kind::Text,
+            "a script for /bin/sh that succeeds on the host",
+        ),
+    ],
+};
+
+/// The outage agreed on.
+pub(super) static WINDOW: Shape = shape(
+    "window",
+    "`window`",
+    &[&[must(
+        "budget",
+        Kind::Span,
+        "the longest outage that was agreed on",
+    )]],
+);
+
+/// A service.
+pub(super) static SERVICE: Shape = Shape {
+    id: "service",
+    what: "a service",
+    keys: &[&[
+        must("on", Kind::Text, "the role whose hosts run it"),
+        must(
+            "unit",
+            Kind::Text,
+            "its unit of systemd; `.service` may be left out",
+        ),
+        may(
+            "healthy",
+            Kind::Object(&HEALTHY),
+            "how its health is measured",
+        ),
+        may(
+            "window",
+            Kind::Object(&WINDOW),
+            "the outage that was agreed on",
+        ),
+    ]],
+    later: &[(
+        "keep",
+        "use `order: one-by-one`, so that one host at a time is away",
+    )],
+    one_of: &[],
+};
+
+/// A dataset.
+pub(super) static DATASET: Shape = Shape {
+    id: "dataset",
+    what: "a dataset",
+    keys: &[&[
+        must("of", Kind::Text, "the service that holds it"),
+        must("kind", Kind::Words(&["postgresql"]), "what it is"),
+        may(
+            "cluster",
+            Kind::Text,
+            "the PostgreSQL cluster; `main` if left out",
+        ),
+    ]],
+    later: &[("paths", "files come with a later version")],
+    one_of: &[],
+};
+
+/// A release.
+pub(super) static RELEASE: Shape = shape(
+    "release",
+    "a release",
+    &[&[
+        must("os", Kind::Text, "as ID of os-release names it"),
+        must("release", Kind::Text, "as VERSION_ID names it"),
+    ]],
+);
+
+/// A release in either form.
+pub(crate) const RELEASE_KIND: Kind = Kind::Either(&[Kind::Object(&RELEASE), Kind::Text]);
+
+/// An exception.
+pub(super) static WAIVER: Shape = shape(
+    "waiver",
+    "a waiver",
+    &[&[
+        must("rule", Kind::Text, "the rule"),
+        must("subject", Kind::Text, "the finding's subject"),
+        must("person", Kind::Text, "who takes it on themselves"),
+        must("reason", Kind::Text, "why"),
+        must("expires", Kind::Date, "the last day on which it counts"),
+    ]],
+);
+
+/// What happens to a unit.
+pub(super) static UNIT_ACTION: Shape = Shape {
+    id: "unit_action",
+    what: "`service`",
+    keys: &[],
+    later: &[],
+    one_of: &[
+        may("start", Kind::Text, "starts the unit"),
+        may("stop", Kind::Text, "stops it"),
+        may("restart", Kind::Text, "restarts it"),
+        may("reload", Kind::Text, "reloads it"),
+        may(
+            "hold",
+            Kind::Text,
+            "stops and masks it, so that nothing starts it",
+        ),
+        may("let_go", Kind::Text, "unmasks and starts it"),
+        may("enable", Kind::Text, "has it started at boot"),
+        may("disable", Kind::Text, "has it not started at boot"),
+    ],
+};
+
+/// Packages.
+pub(super) static PACKAGES: Shape = shape(
+    "packages",
+    "`packages`",
+    &[&[
+        may("install", TEXTS, "packages to be installed"),
+        may("remove", TEXTS, "packages to be removed"),
+    ]],
+);
+
+/// A reboot.
+pub(super) static REBOOT: Shape = shape(
+    "reboot",
+    "`reboot`",
+    &[&[may(
+        "back_within",
+        Kind::Span,
+        "within this the host must be back; 10m if left out",
+    )]],
+);
+
+/// Work on a dataset.
+pub(super) static DATABASE: Shape = Shape {
+    id: "database",
+    what: "`database`",
+    keys: &[&[must(
+        "move_cluster",
+        Kind::Text,
+        "the dataset whose cluster moves to the new major version",
+    )]],
+    later: &[
+        ("backup", "name the dataset in the role's `backup:` list"),
+        ("restore", "the way back comes with a later version"),
+    ],
+    one_of: &[],
+};
+
+/// A bounded wait.
+pub(crate) static WAIT: Shape = shape(
+    "wait",
+    "`wait`",
+    &[&[
+        must("until", Kind::Object(&MEASURE), "the condition"),
+        may(
+            "every",
+            Kind::Span,
+            "time between two measurements; 5s if left out",
+        ),
+        must("at_most", Kind::Span, "the wait fails after this"),
+    ]],
+);
+
+/// Attempts.
+pub(crate) static RETRY: Shape = shape(
+    "retry",
+    "`retry`",
+    &[&[
+        must("attempts", Kind::Int(1, 20), "attempts in all"),
+        may(
+            "back_off",
+            Kind::Span,
+            "wait before the second attempt, doubled each time; 10s if left out",
+        ),
+    ]],
+);
+
+/// Keys of every step that acts, in definitions and kinds.
+pub(crate) const STEP_KEYS: &[Key] = &[
+    must(
+        "name",
+        Kind::Text,
+        "what the step is called; its slug is the end of the step's id",
+    ),
+    may(
+        "check",
+        Kind::Object(&MEASURE),
+        "already so? then the step is skipped",
+    ),
+    may(
+        "verify",
+        Kind::Object(&MEASURE),
+        "so now? else the step has failed",
+    ),
+    may(
+        "repeat",
+        Kind::Words(&["safe"]),
+        "`safe` when the step may be begun again freely",
+    ),
+    may("timeout", Kind::Span, "the act is ended after this"),
+    may(
+        "stall",
+        Kind::Span,
+        "the act is ended after this long without progress",
+    ),
+    may("expected", Kind::Span, "how long it usually takes"),
+    may("retry", Kind::Object(&RETRY), "attempts; one if left out"),
+    may(
+        "outputs",
+        Kind::Map(&Kind::Words(&["stdout"])),
+        "values for later steps, by name",
+    ),
+    may(
+        "env",
+        Kind::Map(&Kind::Text),
+        "variables added to a clean environment",
+    ),
+    may("cwd", Kind::Text, "working directory; / if left out"),
+    may(
+        "success",
+        Kind::List(&Kind::Int(0, 255)),
+        "exit codes that mean success; [0] if left out",
+    ),
+    may(
+        "output",
+        Kind::Words(&["keep", "none"]),
+        "`none` when output may hold secrets and is thrown away",
+    ),
+];
+
+const PLACED_KEYS: &[Key] = &[
+    may("undo", SCRIPT, "the command that takes the step back"),
+    may(
+        "once",
+        Kind::Words(&["host", "role", "dataset", "fleet"]),
+        "what the step may happen once in",
+    ),
+    may(
+        "touches",
+        Kind::Either(&[TEXTS, Kind::Words(&["nothing"])]),
+        "services that the command disturbs; anything if left out",
+    ),
+    may(
+        "when",
+        Kind::Text,
+        "the step is planned only for hosts where this expression is true",
+    ),
+    may(
+        "guards",
+        Kind::List(&A_GUARD),
+        "conditions measured just before the step",
+    ),
+];
+
+/// Actions that kinds may use too.
+pub(crate) const KIND_ACTIONS: &[Key] = &[
+    may("run", TEXTS, "a command as a list of arguments"),
+    may(
+        "shell",
+        Kind::Text,
+        "a script for /bin/sh; interpolated values are quoted",
+    ),
+    may("file", Kind::Object(&FILE), "a file written whole"),
+    may(
+        "edit",
+        Kind::Object(&EDIT),
+        "lines or keys of a file changed",
+    ),
+    may(
+        "wait",
+        Kind::Object(&WAIT),
+        "a bounded wait for a condition",
+    ),
+];
+
+/// A step of a definition.
+pub(super) static STEP: Shape = Shape {
+    id: "step",
+    what: "a step",
+    keys: &[STEP_KEYS, PLACED_KEYS],
+    later: &[
+        (
+            "release_upgrade",
+            "the strategy places the release upgrade itself; choose its kind by `upgrader:`",
+        ),
+        (
+            "backup",
+            "the strategy places backups itself; name datasets in the role's `backup:` list",
+        ),
+        (
+            "needs",
+            "steps of a slot run in the order in which they are written",
+        ),
+        (
+            "after",
+            "steps of a slot run in the order in which they are written",
+        ),
+    ],
+    one_of: &[
+        may("run", TEXTS, "a command as a list of arguments"),
+        may(
+            "shell",
+            Kind::Text,
+            "a script for /bin/sh; interpolated values are quoted",
+        ),
+        may("service", Kind::Object(&UNIT_ACTION), "a unit of systemd"),
+        may(
+            "packages",
+            Kind::Object(&PACKAGES),
+            "packages installed or removed",
+        ),
+        may(
+            "reboot",
+            Kind::Either(&[Kind::Nothing, Kind::Object(&REBOOT)]),
+            "a reboot, proven by a new boot id",
+        ),
+        may("file", Kind::Object(&FILE), "a file written whole"),
+        may(
+            "edit",
+            Kind::Object(&EDIT),
+            "lines or keys of a file changed",
+        ),
+        may("database", Kind::Object(&DATABASE), "work on a dataset"),
+        may(
+            "wait",
+            Kind::Object(&WAIT),
+            "a bounded wait for a condition",
+        ),
+        may("gate", Kind::Text, "a question that a person decides"),
+        may(
+            "announce",
+            Kind::Text,
+            "a message to people; nothing waits for them",
+        ),
+    ],
+};
+
+/// The limit of an order.
+pub(super) static AT_ONCE: Shape = shape(
+    "at_once",
+    "`all`",
+    &[&[must(
+        "at_once",
+        Kind::Int(1, 10_000),
+        "hosts under way at once at most",
+    )]],
+);
+
+/// An order with its limit.
+pub(super) static ORDER: Shape = Shape {
+    id: "order",
+    what: "`order`",
+    keys: &[],
+    later: &[("batches", "use `all` with `at_once`, or `one-by-one`")],
+    one_of: &[may(
+        "all",
+        Kind::Object(&AT_ONCE),
+        "all hosts, with a limit",
+    )],
+};
+
+const STEPS: Kind = Kind::List(&Kind::Object(&STEP));
+
+/// A role.
+pub(super) static ROLE: Shape = Shape {
+    id: "role",
+    what: "a role",
+    keys: &[&[
+        may(
+            "strategy",
+            Kind::Words(&["in-place"]),
+            "how the role's hosts change",
+        ),
+        may(
+            "data",
+            Kind::Words(&["stays"]),
+            "what happens to data; `stays` with `in-place`",
+        ),
+        may(
+            "order",
+            Kind::Either(&[Kind::Words(&["all", "one-by-one"]), Kind::Object(&ORDER)]),
+            "the order of its hosts; `one-by-one` if left out",
+        ),
+        may(
+            "upgrader",
+            Kind::Text,
+            "the kind of release upgrader; `apt` if left out",
+        ),
+        may(
+            "guards",
+            Kind::List(&Kind::Object(&GUARD)),
+            "conditions measured just before each host begins",
+        ),
+        may("prepare", STEPS, "before anything: no outage is needed"),
+        may("drain", STEPS, "users are led away"),
+        may(
+            "backup",
+            Kind::List(&Kind::Either(&[Kind::Text, Kind::Object(&STEP)])),
+            "datasets that are copied before anything changes, and steps",
+        ),
+        may("stop", STEPS, "services stop"),
+        may("export", STEPS, "data leaves the host"),
+        may(
+            "change",
+            Kind::Either(&[STEPS, Kind::Words(&["in-place"])]),
+            "steps beside the change of the system; or the point `in-place`",
+        ),
+        may("restore", STEPS, "data comes back"),
+        may("configure", STEPS, "configuration is adapted"),
+        may("migrate", STEPS, "data is brought to the new versions"),
+        may("start", STEPS, "services start"),
+        may("verify", STEPS, "health is proven"),
+        may("undrain", STEPS, "users are let back"),
+        may("finish", STEPS, "after all hosts"),
+        may("cleanup", STEPS, "later, by name only"),
+    ]],
+    later: &[
+        ("after", "roles follow the order in which they are written"),
+        ("carry", "with `in-place` data stays on the machine"),
+        (
+            "keep",
+            "use `order: one-by-one`, so that one host at a time is away",
+        ),
+        (
+            "together",
+            "roles follow the order in which they are written",
+        ),
+        (
+            "batches",
+            "use `order: {all: {at_once: N}}` or `order: one-by-one`",
+        ),
+        ("zones", "use `order: one-by-one`"),
+        ("stages", "every slot stands in its usual stage"),
+        ("budget", "no host may fail before the next begins"),
+        ("volume", "with `in-place` data stays on the machine"),
+        ("expect", "write a `verify` step"),
+    ],
+    one_of: &[],
+};
+
+/// An upgrade.
+pub(crate) static DEFINITION: Shape = Shape {
+    id: "upgrade",
+    what: "an upgrade",
+    keys: &[&[
+        must("upgrade", Kind::Text, "the upgrade's name"),
+        must("from", RELEASE_KIND, "the release that hosts have before"),
+        must("to", RELEASE_KIND, "the release that hosts have afterwards"),
+        may(
+            "services",
+            Kind::Map(&Kind::Object(&SERVICE)),
+            "services that users notice, by name",
+        ),
+        may(
+            "datasets",
+            Kind::Map(&Kind::Object(&DATASET)),
+            "data with one authority, by name",
+        ),
+        must(
+            "roles",
+            Kind::Map(&Kind::Object(&ROLE)),
+            "how each role changes, in this order",
+        ),
+        may(
+            "waivers",
+            Kind::List(&Kind::Object(&WAIVER)),
+            "exceptions that named persons made",
+        ),
+    ]],
+    later: &[
+        ("zones", "use `order: one-by-one` in each role"),
+        ("stages", "every slot stands in its usual stage"),
+        (
+            "clusters",
+            "guard each host with a measure of the cluster's own health",
+        ),
+        ("guards", "write guards in roles or steps"),
+        ("known_issues", "write a step or a guard for the issue"),
+        ("waits", "write a step with `wait:`"),
+        ("budget", "no host may fail before the next begins"),
+        ("failure_budget", "no host may fail before the next begins"),
+        ("vars", "variables stand in the fleet"),
+    ],
+    one_of: &[],
+};
