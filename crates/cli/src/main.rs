@@ -1,2 +1,100 @@
 //! The command overhaul: wiring, words and exit codes.
-fn main() {}
+
+mod args;
+mod commands;
+mod compile;
+mod console;
+mod exit;
+mod failure;
+mod gather;
+mod inputs;
+mod lead;
+mod live;
+mod person;
+mod runs;
+mod secrets;
+mod show;
+mod text;
+mod wiring;
+
+use args::{Cli, Command};
+use clap::Parser as _;
+use console::Console;
+use failure::{Failure, Outcome};
+use overhaul_model::event::Choice;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            let exit = if error.use_stderr() {
+                exit::Exit::BadInput
+            } else {
+                exit::Exit::Ok
+            };
+            return exit.into();
+        }
+    };
+    let console = Console::new(cli.json);
+    match carry_out(&cli, console) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            if console.json {
+                console.out_json(&failure.json());
+            }
+            console.note(&failure.to_string());
+            failure.exit.into()
+        }
+    }
+}
+
+fn carry_out(cli: &Cli, console: Console) -> Outcome {
+    let state = cli.state.as_deref();
+    match &cli.command {
+        Command::Try(args) => wait(commands::try_host::try_host(args, console)),
+        Command::Plan(args) => wait(commands::plan::plan(args, console)),
+        Command::Check(args) => wait(commands::check::check(args, console)),
+        Command::Run(args) => wait(commands::run::run(args, state, console)),
+        Command::Resume(args) => wait(commands::resume::resume(args, state, console)),
+        Command::Status(args) => commands::status::status(args, state, console),
+        Command::Approve(args) => commands::decide::approve(args, state, console),
+        Command::Retry(args) => {
+            let choice = |position| Choice::Retry { position };
+            commands::decide::decide(args, choice, state, console)
+        }
+        Command::Done(args) => {
+            let choice = |position| Choice::Done { position };
+            commands::decide::decide(args, choice, state, console)
+        }
+        Command::Skip(args) => {
+            let choice = |position| Choice::Skip { position };
+            commands::decide::decide(args, choice, state, console)
+        }
+        Command::Void(args) => {
+            let choice = |position| Choice::Void { position };
+            commands::decide::decide(args, choice, state, console)
+        }
+        Command::Pause(args) => commands::pause::pause(args, state, console),
+        Command::Abort(args) => match (&args.host, &args.fleet) {
+            (Some(host), Some(fleet)) if args.lost => {
+                wait(commands::abort::abort_lost(args, host, fleet, console))
+            }
+            _ => commands::abort::abort(args, state, console),
+        },
+        Command::Report(args) => commands::report::report(args, state, console),
+    }
+}
+
+/// Runs what waits for hosts.
+fn wait(work: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::internal)?;
+    let outcome = runtime.block_on(work);
+    // Whatever still waits for a host is dropped: what was begun there goes on there.
+    runtime.shutdown_background();
+    outcome
+}

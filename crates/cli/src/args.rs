@@ -1,0 +1,306 @@
+//! The command line. The help texts are the reference; `docs/cli.md` adds exit codes and examples.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Carries stateful machines across a major upgrade of their operating system.
+///
+/// Write down what to do once, look at the plan, run it. The run can be killed at any moment and continued with `overhaul resume`.
+#[derive(Debug, Parser)]
+#[command(name = "overhaul", version, max_term_width = 100)]
+pub struct Cli {
+    /// Folder for runs: journals, plans, copies of data. Created with mode 0700.
+    ///
+    /// By default `$XDG_STATE_HOME/overhaul`, else `~/.local/state/overhaul`.
+    #[arg(long, value_name = "DIR", env = "OVERHAUL_STATE", global = true)]
+    pub state: Option<PathBuf>,
+
+    /// Print results as JSON on standard output; remarks go to standard error.
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Look at one host: facts, the plan for it, and what the checker says
+    ///
+    /// Changes nothing on the host but the helper's own folder. Writes no run.
+    Try(TryArgs),
+    /// Compile a definition and a fleet into a plan, and print it
+    Plan(PlanArgs),
+    /// Compile and check; print the findings
+    Check(CheckArgs),
+    /// Gather facts, plan, check, and carry the plan out
+    Run(RunArgs),
+    /// Take up a run where it stands
+    ///
+    /// The stored plan is checked again with fresh facts. Where the journal cannot say whether a step was carried out, the host's receipts are asked.
+    Resume(ResumeArgs),
+    /// Show how a run stands, also while it goes on in another process
+    Status(RunArg),
+    /// Open a gate
+    Approve(ApproveArgs),
+    /// Begin a failed or unknown step again
+    Retry(DecideArgs),
+    /// Say that a failed or unknown step was done by hand; its verify must pass
+    Done(DecideArgs),
+    /// Leave out a failed, unknown or not yet begun step
+    Skip(DecideArgs),
+    /// Declare the effect of a failed or unknown step void
+    Void(DecideArgs),
+    /// Let nothing new begin; what is under way is brought to its end
+    Pause(RunArg),
+    /// End a run: scopes are closed, hosts are freed, nothing else begins
+    Abort(AbortArgs),
+    /// Print the report of a run, from its journal alone
+    Report(ReportArgs),
+}
+
+/// How hosts are reached.
+#[derive(Args, Clone, Debug)]
+pub struct HostArgs {
+    /// Ask for the sudo password at the terminal; it counts for hosts that name none
+    #[arg(long)]
+    pub ask_sudo_password: bool,
+
+    /// Read the sudo password from the first line of this file, which only you may read
+    #[arg(long, value_name = "FILE", conflicts_with = "ask_sudo_password")]
+    pub sudo_password_file: Option<PathBuf>,
+
+    /// The helper program that goes to the hosts, instead of the one beside `overhaul`
+    #[arg(long, value_name = "FILE", env = "OVERHAUL_HELPER")]
+    pub helper: Option<PathBuf>,
+}
+
+/// `try`.
+#[derive(Args, Debug)]
+pub struct TryArgs {
+    /// The host, as `[USER@]ADDRESS[:PORT]`
+    #[arg(value_name = "HOST")]
+    pub target: String,
+
+    /// The release to go to: a code name like `trixie`, or a number like `13`
+    #[arg(long, value_name = "RELEASE")]
+    pub to: String,
+
+    /// A private key for the login; by default the agent and the usual files
+    #[arg(long, short, value_name = "FILE")]
+    pub identity: Vec<PathBuf>,
+
+    /// A file of known host keys; by default the usual ones
+    #[arg(long, value_name = "FILE")]
+    pub known_hosts: Vec<PathBuf>,
+
+    /// Become root by sudo after the login
+    #[arg(long)]
+    pub sudo: bool,
+
+    /// Kinds of release upgraders of your own: a folder of `*.yaml`
+    #[arg(long, value_name = "DIR")]
+    pub kinds: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub hosts: HostArgs,
+}
+
+/// A definition and its fleet.
+#[derive(Args, Clone, Debug)]
+pub struct InputArgs {
+    /// What to do: `upgrade.yaml`
+    #[arg(value_name = "DEFINITION")]
+    pub definition: PathBuf,
+
+    /// The hosts: our short YAML form, or an INI inventory
+    #[arg(long, short, value_name = "FILE")]
+    pub fleet: PathBuf,
+
+    /// Kinds of release upgraders of your own: a folder of `*.yaml`
+    #[arg(long, value_name = "DIR")]
+    pub kinds: Option<PathBuf>,
+}
+
+/// Where facts come from.
+#[derive(Args, Clone, Debug)]
+pub struct FactArgs {
+    /// Take facts from this file instead of the hosts
+    #[arg(long, value_name = "FILE", conflicts_with = "save_facts")]
+    pub facts: Option<PathBuf>,
+
+    /// Keep the gathered facts in this file
+    #[arg(long, value_name = "FILE")]
+    pub save_facts: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub hosts: HostArgs,
+}
+
+/// `plan`.
+#[derive(Args, Debug)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub input: InputArgs,
+
+    #[command(flatten)]
+    pub facts: FactArgs,
+
+    /// Write the plan to this file, for `overhaul run FILE`
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub input: InputArgs,
+
+    #[command(flatten)]
+    pub facts: FactArgs,
+}
+
+/// `run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// What to do: `upgrade.yaml` together with `--fleet`, or a plan that `overhaul plan -o` wrote
+    #[arg(value_name = "DEFINITION|PLAN")]
+    pub input: PathBuf,
+
+    /// The hosts; for a stored plan only their passwords are taken from it
+    #[arg(long, short, value_name = "FILE")]
+    pub fleet: Option<PathBuf>,
+
+    /// Kinds of release upgraders of your own: a folder of `*.yaml`
+    #[arg(long, value_name = "DIR")]
+    pub kinds: Option<PathBuf>,
+
+    /// Do not ask before the run begins; needed where nobody can be asked
+    #[arg(long, short)]
+    pub yes: bool,
+
+    /// Stay when only a person can make the run go on, instead of ending with exit code 4
+    #[arg(long)]
+    pub wait: bool,
+
+    #[command(flatten)]
+    pub hosts: HostArgs,
+}
+
+/// `resume`.
+#[derive(Args, Debug)]
+pub struct ResumeArgs {
+    /// The run; by default the only one that is not over
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+
+    /// The fleet, for the passwords that it holds
+    #[arg(long, short, value_name = "FILE")]
+    pub fleet: Option<PathBuf>,
+
+    /// Stay when only a person can make the run go on, instead of ending with exit code 4
+    #[arg(long)]
+    pub wait: bool,
+
+    #[command(flatten)]
+    pub hosts: HostArgs,
+}
+
+/// A run.
+#[derive(Args, Debug)]
+pub struct RunArg {
+    /// The run; by default the only one that is not over
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+}
+
+/// `approve`.
+#[derive(Args, Debug)]
+pub struct ApproveArgs {
+    /// The gate, as `status` shows it: `STEP` or `STEP@HOST`
+    #[arg(value_name = "STEP")]
+    pub step: String,
+
+    /// Why, for the journal
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub reason: String,
+
+    /// The run; by default the only one that is not over
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+}
+
+/// `retry`, `done`, `skip`, `void`.
+#[derive(Args, Debug)]
+pub struct DecideArgs {
+    /// The step, as `status` shows it: `STEP` or `STEP@HOST`
+    #[arg(value_name = "STEP")]
+    pub step: String,
+
+    /// Why, for the journal
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+
+    /// The run; by default the only one that is not over
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+}
+
+/// `abort`.
+#[derive(Args, Debug)]
+pub struct AbortArgs {
+    /// The run; by default the only one that is not over
+    #[arg(value_name = "RUN", conflicts_with = "lost")]
+    pub run: Option<String>,
+
+    /// Why, for the journal
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+
+    /// Free a host from a run whose journal is lost
+    ///
+    /// Person and reason are kept in the host's own store. Make sure first that no controller of that run is left.
+    #[arg(long, requires_all = ["host", "fleet"])]
+    pub lost: bool,
+
+    /// The host to free
+    #[arg(long, value_name = "HOST", requires = "lost")]
+    pub host: Option<String>,
+
+    /// The fleet that tells how the host is reached
+    #[arg(long, short, value_name = "FILE", requires = "lost")]
+    pub fleet: Option<PathBuf>,
+
+    /// Do not ask before the host is freed
+    #[arg(long, short, requires = "lost")]
+    pub yes: bool,
+
+    #[command(flatten)]
+    pub hosts: HostArgs,
+}
+
+/// `report`.
+#[derive(Args, Debug)]
+pub struct ReportArgs {
+    /// The run; by default the latest
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+
+    /// Write the report to this file
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_whole() {
+        Cli::command().debug_assert();
+    }
+}

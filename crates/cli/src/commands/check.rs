@@ -1,0 +1,26 @@
+//! `overhaul check`.
+
+use crate::args::CheckArgs;
+use crate::compile::compiled;
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::gather;
+use crate::show;
+
+/// Compiles, checks, and prints what speaks against the plan.
+pub async fn check(args: &CheckArgs, console: Console) -> Outcome {
+    let compiled = compiled(&args.input, &args.facts).await?;
+    let can_run = compiled.checked.passed.is_some();
+    if console.json {
+        console.out_json(&serde_json::json!({
+            "hash": compiled.plan.hash().map_err(Failure::internal)?,
+            "findings": compiled.checked.findings,
+            "can_run": can_run,
+        }));
+    } else {
+        console.out(&show::findings::findings(&compiled.checked.findings));
+    }
+    gather::none_in_trouble(&compiled.facts)?;
+    Ok(if can_run { Exit::Ok } else { Exit::Findings })
+}

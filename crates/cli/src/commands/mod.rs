@@ -1,0 +1,12 @@
+//! The commands, one file each.
+
+pub mod abort;
+pub mod check;
+pub mod decide;
+pub mod pause;
+pub mod plan;
+pub mod report;
+pub mod resume;
+pub mod run;
+pub mod status;
+pub mod try_host;

@@ -1,0 +1,118 @@
+//! From files and facts to a plan and what the checker says of it.
+
+use crate::args::{FactArgs, InputArgs};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::gather;
+use crate::inputs::{self, Loaded};
+use crate::text;
+use crate::wiring;
+use overhaul_check::{Checked, check};
+use overhaul_model::facts::FleetFacts;
+use overhaul_model::finding::{Finding, Severity};
+use overhaul_model::id::Position;
+use overhaul_model::plan::Plan;
+use overhaul_plan::{PlanErrors, compile};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Where data of hosts would go for commands that take none.
+pub const NO_DATA: &str = "/nonexistent/overhaul";
+
+/// A plan, and what speaks against it.
+pub struct Compiled {
+    /// The facts that it was made from.
+    pub facts: FleetFacts,
+    /// The plan.
+    pub plan: Plan,
+    /// What the checker says.
+    pub checked: Checked,
+}
+
+/// Reads, gathers facts or takes stored ones, compiles and checks.
+///
+/// # Errors
+/// When a file is wrong, or definition and fleet do not go together.
+pub async fn compiled(input: &InputArgs, facts: &FactArgs) -> Result<Compiled, Failure> {
+    let loaded = Loaded::from(input)?;
+    let gathered = match &facts.facts {
+        Some(path) => inputs::stored_facts(path)?,
+        None => {
+            let hosts = loaded.hosts();
+            let reach = wiring::reach(
+                &loaded.fleet.fleet.name,
+                &hosts,
+                loaded.fleet.passwords.clone(),
+                &facts.hosts,
+                Path::new(NO_DATA),
+            )?;
+            gather::facts(&reach, hosts.keys(), &inputs::wanted(&loaded.definition)).await?
+        }
+    };
+    if let Some(path) = &facts.save_facts {
+        inputs::save_facts(path, &gathered)?;
+    }
+    let plan = compile(&loaded.definition, &loaded.fleet.fleet, &gathered)?;
+    let checked = checked(&plan, &gathered, &BTreeSet::new());
+    Ok(Compiled {
+        facts: gathered,
+        plan,
+        checked,
+    })
+}
+
+/// What the checker says today, with these positions over.
+pub fn checked(plan: &Plan, facts: &FleetFacts, settled: &BTreeSet<Position>) -> Checked {
+    check(plan, facts, settled, jiff::Zoned::now().date())
+}
+
+/// The findings that a run is begun in spite of, as sentences for its journal.
+pub fn warned(findings: &[Finding]) -> Vec<String> {
+    findings
+        .iter()
+        .filter(|finding| finding.severity != Severity::Note || finding.waived.is_some())
+        .map(|finding| {
+            let waived = finding.waived.as_ref();
+            let waived = waived
+                .map(|by| format!(" (waived: {by})"))
+                .unwrap_or_default();
+            format!(
+                "{} {}: {}{waived}",
+                finding.rule, finding.subject, finding.sentence
+            )
+        })
+        .collect()
+}
+
+/// The findings do not let the plan run.
+pub fn blocked(findings: &[Finding]) -> Failure {
+    let count = findings
+        .iter()
+        .filter(|f| f.severity == Severity::Error && f.waived.is_none())
+        .count();
+    Failure::new(
+        Exit::Findings,
+        format!(
+            "the plan is not run: {}; nothing was changed",
+            text::count(count, "error")
+        ),
+    )
+    .hint(
+        "correct what the findings name, or waive a finding by rule and subject in the definition",
+    )
+}
+
+impl From<PlanErrors> for Failure {
+    fn from(errors: PlanErrors) -> Self {
+        let count = text::count(errors.0.len(), "reason");
+        let list: Vec<String> = errors
+            .0
+            .iter()
+            .map(|e| format!("  {}: {e}\n    help: {}", e.origin, e.help))
+            .collect();
+        Self::input(format!(
+            "definition and fleet give no plan, for {count}; nothing was changed\n{}",
+            list.join("\n")
+        ))
+    }
+}

@@ -1,0 +1,134 @@
+//! Facts of many hosts, and what to do about hosts that give none.
+
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::text;
+use overhaul_engine::ports::Reach as _;
+use overhaul_model::facts::{FactsWanted, FleetFacts, HostFacts, Known};
+use overhaul_model::id::HostName;
+use overhaul_reach::SshReach;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+/// How long a resumed run waits for hosts that are away: a reboot of a large machine passes within it.
+const RESUME_WAIT_S_MAX: u64 = 300;
+
+/// Time between two looks at a host that is away.
+const RESUME_EVERY_S: u64 = 5;
+
+/// Hosts whose trouble is listed; the others are counted.
+const TROUBLE_LISTED_MAX: usize = 20;
+
+/// Facts of these hosts, all asked at once; the transport bounds the connections.
+pub async fn facts<'a>(
+    reach: &Arc<SshReach>,
+    hosts: impl IntoIterator<Item = &'a HostName>,
+    wanted: &FactsWanted,
+) -> Result<FleetFacts, Failure> {
+    let mut tasks = JoinSet::new();
+    for host in hosts {
+        let (reach, host, wanted) = (Arc::clone(reach), host.clone(), wanted.clone());
+        tasks.spawn(async move {
+            let facts = reach.facts(&host, &wanted).await;
+            (host, facts)
+        });
+    }
+    let mut out = FleetFacts::new();
+    while let Some(done) = tasks.join_next().await {
+        let (host, facts) = done.map_err(Failure::internal)?;
+        out.insert(host, facts);
+    }
+    Ok(out)
+}
+
+/// Why nothing at all is known of a host, if so: then it was not worked with.
+pub fn trouble(facts: &HostFacts) -> Option<&str> {
+    match (
+        &facts.release,
+        &facts.machine_id,
+        &facts.install_id,
+        &facts.boot,
+    ) {
+        (
+            Known::Unknown { reason },
+            Known::Unknown { reason: second },
+            Known::Unknown { reason: third },
+            Known::Unknown { reason: fourth },
+        ) if reason == second && reason == third && reason == fourth => Some(reason),
+        _ => None,
+    }
+}
+
+/// The hosts that could not be worked with, as a failure.
+///
+/// # Errors
+/// When there are any.
+pub fn none_in_trouble(facts: &FleetFacts) -> Result<(), Failure> {
+    let troubled: Vec<(&HostName, &str)> = facts
+        .iter()
+        .filter_map(|(host, facts)| Some((host, trouble(facts)?)))
+        .collect();
+    if troubled.is_empty() {
+        return Ok(());
+    }
+    let mut message = format!(
+        "{} of {} could not be worked with; nothing was changed",
+        troubled.len(),
+        text::count(facts.len(), "host")
+    );
+    for (host, why) in troubled.iter().take(TROUBLE_LISTED_MAX) {
+        let why = why.strip_prefix(&format!("{host}: ")).unwrap_or(why);
+        message.push_str(&format!("\n  {host}: {}", text::clean(why)));
+    }
+    if troubled.len() > TROUBLE_LISTED_MAX {
+        let more = troubled.len().saturating_sub(TROUBLE_LISTED_MAX);
+        message.push_str(&format!("\n  and {more} more"));
+    }
+    Err(Failure::new(Exit::HostTrouble, message))
+}
+
+/// Facts for a run that is taken up: hosts that are away for a moment, as in a reboot, are waited for.
+///
+/// # Errors
+/// When a host cannot be worked with in the end.
+pub async fn facts_of_present(
+    reach: &Arc<SshReach>,
+    hosts: &BTreeSet<HostName>,
+    wanted: &FactsWanted,
+    console: Console,
+) -> Result<FleetFacts, Failure> {
+    let until = Instant::now() + Duration::from_secs(RESUME_WAIT_S_MAX);
+    let mut out = facts(reach, hosts, wanted).await?;
+    loop {
+        let away: Vec<HostName> = out
+            .iter()
+            .filter(|(_, facts)| trouble(facts).is_some())
+            .map(|(host, _)| host.clone())
+            .collect();
+        if away.is_empty() || Instant::now() >= until || !may_pass(reach, &away).await {
+            return Ok(out);
+        }
+        let names: Vec<&str> = away.iter().map(HostName::as_str).collect();
+        console.note(&format!(
+            "waiting for {}",
+            text::cut(&names.join(", "), 100)
+        ));
+        tokio::time::sleep(Duration::from_secs(RESUME_EVERY_S)).await;
+        out.extend(facts(reach, &away, wanted).await?);
+    }
+}
+
+/// Whether waiting can help every one of these hosts: a wrong key or a refused login does not pass.
+async fn may_pass(reach: &Arc<SshReach>, away: &[HostName]) -> bool {
+    for host in away {
+        if let Err(fault) = reach.holder(host).await
+            && !fault.transient
+        {
+            return false;
+        }
+    }
+    true
+}

@@ -1,0 +1,291 @@
+//! What a person gives: definition, fleet, kinds, stored plans and facts. Files are read here only.
+
+use crate::args::InputArgs;
+use crate::failure::{Failure, file};
+use overhaul_model::definition::{DatasetKind, Definition};
+use overhaul_model::facts::{FactsWanted, FleetFacts};
+use overhaul_model::fleet::{Fleet, Host};
+use overhaul_model::id::HostName;
+use overhaul_model::kind::Upgrader;
+use overhaul_model::plan::{PLAN_FORMAT, Plan};
+use overhaul_source::{
+    FleetInput, Problems, SourceFile, check_texts, definition, fleet, kind, read,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+/// The kinds that every build knows.
+const BUILT_IN_KINDS: [(&str, &str); 1] =
+    [("kinds/apt.yaml", include_str!("../../../kinds/apt.yaml"))];
+
+/// Kinds of one's own that are read: more than one definition can use.
+const OWN_KINDS_MAX: usize = 200;
+
+/// Largest stored plan or facts file: those of 100,000 hosts take about 100 MB.
+const JSON_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// The version of the stored facts.
+const FACTS_FORMAT: u32 = 1;
+
+/// A definition with its fleet, both whole and fitting each other.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The definition.
+    pub definition: Definition,
+    /// The fleet, with the passwords that it names.
+    pub fleet: FleetInput,
+}
+
+impl Loaded {
+    /// Reads and checks definition, fleet and kinds; the problems of all files are told together.
+    ///
+    /// # Errors
+    /// When a file cannot be read or anything in it is wrong.
+    pub fn from(args: &InputArgs) -> Result<Self, Failure> {
+        let upgraders = upgraders(args.kinds.as_deref())?;
+        let definition_file = read::file(&args.definition)?;
+        let fleet = read::file(&args.fleet).map(|file| fleet::parse(&file))?;
+        let definition = definition::parse(&definition_file, &upgraders);
+        let (definition, fleet) = match (definition, fleet) {
+            (Ok(definition), Ok(fleet)) => (definition, fleet),
+            (definition, fleet) => {
+                return Err(joined(
+                    [definition.err(), fleet.err()].into_iter().flatten(),
+                ));
+            }
+        };
+        check_texts(&definition, &fleet.fleet)?;
+        Ok(Self { definition, fleet })
+    }
+
+    /// The hosts that the definition is about.
+    pub fn hosts(&self) -> BTreeMap<HostName, Host> {
+        concerned(&self.definition, &self.fleet.fleet)
+    }
+}
+
+fn joined(problems: impl Iterator<Item = Problems>) -> Failure {
+    let mut parts = problems.map(Failure::from);
+    let Some(mut first) = parts.next() else {
+        return Failure::internal("a file was refused without a reason");
+    };
+    for next in parts {
+        first.message = format!("{}\n\nerror: {}", first.message, next.message);
+    }
+    first
+}
+
+/// The hosts that a definition changes or whose services it names.
+pub fn concerned(definition: &Definition, fleet: &Fleet) -> BTreeMap<HostName, Host> {
+    let changed = definition.roles.iter().map(|role| &role.role);
+    let serving = definition.services.values().map(|service| &service.on);
+    changed
+        .chain(serving)
+        .flat_map(|role| fleet.of_role(role))
+        .map(|host| (host.name.clone(), host.clone()))
+        .collect()
+}
+
+/// What to ask the hosts of a definition beyond the usual.
+pub fn wanted(definition: &Definition) -> FactsWanted {
+    FactsWanted {
+        postgresql: definition
+            .datasets
+            .values()
+            .any(|dataset| matches!(dataset.kind, DatasetKind::Postgresql { .. })),
+    }
+}
+
+/// The same for a plan.
+pub fn wanted_by_plan(plan: &Plan) -> FactsWanted {
+    FactsWanted {
+        postgresql: plan
+            .datasets
+            .values()
+            .any(|dataset| matches!(dataset.kind, DatasetKind::Postgresql { .. })),
+    }
+}
+
+/// All kinds, by name; a kind of one's own takes the place of ours with the same name.
+///
+/// # Errors
+/// When the folder or a file in it cannot be read, or a kind is wrong.
+pub fn upgraders(own: Option<&Path>) -> Result<BTreeMap<String, Upgrader>, Failure> {
+    let mut files: Vec<SourceFile> = BUILT_IN_KINDS
+        .iter()
+        .map(|(name, text)| SourceFile::new(*name, *text))
+        .collect();
+    if let Some(folder) = own {
+        files.extend(own_kinds(folder)?);
+    }
+    let mut out = BTreeMap::new();
+    for file in &files {
+        let upgrader = kind::parse(file)?;
+        out.insert(upgrader.name.clone(), upgrader);
+    }
+    Ok(out)
+}
+
+fn own_kinds(folder: &Path) -> Result<Vec<SourceFile>, Failure> {
+    let wrong = |error| file(folder, "read", &error);
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(wrong)? {
+        let path = entry.map_err(wrong)?.path();
+        let yaml = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
+        if yaml {
+            paths.push(path);
+        }
+    }
+    if paths.len() > OWN_KINDS_MAX {
+        return Err(Failure::input(format!(
+            "{}: {} kinds in this folder; at most {OWN_KINDS_MAX} are read",
+            folder.display(),
+            paths.len()
+        )));
+    }
+    paths.sort();
+    Ok(paths
+        .iter()
+        .map(|path| read::file(path))
+        .collect::<Result<_, _>>()?)
+}
+
+/// A fleet alone.
+///
+/// # Errors
+/// When the file cannot be read or is wrong.
+pub fn fleet_alone(path: &Path) -> Result<FleetInput, Failure> {
+    Ok(fleet::parse(&read::file(path)?)?)
+}
+
+/// Whether a file is a stored plan rather than a definition: it begins like JSON.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn is_stored_plan(path: &Path) -> Result<bool, Failure> {
+    let wrong = |error| file(path, "read", &error);
+    let mut head = [0_u8; 256];
+    let mut opened = std::fs::File::open(path).map_err(wrong)?;
+    let read = opened.read(&mut head).map_err(wrong)?;
+    let first = head
+        .iter()
+        .take(read)
+        .find(|byte| !byte.is_ascii_whitespace());
+    Ok(first == Some(&b'{'))
+}
+
+/// A plan that `overhaul plan -o` wrote.
+///
+/// # Errors
+/// When it cannot be read, is not a plan, or comes from a newer program.
+pub fn stored_plan(path: &Path) -> Result<Plan, Failure> {
+    let text = read_capped(path)?;
+    check_format(path, &text, "plan", PLAN_FORMAT)?;
+    parse(path, &text, "a plan")
+}
+
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredFacts {
+    format: u32,
+    hosts: FleetFacts,
+}
+
+/// Facts that `--save-facts` wrote.
+///
+/// # Errors
+/// When they cannot be read, or come from a newer program.
+pub fn stored_facts(path: &Path) -> Result<FleetFacts, Failure> {
+    let text = read_capped(path)?;
+    check_format(path, &text, "facts", FACTS_FORMAT)?;
+    Ok(parse::<StoredFacts>(path, &text, "a file of facts")?.hosts)
+}
+
+/// Keeps facts for `--facts`.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn save_facts(path: &Path, facts: &FleetFacts) -> Result<(), Failure> {
+    write_json(
+        path,
+        &StoredFacts {
+            format: FACTS_FORMAT,
+            hosts: facts.clone(),
+        },
+    )
+}
+
+/// Writes a value as JSON into a file that only its owner may read: hosts' variables are in it.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
+    let mut text = serde_json::to_string_pretty(value).map_err(Failure::internal)?;
+    text.push('\n');
+    write_text(path, &text)
+}
+
+/// Writes a file that only its owner may read: beside its place, synced, and renamed, so that a full
+/// disk leaves the old one as it was.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
+    let wrong = |error| file(path, "written", &error);
+    let mut making = path.as_os_str().to_owned();
+    making.push(format!(".{}.new", std::process::id()));
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&making)
+        .and_then(|mut out| {
+            out.write_all(text.as_bytes())?;
+            out.sync_all()?;
+            std::fs::rename(&making, path)
+        });
+    if written.is_err() {
+        let _ = std::fs::remove_file(&making);
+    }
+    written.map_err(wrong)
+}
+
+fn read_capped(path: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|opened| opened.take(JSON_BYTES_MAX).read_to_string(&mut text))
+        .map_err(|error| file(path, "read", &error))?;
+    Ok(text)
+}
+
+fn check_format(path: &Path, text: &str, what: &str, known: u32) -> Result<(), Failure> {
+    match serde_json::from_str::<Format>(text) {
+        Ok(Format { format }) if format > known => Err(Failure::input(format!(
+            "{}: the {what} has format {format}; this program knows formats up to {known}",
+            path.display()
+        ))
+        .hint("use the version of overhaul that wrote it, or a newer one")),
+        Ok(_) => Ok(()),
+        Err(error) => Err(not_json(path, &error, &format!("a file of ours ({what})"))),
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(
+    path: &Path,
+    text: &str,
+    what: &str,
+) -> Result<T, Failure> {
+    serde_json::from_str(text).map_err(|error| not_json(path, &error, what))
+}
+
+fn not_json(path: &Path, error: &serde_json::Error, what: &str) -> Failure {
+    Failure::input(format!("{} is not {what}: {error}", path.display()))
+}

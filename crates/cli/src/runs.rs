@@ -1,0 +1,263 @@
+//! Which run is meant, what it stands at, and requests to it.
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::person::person;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use overhaul_engine::ports::JournalError;
+use overhaul_machine::{Run, RunStanding};
+use overhaul_model::event::{Choice, Decision, Record};
+use overhaul_model::id::{Nonce, Position, RunId};
+use overhaul_model::plan::Plan;
+use overhaul_store::{RunDir, RunStore, StoreError};
+use std::path::{Path, PathBuf};
+
+/// Candidates that an error lists.
+const CANDIDATES_MAX: usize = 10;
+
+/// The state folder.
+///
+/// # Errors
+/// When none is named and the environment tells no home.
+pub fn state_dir(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    if let Some(named) = named {
+        return Ok(named.to_owned());
+    }
+    let from = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let absolute = |path: &PathBuf| path.is_absolute();
+    from("XDG_STATE_HOME")
+        .filter(absolute)
+        .or_else(|| Some(from("HOME").filter(absolute)?.join(".local/state")))
+        .map(|state| state.join("overhaul"))
+        .ok_or_else(|| {
+            Failure::input("no state folder: neither XDG_STATE_HOME nor HOME is set")
+                .hint("name one: --state DIR")
+        })
+}
+
+/// The store of runs.
+///
+/// # Errors
+/// When its folder cannot be made.
+pub fn open_store(named: Option<&Path>) -> Result<RunStore, Failure> {
+    Ok(RunStore::open(&state_dir(named)?)?)
+}
+
+/// A run as its journal tells it.
+#[derive(Debug)]
+pub struct Told {
+    /// Its folder.
+    pub dir: RunDir,
+    /// Its journal.
+    pub records: Vec<Record>,
+    /// What follows from plan and journal.
+    pub run: Run,
+}
+
+impl Told {
+    /// Reads plan and journal of a run.
+    ///
+    /// # Errors
+    /// When they cannot be read, or do not fit each other.
+    pub fn of(dir: RunDir) -> Result<Self, Failure> {
+        let plan = dir.plan()?;
+        let records = dir.records()?;
+        let run = replayed(plan, &records, dir.id())?;
+        Ok(Self { dir, records, run })
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        self.run.plan()
+    }
+}
+
+/// The state of a run from its plan and its journal.
+///
+/// # Errors
+/// When they do not fit each other.
+pub fn replayed(plan: Plan, records: &[Record], id: &RunId) -> Result<Run, Failure> {
+    Run::replay(plan, records).map_err(|error| {
+        Failure::new(
+            Exit::StoreTrouble,
+            format!("run {id}: plan and journal do not fit each other: {error}"),
+        )
+        .hint("nothing was changed; if a newer overhaul wrote them, use that one")
+    })
+}
+
+/// The run that was named, else the only one that is not over.
+///
+/// # Errors
+/// When there is none, or more than one.
+pub fn unfinished(store: &RunStore, named: Option<&str>) -> Result<Told, Failure> {
+    if let Some(named) = named {
+        return Told::of(store.run(&RunId::new(named))?);
+    }
+    let mut open = Vec::new();
+    for dir in store.list()? {
+        let told = Told::of(dir)?;
+        if told.run.verdict().is_none() {
+            open.push(told);
+        }
+    }
+    let count = open.len();
+    match (open.pop(), count) {
+        (Some(told), 1) => Ok(told),
+        (Some(last), _) => {
+            open.push(last);
+            let names = open.iter().take(CANDIDATES_MAX);
+            let names: Vec<&str> = names.map(|told| told.dir.id().as_str()).collect();
+            Err(
+                Failure::input(format!("{count} runs are not over: {}", names.join(", ")))
+                    .hint("name the one that is meant"),
+            )
+        }
+        (None, _) => Err(Failure::input("there is no run that is not over")
+            .hint("overhaul run begins one; overhaul report RUN tells of one that is over")),
+    }
+}
+
+/// The run that was named, else the only one that is not over, else the latest.
+///
+/// # Errors
+/// When there is none.
+pub fn any(store: &RunStore, named: Option<&str>) -> Result<Told, Failure> {
+    if let Some(named) = named {
+        return Told::of(store.run(&RunId::new(named))?);
+    }
+    match store.list()?.pop() {
+        Some(last) => unfinished(store, None).or_else(|_| Told::of(last)),
+        None => Err(Failure::input("there is no run").hint("overhaul run begins one")),
+    }
+}
+
+/// A name for a run that begins now: its time, and a random end.
+pub fn new_id(now: Timestamp) -> RunId {
+    let time = now.to_zoned(TimeZone::UTC).strftime("%Y%m%d-%H%M%S");
+    RunId::new(format!("{time}-{:04x}", rand::random::<u16>()))
+}
+
+/// A word that tells two requests apart.
+pub fn nonce() -> Nonce {
+    Nonce::new(format!("{:032x}", rand::random::<u128>()))
+}
+
+/// The position that a person means: its whole name, or the step alone where only one host has it, or
+/// the end of a name where only one fits.
+///
+/// # Errors
+/// When none fits, or more than one.
+pub fn position(run: &Run, written: &str) -> Result<Position, Failure> {
+    let all: Vec<Position> = run.positions().map(|(position, _)| position).collect();
+    if let Some(exact) = all.iter().find(|p| p.to_string() == written) {
+        return Ok(exact.clone());
+    }
+    let ending = |text: &str| text == written || text.ends_with(&format!("/{written}"));
+    let fits = |p: &&Position| ending(&p.to_string()) || ending(p.step.as_str());
+    let found: Vec<&Position> = all.iter().filter(fits).collect();
+    match found.as_slice() {
+        [one] => Ok((*one).clone()),
+        [] => Err(Failure::input(format!("the plan has no step `{written}`"))
+            .hint("overhaul status names the steps that wait for a decision")),
+        many => {
+            let names = many.iter().take(CANDIDATES_MAX).map(ToString::to_string);
+            let names: Vec<String> = names.collect();
+            Err(Failure::input(format!(
+                "`{written}` could be {} steps: {}",
+                many.len(),
+                names.join(", ")
+            ))
+            .hint("name one of them whole"))
+        }
+    }
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Submitted {
+    /// A controller has the run and takes it up.
+    Now,
+    /// No controller has the run.
+    AtResume,
+}
+
+/// Puts a request into a run's inbox.
+///
+/// # Errors
+/// When the run is over, or its storage fails.
+pub fn submit(told: &Told, choice: Choice, reason: &str) -> Result<Submitted, Failure> {
+    if told.run.verdict().is_some() {
+        return Err(Failure::input(format!(
+            "run {} is over; nothing can be decided about it",
+            told.dir.id()
+        )));
+    }
+    told.dir.submit(&decision(&told.run, choice, reason))?;
+    if told.dir.is_held()? {
+        Ok(Submitted::Now)
+    } else {
+        Ok(Submitted::AtResume)
+    }
+}
+
+/// A request as the inbox takes it: by whom the operating system says, for the plan that was seen.
+pub fn decision(run: &Run, choice: Choice, reason: &str) -> Decision {
+    Decision {
+        person: person(),
+        reason: reason.to_owned(),
+        plan: run.hash().clone(),
+        nonce: nonce(),
+        choice,
+    }
+}
+
+/// The exit code for how a run stands.
+pub fn exit_of(standing: RunStanding) -> Exit {
+    use overhaul_model::event::Verdict;
+    match standing {
+        RunStanding::Over(Verdict::Complete) => Exit::Ok,
+        RunStanding::Over(Verdict::Aborted) | RunStanding::Ending(Verdict::Aborted) => {
+            Exit::Aborted
+        }
+        RunStanding::Working | RunStanding::Waiting | RunStanding::Ending(Verdict::Complete) => {
+            Exit::Ok
+        }
+        RunStanding::NeedsPerson => Exit::NeedsPerson,
+        RunStanding::Paused => Exit::Paused,
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let message = error.to_string();
+        match error {
+            StoreError::NoRun { .. } | StoreError::BadName { .. } => {
+                Self::input(message).hint("overhaul status shows the run that is not over")
+            }
+            StoreError::Exists { .. } => Self::new(Exit::Internal, message),
+            StoreError::Held { .. } => Self::new(Exit::Held, message)
+                .hint("overhaul status shows it; its own terminal, or overhaul pause, ends it"),
+            StoreError::NewerPlan { .. } => Self::new(Exit::StoreTrouble, message)
+                .hint("use the version of overhaul that wrote it, or a newer one"),
+            StoreError::File { .. } => Self::new(Exit::StoreTrouble, message),
+            StoreError::Journal(error) => error.into(),
+        }
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        let failure = Self::new(Exit::StoreTrouble, &error);
+        match error {
+            JournalError::Newer { .. } => failure
+                .hint("nothing was changed; use the version of overhaul that wrote it, or a newer one"),
+            JournalError::Chain { .. } => failure
+                .hint("nothing was changed; the journal was altered or damaged: put a whole copy of it back")
+                .hint("if there is none, free each host with overhaul abort --lost after you have looked at it"),
+            JournalError::Storage { .. } => failure
+                .hint("work on hosts goes on; make the storage good, then overhaul resume"),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Sudo passwords: from the inventory, a file, or the terminal. Never from arguments or the environment.
+
+use crate::args::HostArgs;
+use crate::failure::{Failure, file};
+use overhaul_model::id::HostName;
+use overhaul_model::secret::Secret;
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+/// Longest password that is read: far above what sudo takes.
+const PASSWORD_BYTES_MAX: u64 = 4_096;
+
+/// The passwords of all hosts: what the inventory names, and for the others the one that was given.
+///
+/// # Errors
+/// When the file or the terminal cannot be read, or others may read the file.
+pub fn passwords<'a>(
+    args: &HostArgs,
+    mut named: BTreeMap<HostName, Secret>,
+    hosts: impl IntoIterator<Item = &'a HostName>,
+) -> Result<BTreeMap<HostName, Secret>, Failure> {
+    let given = match &args.sudo_password_file {
+        Some(path) => Some(from_file(path)?),
+        None if args.ask_sudo_password => Some(from_terminal()?),
+        None => None,
+    };
+    if let Some(given) = given {
+        for host in hosts {
+            named.entry(host.clone()).or_insert_with(|| given.clone());
+        }
+    }
+    Ok(named)
+}
+
+fn from_file(path: &Path) -> Result<Secret, Failure> {
+    let wrong = |error| file(path, "read", &error);
+    let opened = File::open(path).map_err(wrong)?;
+    let mode = opened.metadata().map_err(wrong)?.mode();
+    if mode & 0o077 != 0 {
+        return Err(Failure::input(format!(
+            "{}: others may read this file (mode {:04o}), so the password in it is no secret",
+            path.display(),
+            mode & 0o7777
+        ))
+        .hint(format!("chmod 600 {}", path.display())));
+    }
+    first_line(opened).map_err(wrong)
+}
+
+fn first_line(from: impl std::io::Read) -> std::io::Result<Secret> {
+    let mut line = String::new();
+    BufReader::new(from.take(PASSWORD_BYTES_MAX)).read_line(&mut line)?;
+    Ok(Secret::new(line.trim_end_matches(['\n', '\r'])))
+}
+
+/// Echo comes back when this goes, whatever happens.
+struct Quiet<'a> {
+    tty: &'a File,
+    before: rustix::termios::Termios,
+}
+
+impl Drop for Quiet<'_> {
+    fn drop(&mut self) {
+        let _ = tcsetattr(self.tty, OptionalActions::Flush, &self.before);
+    }
+}
+
+fn from_terminal() -> Result<Secret, Failure> {
+    let path = Path::new("/dev/tty");
+    let wrong = |error: std::io::Error| {
+        Failure::input(format!(
+            "the sudo password cannot be asked for: there is no terminal ({error})"
+        ))
+        .hint("name a file instead: --sudo-password-file FILE")
+    };
+    let mut tty = File::options()
+        .read(true)
+        .write(true)
+        .open(path)
+        .map_err(wrong)?;
+    let secret = {
+        let before = tcgetattr(&tty).map_err(|error| wrong(error.into()))?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&tty, OptionalActions::Flush, &silent).map_err(|error| wrong(error.into()))?;
+        let quiet = Quiet { tty: &tty, before };
+        (&tty)
+            .write_all(b"sudo password on the hosts: ")
+            .map_err(wrong)?;
+        first_line(quiet.tty).map_err(wrong)?
+    };
+    tty.write_all(b"\n").map_err(wrong)?;
+    Ok(secret)
+}

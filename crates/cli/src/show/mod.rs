@@ -1,0 +1,7 @@
+//! What people read: plans, facts, findings, the state of a run, reports.
+
+pub mod decide;
+pub mod facts;
+pub mod findings;
+pub mod report;
+pub mod status;
