@@ -433,6 +433,14 @@ fn greeting(frame: &Frame) -> Result<Hello, ClientError> {
     let Frame::Json(text) = frame else {
         return Err(protocol(&"data instead of a greeting"));
     };
+    // A helper without a store to serve from says so instead.
+    if let Ok(Response {
+        body: ResponseBody::Refused(refusal),
+        ..
+    }) = serde_json::from_slice(text)
+    {
+        return Err(ClientError::Refused(refusal));
+    }
     let Versions {
         protocol: their_protocol,
         version,

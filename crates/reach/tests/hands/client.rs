@@ -132,6 +132,15 @@ async fn what_is_no_greeting_is_an_error_in_time() {
     let (client, ()) = tokio::join!(client, junk);
     assert!(matches!(client.unwrap_err(), ClientError::Protocol { .. }));
 
+    // A helper that cannot open its store says why.
+    let refusal = Refusal::Store {
+        why: "read-only file system".to_owned(),
+    };
+    let (mut fake, client) = Fake::new();
+    let refuse = fake.say(0, ResponseBody::Refused(refusal.clone()));
+    let (client, ()) = tokio::join!(client, refuse);
+    assert_eq!(client.unwrap_err(), ClientError::Refused(refusal));
+
     let (mut fake, client) = Fake::new();
     let dying = async move {
         fake.error

@@ -1,7 +1,6 @@
 //! Programs started through the real sudo, as an account of our own. Needs root and sudo.
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
