@@ -129,9 +129,9 @@ pub enum StepStanding {
     Asked,
     /// It was begun and is not over.
     Running,
-    /// It is done.
+    /// It is done, or was so already.
     Done,
-    /// It was left out: already so, or by decision.
+    /// It was left out by decision.
     Skipped,
     /// It failed.
     Failed,

@@ -1,6 +1,7 @@
 //! What happened to each step, folded from the journal.
 
 use super::{RetryRow, StepStanding, TimelineRow};
+use crate::{Run, StepState};
 use jiff::Timestamp;
 use overhaul_model::event::{Choice, Decision, Event, Outcome, Record, Settlement};
 use overhaul_model::id::Position;
@@ -44,7 +45,36 @@ impl<'a> Tracks<'a> {
         for record in records {
             tracks.take(record);
         }
+        if let Ok(run) = Run::replay(plan.clone(), records) {
+            tracks.settle(&run);
+        }
         tracks
+    }
+
+    /// What became of each step is the machine's to say; the fold tells how it came about. A journal that
+    /// the machine refuses is told from the fold alone.
+    fn settle(&mut self, run: &Run) {
+        for (position, track) in &mut self.by_position {
+            let state = run.state(position);
+            // A host that came back as another one makes its steps unknown without an event of theirs.
+            if let StepState::Unknown { why, .. } = state {
+                why.clone_into(&mut track.how);
+            }
+            track.standing = match state {
+                StepState::Waiting | StepState::Ready { .. } => StepStanding::Waiting,
+                StepState::Held { .. } => StepStanding::Held,
+                StepState::Asked { .. } => StepStanding::Asked,
+                StepState::Running { .. } => StepStanding::Running,
+                StepState::Done { .. } => StepStanding::Done,
+                StepState::Skipped { .. } => StepStanding::Skipped,
+                StepState::Failed { .. } => StepStanding::Failed,
+                StepState::Unknown { .. } => StepStanding::Unknown,
+                StepState::Voided { .. } => StepStanding::Voided,
+            };
+        }
+        let tracks = &self.by_position;
+        self.over
+            .retain(|p| tracks.get(p).is_some_and(Track::is_over));
     }
 
     pub(super) fn get(&self, position: &Position) -> Option<&Track<'a>> {
@@ -208,11 +238,7 @@ impl<'a> Track<'a> {
     fn checked(&mut self, at: Timestamp, result: &Measurement) {
         match result {
             Measurement::So { evidence } if self.attempts == 0 => {
-                self.stand(
-                    at,
-                    StepStanding::Skipped,
-                    &format!("already so: {evidence}"),
-                );
+                self.stand(at, StepStanding::Done, &format!("already so: {evidence}"));
             }
             Measurement::So { evidence } => {
                 self.stand(
