@@ -1,0 +1,151 @@
+//! Which controller may act on this host. Pure, so that every order of requests can be explored.
+
+use overhaul_model::event::Generation;
+use overhaul_model::wire::Refusal;
+
+/// A registration that is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accept {
+    /// The host was free.
+    Taken,
+    /// The same generation holds it already: nothing is to be stored.
+    Again,
+    /// A newer controller of the same run takes it over.
+    Succeeded,
+}
+
+/// Whether the asking generation may become the holder.
+///
+/// # Errors
+/// When another run holds the host, or a controller of the same run that is newer or equally new.
+pub fn accept(held: Option<&Generation>, asked: &Generation) -> Result<Accept, Refusal> {
+    let Some(held) = held else {
+        return Ok(Accept::Taken);
+    };
+    if held == asked {
+        return Ok(Accept::Again);
+    }
+    if same_run(held, asked) && asked.counter > held.counter {
+        return Ok(Accept::Succeeded);
+    }
+    Err(conflict(held, asked))
+}
+
+/// Whether the asking generation is the holder, as every act demands.
+///
+/// # Errors
+/// When it is not.
+pub fn demand(held: Option<&Generation>, asked: &Generation) -> Result<(), Refusal> {
+    match held {
+        None => Err(Refusal::NotRegistered),
+        Some(held) if held == asked => Ok(()),
+        Some(held) => Err(conflict(held, asked)),
+    }
+}
+
+/// Whether the host becomes free when the asking generation gives it up. A host that is free already
+/// stays so: the answer to the first release may have been lost on its way.
+///
+/// # Errors
+/// When somebody else holds it.
+pub fn release(held: Option<&Generation>, asked: &Generation) -> Result<(), Refusal> {
+    match held {
+        None => Ok(()),
+        Some(_) => demand(held, asked),
+    }
+}
+
+fn same_run(one: &Generation, other: &Generation) -> bool {
+    one.fleet == other.fleet && one.run == other.run
+}
+
+/// Why `asked`, which is not the holder, is turned away.
+fn conflict(held: &Generation, asked: &Generation) -> Refusal {
+    if !same_run(held, asked) {
+        return Refusal::OtherRun {
+            fleet: held.fleet.clone(),
+            run: held.run.as_str().to_owned(),
+            counter: held.counter,
+        };
+    }
+    match asked.counter.cmp(&held.counter) {
+        std::cmp::Ordering::Less => Refusal::Outdated { held: held.counter },
+        std::cmp::Ordering::Equal => Refusal::Contested { held: held.counter },
+        std::cmp::Ordering::Greater => Refusal::NotRegistered,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use overhaul_model::id::{Nonce, RunId};
+
+    fn generation(fleet: &str, run: &str, counter: u64, nonce: &str) -> Generation {
+        Generation {
+            fleet: fleet.to_owned(),
+            run: RunId::new(run),
+            counter,
+            nonce: Nonce::new(nonce),
+        }
+    }
+
+    /// All generations of a small world: two fleets, two runs, three counters, two nonces.
+    fn world() -> Vec<Generation> {
+        let mut all = Vec::new();
+        for fleet in ["f", "g"] {
+            for run in ["r", "s"] {
+                for counter in 1..=3 {
+                    for nonce in ["x", "y"] {
+                        all.push(generation(fleet, run, counter, nonce));
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn a_registration_is_judged_by_fleet_run_counter_and_nonce() {
+        let held = generation("f", "r", 2, "x");
+        let outdated = Err(Refusal::Outdated { held: 2 });
+        let other = Err(Refusal::OtherRun {
+            fleet: "f".to_owned(),
+            run: "r".to_owned(),
+            counter: 2,
+        });
+        for (asked, expected) in [
+            (generation("f", "r", 2, "x"), Ok(Accept::Again)),
+            (generation("f", "r", 3, "x"), Ok(Accept::Succeeded)),
+            (generation("f", "r", 9, "y"), Ok(Accept::Succeeded)),
+            (generation("f", "r", 1, "x"), outdated.clone()),
+            (generation("f", "r", 1, "y"), outdated),
+            (
+                generation("f", "r", 2, "y"),
+                Err(Refusal::Contested { held: 2 }),
+            ),
+            (generation("f", "s", 9, "x"), other.clone()),
+            (generation("g", "r", 9, "x"), other),
+        ] {
+            assert_eq!(accept(Some(&held), &asked), expected, "{asked:?}");
+        }
+        assert_eq!(accept(None, &held), Ok(Accept::Taken));
+    }
+
+    /// Over every pair of the small world: who was turned away once stays turned away, and only the
+    /// holder itself may act.
+    #[test]
+    fn nobody_acts_or_returns_after_a_newer_one_was_accepted() {
+        for held in world() {
+            for asked in world() {
+                assert_eq!(demand(Some(&held), &asked).is_ok(), held == asked);
+                assert_eq!(release(Some(&held), &asked).is_ok(), held == asked);
+                if accept(Some(&held), &asked) == Ok(Accept::Succeeded) {
+                    assert!(accept(Some(&asked), &held).is_err(), "{held:?} {asked:?}");
+                    assert!(demand(Some(&asked), &held).is_err());
+                }
+            }
+            assert_eq!(demand(None, &held), Err(Refusal::NotRegistered));
+            assert_eq!(release(None, &held), Ok(()));
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Conditions of the host, measured without changing anything.
+
+mod conditions;
+mod packages;
+
+pub use conditions::measure;

@@ -1,0 +1,165 @@
+//! An attempt is begun: first its receipt, then its work.
+
+use super::follow;
+use super::session::{Bound, Piece, Session};
+use super::stream::{self, Streamed};
+use crate::boot;
+use crate::files;
+use crate::store::{
+    Attempt, Beginning, NewAttempt, REBOOT_ORDER_S_MAX, Receipt, StoreError, WorkKind,
+};
+use crate::supervise::{self, NotDetached, Spec};
+use overhaul_model::action::Limits;
+use overhaul_model::primitive::{Command, Exec};
+use overhaul_model::receipt::WorkEnd;
+use overhaul_model::span::Span;
+use overhaul_model::wire::{HostWork, Refusal};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+/// What is asked for.
+pub(super) struct Asked {
+    pub(super) new: NewAttempt,
+    pub(super) work: HostWork,
+    pub(super) limits: Limits,
+    pub(super) redact: Vec<String>,
+}
+
+pub(super) fn begin(session: &Arc<Session>, id: u32, asked: Asked, feed: Option<Receiver<Piece>>) {
+    let bound = session.bind();
+    let begun = kind_of(&asked.work).and_then(|kind| {
+        let locked = session.store.lock()?;
+        let begun = locked.begin(&asked.new, &kind)?;
+        let receipt = session.store.receipt(&asked.new.key)?;
+        Ok((begun, receipt))
+    });
+    match begun {
+        Ok((Ok(Beginning::Fresh(attempt)), Some(receipt))) => {
+            act(session, id, asked, attempt, &receipt, feed, bound);
+        }
+        Ok((Ok(Beginning::Known(receipt)), _)) => {
+            drop((bound, feed));
+            session.close_feed(id);
+            // What a fetch printed went to whoever began it; its spool is not what is asked for here.
+            let from = (*receipt.kind() != WorkKind::Fetch).then_some(0);
+            follow::follow(session, id, &receipt, from);
+        }
+        Ok((Ok(Beginning::Fresh(_)), None)) => session.refuse(
+            id,
+            Refusal::Store {
+                why: "the receipt vanished".to_owned(),
+            },
+        ),
+        Ok((Err(refusal), _)) => session.refuse(id, refusal),
+        Err(error) => session.refuse_by_store(id, &error),
+    }
+}
+
+fn kind_of(work: &HostWork) -> Result<WorkKind, StoreError> {
+    Ok(match work {
+        HostWork::Exec(_) => WorkKind::Exec,
+        HostWork::WriteFile(_) | HostWork::EditFile(_) => WorkKind::File,
+        HostWork::Fetch(_) => WorkKind::Fetch,
+        HostWork::Feed(_) => WorkKind::Feed,
+        HostWork::Reboot(_) => WorkKind::Reboot(boot::start()?),
+    })
+}
+
+fn act(
+    session: &Arc<Session>,
+    id: u32,
+    asked: Asked,
+    attempt: Attempt,
+    receipt: &Receipt,
+    feed: Option<Receiver<Piece>>,
+    bound: Bound,
+) {
+    let Asked {
+        work,
+        limits,
+        redact,
+        ..
+    } = asked;
+    let done = match work {
+        HostWork::Exec(exec) => detach(session, attempt, exec, limits, redact, false),
+        HostWork::Reboot(reboot) => {
+            let exec = Exec::new(Command::Argv(reboot.command));
+            detach(session, attempt, exec, order_limits(limits), redact, true)
+        }
+        HostWork::WriteFile(file) => end_file(attempt, files::write(&file)),
+        HostWork::EditFile(file) => end_file(attempt, files::edit(&file)),
+        HostWork::Fetch(exec) => {
+            let work = Streamed {
+                exec,
+                limits,
+                redact,
+            };
+            return stream::fetch(session, id, attempt, receipt, &work, bound);
+        }
+        HostWork::Feed(exec) => {
+            let work = Streamed {
+                exec,
+                limits,
+                redact,
+            };
+            return stream::feed(session, id, attempt, receipt, work, feed, bound);
+        }
+    };
+    if let Err(error) = done {
+        // Its beginning is on record and its end is not: whoever asks hears that it is lost.
+        session.refuse_by_store(id, &error);
+        return;
+    }
+    drop(bound);
+    follow::follow(session, id, receipt, Some(0));
+}
+
+/// The order itself is bounded by what a reboot may take; its judge is the next boot.
+fn order_limits(limits: Limits) -> Limits {
+    Limits {
+        total: Span::from_s(REBOOT_ORDER_S_MAX),
+        stall: None,
+        expected: limits.expected,
+    }
+}
+
+fn detach(
+    session: &Session,
+    attempt: Attempt,
+    exec: Exec,
+    limits: Limits,
+    redact: Vec<String>,
+    order: bool,
+) -> Result<(), StoreError> {
+    let spec = Spec {
+        exec,
+        limits,
+        redact,
+        order,
+    };
+    match supervise::detach(&session.store, &attempt, &spec) {
+        // Here this process gives the lock up; the supervisor has it.
+        Ok(()) | Err(NotDetached::Died) => Ok(()),
+        Err(NotDetached::NotBegun(why)) => {
+            let why = format!("the supervisor cannot be started: {why}");
+            attempt.end_as(WorkEnd::Refused { why }, false).map(drop)
+        }
+        Err(NotDetached::Store(error)) => Err(error),
+    }
+}
+
+fn end_file(
+    attempt: Attempt,
+    result: Result<files::Changed, files::FileError>,
+) -> Result<(), StoreError> {
+    let (end, changed) = match result {
+        Ok(files::Changed { changed, detail }) => (WorkEnd::Done { detail }, changed),
+        Err(error) => (
+            WorkEnd::Refused {
+                why: error.to_string(),
+            },
+            false,
+        ),
+    };
+    attempt.end_as(end, changed).map(drop)
+}

@@ -1,0 +1,153 @@
+//! Sets a supervisor loose from this process, its session and its control group.
+
+use super::spec::{READY, Spec};
+use crate::process;
+use crate::store::{Attempt, Store, StoreError};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Longest wait for a supervisor to say that it is there. Systemd may be slow just while it is itself
+/// being replaced; beyond this the supervisor is started without it.
+const READY_S_MAX: u64 = 20;
+
+/// Bytes of a unit's name that are taken from the store's identity: keys of two stores on one host
+/// may be equal.
+const STORE_MARK_BYTES: usize = 8;
+
+/// The supervisor is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum NotDetached {
+    /// It never got as far as to start the command.
+    #[error("the supervisor cannot be started: {0}")]
+    NotBegun(String),
+    /// It was there, and may have started the command, but is gone.
+    #[error("the supervisor died as it started")]
+    Died,
+    /// The attempt's directory cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Starts a supervisor for the attempt. When this returns, the work goes on without this process.
+///
+/// As root under systemd it gets a scope of its own in the system's slice: neither the end of the login
+/// session, nor a restart of sshd, nor a new systemd reaches it there. Elsewhere a session of its own must do.
+///
+/// # Errors
+/// When nobody carries the work on.
+pub fn detach(store: &Store, attempt: &Attempt, spec: &Spec) -> Result<(), NotDetached> {
+    let spec = serde_json::to_vec(spec).map_err(|e| NotDetached::NotBegun(e.to_string()))?;
+    let mut note = "a session of its own".to_owned();
+    if let Some((command, unit)) = by_systemd(store, attempt) {
+        match start(command, &spec, attempt) {
+            Ok(()) => {
+                leave_note(attempt, &format!("the scope {unit}"));
+                return Ok(());
+            }
+            Err(NotDetached::NotBegun(why)) => {
+                note = format!("a session of its own, since the scope {unit} failed: {why}");
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    let mut command = process::plain("/proc/self/exe", ["supervise"]);
+    command.arg(attempt.dir());
+    start(command, &spec, attempt)?;
+    leave_note(attempt, &note);
+    Ok(())
+}
+
+/// For people who look for the work's place; nothing depends on it.
+fn leave_note(attempt: &Attempt, note: &str) {
+    let _ = std::fs::write(attempt.dir().join("detached"), format!("{note}\n"));
+}
+
+fn by_systemd(store: &Store, attempt: &Attempt) -> Option<(Command, String)> {
+    if !Path::new("/run/systemd/system").is_dir() || !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let itself: PathBuf = std::env::current_exe().ok()?;
+    let mark = store.install_id().as_str();
+    let mark = mark.get(..STORE_MARK_BYTES).unwrap_or(mark);
+    let unit = format!("overhaul-{mark}-{}.scope", attempt.begin().key);
+    let mut command = process::plain(
+        "systemd-run",
+        ["--scope", "--quiet", "--collect", "--slice=system.slice"],
+    );
+    command
+        .arg(format!("--unit={unit}"))
+        .arg("--")
+        .arg(itself)
+        .arg("supervise")
+        .arg(attempt.dir());
+    Some((command, unit))
+}
+
+fn start(mut command: Command, spec: &[u8], attempt: &Attempt) -> Result<(), NotDetached> {
+    // The supervisor's standard error is the lock of the attempt: it holds it from its first moment on,
+    // and what systemd-run complains of is found there.
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(attempt.share_lock()?)
+        .spawn()
+        .map_err(|error| NotDetached::NotBegun(error.to_string()))?;
+    hand_over(&mut child, spec.to_vec());
+    let ready = child.stdout.take().is_some_and(|pipe| {
+        let mut pipe = File::from(std::os::fd::OwnedFd::from(pipe));
+        if said_ready(&mut pipe, Duration::from_secs(READY_S_MAX)) {
+            return true;
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+        // It may have said so just before it was killed.
+        said_ready(&mut pipe, Duration::ZERO)
+    });
+    if ready {
+        return match child.try_wait() {
+            Ok(Some(status)) if !status.success() => Err(NotDetached::Died),
+            _ => {
+                reap(child);
+                Ok(())
+            }
+        };
+    }
+    let why = match child.wait() {
+        Ok(status) => format!("it ended before it was ready ({status})"),
+        Err(error) => error.to_string(),
+    };
+    Err(NotDetached::NotBegun(why))
+}
+
+/// Writes the description in a thread: systemd-run may hang before anybody reads it.
+fn hand_over(child: &mut Child, spec: Vec<u8>) {
+    if let Some(mut pipe) = child.stdin.take() {
+        // Without a thread the pipe closes, and the supervisor finds no description and ends.
+        let _ = std::thread::Builder::new().spawn(move || pipe.write_all(&spec));
+    }
+}
+
+fn said_ready(pipe: &mut File, within: Duration) -> bool {
+    let since = Instant::now();
+    loop {
+        let left = within.saturating_sub(since.elapsed());
+        let left = Timespec::try_from(left).unwrap_or_default();
+        match rustix::event::poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&left)) {
+            Ok(0) => return false,
+            Ok(_) => break,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
+    let mut byte = [0_u8; 1];
+    pipe.read_exact(&mut byte).is_ok() && byte == [READY]
+}
+
+/// Waits for the supervisor in a thread while this process lives, so that it leaves no zombie.
+fn reap(mut child: Child) {
+    let _ = std::thread::Builder::new().spawn(move || child.wait());
+}
