@@ -1,0 +1,201 @@
+//! The table of all rules.
+
+use super::{
+    bounds, clocks, copies, data, ids, known_names, machines, no_return, packages, release,
+    repeats, scopes, scripts, services, space, turns, unknown, windows,
+};
+use crate::rule::{Complaint, Rule};
+use crate::view::View;
+
+/// All rules: first what makes a plan a plan, then what keeps data, machines and services, then what was
+/// measured.
+pub static RULES: &[Rule] = &[
+    rule(
+        "unique-ids",
+        "no id stands for two parts of the plan",
+        false,
+        ids::unique,
+    ),
+    rule(
+        "roll-turns",
+        "each roll has turns over hosts of the plan, no host twice, at least one at once",
+        false,
+        turns::look,
+    ),
+    rule(
+        "known-names",
+        "steps, services and datasets name only hosts, services and datasets of the plan",
+        false,
+        known_names::look,
+    ),
+    rule(
+        "bounds",
+        "every act, wait and retry has a bound that makes sense",
+        false,
+        bounds::look,
+    ),
+    rule(
+        "once-not-in-repeat",
+        "what must happen once is inside nothing that repeats",
+        false,
+        repeats::once,
+    ),
+    rule(
+        "check-before-repeat",
+        "a step that repeats only after its check has a check",
+        false,
+        repeats::check_first,
+    ),
+    rule(
+        "scope-close-safe",
+        "what closes a scope can be begun again by itself",
+        false,
+        scopes::close_safe,
+    ),
+    rule(
+        "copy-files",
+        "copies go to files of their own, inside the run's folder",
+        false,
+        copies::files,
+    ),
+    rule(
+        "verified-copy",
+        "data is changed only after a copy of all of it was made outside its host and read back",
+        true,
+        copies::verified,
+    ),
+    rule(
+        "data-at-rest",
+        "data is changed only while its service is stopped",
+        true,
+        data::at_rest,
+    ),
+    rule(
+        "copy-at-rest",
+        "nobody writes between the copy of data and its change",
+        true,
+        data::copy_at_rest,
+    ),
+    rule(
+        "no-return-stated",
+        "a step from which there is no way back says so",
+        false,
+        no_return::look,
+    ),
+    rule(
+        "stopped-started",
+        "every service that is stopped is started again",
+        true,
+        services::stopped_started,
+    ),
+    rule(
+        "some-stay-up",
+        "not all hosts of a service are down at once",
+        true,
+        services::some_stay_up,
+    ),
+    rule(
+        "reaches-release",
+        "every host ends on the new release, proven after a reboot",
+        true,
+        release::reaches,
+    ),
+    rule(
+        "windows-budget",
+        "no predicted outage is longer than what was agreed on",
+        true,
+        windows::look,
+    ),
+    rule(
+        "raw-in-script",
+        "scripts take values quoted",
+        true,
+        scripts::raw,
+    ),
+    rule(
+        "unknown-facts",
+        "what a rule needs was measured, lately",
+        true,
+        unknown::look,
+    ),
+    rule(
+        "from-release",
+        "every host is on the release that the upgrade begins with",
+        true,
+        release::from,
+    ),
+    rule(
+        "machine-id-shared",
+        "each host is a machine of its own",
+        true,
+        machines::shared,
+    ),
+    rule(
+        "helper-can-run",
+        "programs may be started from the helper's folder, and it can be written to",
+        true,
+        machines::helper,
+    ),
+    rule(
+        "known-units",
+        "the units of services are there",
+        true,
+        machines::units,
+    ),
+    rule(
+        "broken-packages",
+        "no package is unfinished before the upgrade",
+        true,
+        packages::broken,
+    ),
+    rule(
+        "held-packages",
+        "no package is held back",
+        true,
+        packages::held,
+    ),
+    rule(
+        "foreign-sources",
+        "package sources outside the distribution are known",
+        true,
+        packages::foreign,
+    ),
+    rule(
+        "space",
+        "each filesystem has the free space that the plan relies on",
+        true,
+        space::look,
+    ),
+    rule(
+        "clocks",
+        "clocks of hosts agree with the controller's",
+        true,
+        clocks::look,
+    ),
+];
+
+const fn rule(
+    id: &'static str,
+    says: &'static str,
+    waivable: bool,
+    look: fn(&View<'_>) -> Vec<Complaint>,
+) -> Rule {
+    Rule {
+        id,
+        says,
+        waivable,
+        look,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_two_rules_share_a_name() {
+        let names: BTreeSet<&str> = RULES.iter().map(|rule| rule.id).collect();
+        assert_eq!(names.len(), RULES.len());
+    }
+}

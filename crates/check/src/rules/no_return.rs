@@ -1,0 +1,35 @@
+//! Points of no return are stated.
+
+use crate::rule::Complaint;
+use crate::view::View;
+use overhaul_model::action::Undo;
+use overhaul_model::effects::{Effect, effects};
+
+pub(super) fn look(view: &View<'_>) -> Vec<Complaint> {
+    let mut out = Vec::new();
+    for step in view.steps() {
+        let what = effects(step).into_iter().find_map(|effect| match effect {
+            Effect::ReleaseChanges(release) => Some(format!("brings the host to {release}")),
+            Effect::DatasetChanges(dataset) => Some(format!("brings {dataset} to another form")),
+            _ => None,
+        });
+        let stated = match &step.undo {
+            Undo::By(_) => true,
+            Undo::None { way_back } => !way_back.trim().is_empty(),
+            Undo::Nothing => false,
+        };
+        if let Some(what) = what
+            && !stated
+        {
+            let sentence =
+                format!("it {what}, and does not say what is left to do instead of going back");
+            let help = "write its `undo`, or what the way back is";
+            out.push(Complaint::error(
+                format!("step:{}", step.id),
+                sentence,
+                help,
+            ));
+        }
+    }
+    out
+}

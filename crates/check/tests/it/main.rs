@@ -1,0 +1,12 @@
+//! Tests of the law: for each rule the smallest plan that breaks it and its nearest good neighbour.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that meets the unexpected shall stop there"
+)]
+
+mod cases;
+mod facts_text;
+mod findings;
+mod plan_text;

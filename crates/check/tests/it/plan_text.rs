@@ -1,0 +1,392 @@
+//! Plans from a few lines of text, so that a case shows nothing but what it is about.
+//!
+//! Blocks are indented by two spaces; a step is a verb with its words, then flags:
+//!
+//!     host a
+//!     service db postgresql.service a 15m
+//!     dataset orders db a
+//!     space a /var 100
+//!     roll up a,b|c at-once 2
+//!       hold db
+//!       scope quiet               first child opens, last child closes
+//!         run open @repeat=safe
+//!         change
+//!         run close @repeat=safe
+
+use overhaul_model::action::{
+    Action, DatabaseOp, Limits, OnceScope, Repeat, Retry, ServiceOp, Touches, Undo, UpgradePart,
+};
+use overhaul_model::definition::{DatasetKind, Origin, Release, Slot};
+use overhaul_model::finding::Waiver;
+use overhaul_model::fleet::{Become, Connection, Host};
+use overhaul_model::id::{HostName, StepId};
+use overhaul_model::plan::{
+    Block, PLAN_FORMAT, Plan, PlanKind, PlannedDataset, PlannedService, PlannedSpace, Turns,
+};
+use overhaul_model::primitive::{Exec, Feed, Fetch, Measure, Primitive, Reboot, Wait};
+use overhaul_model::span::Span;
+use overhaul_model::step::{Lane, Step};
+use overhaul_model::template::step_word;
+use std::collections::BTreeMap;
+
+/// A line with what is indented below it.
+struct Node<'t> {
+    words: Vec<&'t str>,
+    flags: BTreeMap<&'t str, &'t str>,
+    children: Vec<Node<'t>>,
+}
+
+fn nodes<'t>(
+    lines: &mut std::iter::Peekable<impl Iterator<Item = (usize, &'t str)>>,
+    depth: usize,
+) -> Vec<Node<'t>> {
+    let mut out = Vec::new();
+    while let Some((_, line)) = lines.next_if(|(indent, _)| *indent == depth) {
+        let (flags, words) = line
+            .split_whitespace()
+            .partition::<Vec<&str>, _>(|w| w.starts_with('@'));
+        out.push(Node {
+            words,
+            flags: flags
+                .into_iter()
+                .map(|flag| flag[1..].split_once('=').unwrap_or((&flag[1..], "")))
+                .collect(),
+            children: nodes(lines, depth + 2),
+        });
+    }
+    if let Some((indent, line)) = lines.peek() {
+        assert!(*indent < depth, "indented too far: {line}");
+    }
+    out
+}
+
+pub fn release(version: &str) -> Release {
+    Release {
+        os: "debian".to_owned(),
+        release: version.to_owned(),
+    }
+}
+
+/// The plan of a text; lines about facts and settled positions are for `facts_text`.
+pub fn plan(text: &str) -> Plan {
+    let mut lines = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| (line.len() - line.trim_start().len(), line))
+        .peekable();
+    let mut plan = Plan {
+        format: PLAN_FORMAT,
+        kind: PlanKind::Upgrade,
+        parent: None,
+        upgrade: "test".to_owned(),
+        fleet: "test".to_owned(),
+        from: release("12"),
+        to: release("13"),
+        hosts: BTreeMap::new(),
+        rolls: BTreeMap::new(),
+        services: BTreeMap::new(),
+        datasets: BTreeMap::new(),
+        space: Vec::new(),
+        failure_budget: 0,
+        waivers: Vec::new(),
+        root: Block::Sequence {
+            id: "".into(),
+            title: String::new(),
+            blocks: Vec::new(),
+        },
+    };
+    let mut blocks = Vec::new();
+    for node in nodes(&mut lines, 0) {
+        if !declared(&mut plan, &node) {
+            blocks.push(block(&mut plan, &node, &StepId::new("")));
+        }
+    }
+    plan.root = Block::Sequence {
+        id: "".into(),
+        title: String::new(),
+        blocks,
+    };
+    plan
+}
+
+fn hosts(text: &str) -> Vec<HostName> {
+    text.split(',').map(Into::into).collect()
+}
+
+fn declared(plan: &mut Plan, node: &Node<'_>) -> bool {
+    match node.words.as_slice() {
+        ["host", name] => {
+            let mut host = host(name);
+            host.connection.state_dir = node.flags.get("state").map(|dir| (*dir).to_owned());
+            plan.hosts.insert((*name).into(), host);
+        }
+        ["service", name, unit, on, window @ ..] => {
+            let service = PlannedService {
+                unit: (*unit).to_owned(),
+                hosts: hosts(on),
+                healthy: None,
+                window: window.first().map(|text| text.parse().unwrap()),
+            };
+            plan.services.insert((*name).into(), service);
+        }
+        ["dataset", name, of, authority] => {
+            let dataset = PlannedDataset {
+                of: (*of).into(),
+                kind: DatasetKind::Postgresql {
+                    cluster: "main".to_owned(),
+                },
+                authority: (*authority).into(),
+            };
+            plan.datasets.insert((*name).into(), dataset);
+        }
+        ["space", host, path, mib] => plan.space.push(PlannedSpace {
+            host: (*host != "-").then(|| (*host).into()),
+            path: (*path).to_owned(),
+            bytes: mib.parse::<u64>().ok().map(|mib| mib << 20),
+            because: "test".to_owned(),
+        }),
+        ["waive", rule, subject, expires] => plan.waivers.push(Waiver {
+            rule: (*rule).into(),
+            subject: (*subject).to_owned(),
+            person: "ada".into(),
+            reason: "known".to_owned(),
+            expires: expires.parse().unwrap(),
+        }),
+        ["fact" | "settled" | "nofacts", ..] => {}
+        _ => return false,
+    }
+    true
+}
+
+fn host(name: &str) -> Host {
+    Host {
+        name: name.into(),
+        roles: ["all".into()].into(),
+        zone: None,
+        connection: Connection {
+            address: name.to_owned(),
+            port: 22,
+            user: Some("root".to_owned()),
+            identity_files: Vec::new(),
+            known_hosts: Vec::new(),
+            become_user: Become::No,
+            state_dir: None,
+        },
+        vars: BTreeMap::new(),
+    }
+}
+
+fn block(plan: &mut Plan, node: &Node<'_>, parent: &StepId) -> Block {
+    let id = |name: &str| match node.flags.get("id") {
+        Some(id) => StepId::new(*id),
+        None => parent.child(name),
+    };
+    match node.words.as_slice() {
+        ["roll", name, rest @ ..] => {
+            let id = id(name);
+            if let [turns, rest @ ..] = rest {
+                let batches = turns.split('|').map(hosts).collect();
+                let at_once = rest.last().map_or(1, |n| n.parse().unwrap());
+                plan.rolls.insert(id.clone(), Turns { batches, at_once });
+            }
+            let body = sequence(plan, id.child("turn"), &node.children, &id);
+            Block::Roll {
+                title: String::new(),
+                body: Box::new(body),
+                id,
+            }
+        }
+        ["scope", name] => {
+            let id = id(name);
+            let [open, body @ .., close] = node.children.as_slice() else {
+                panic!("a scope has a step that opens and one that closes");
+            };
+            Block::Scope {
+                title: String::new(),
+                open: Box::new(step(open, &id)),
+                body: Box::new(sequence(plan, id.child("body"), body, &id)),
+                close: Box::new(step(close, &id)),
+                id,
+            }
+        }
+        ["repair", name, attempts] => {
+            let id = id(name);
+            let [body @ .., remedy] = node.children.as_slice() else {
+                panic!("a repair has a remedy");
+            };
+            Block::Repair {
+                title: String::new(),
+                body: Box::new(sequence(plan, id.child("body"), body, &id)),
+                when: Measure::PackagesClean,
+                remedy: Box::new(block(plan, remedy, &id)),
+                attempts: attempts.parse().unwrap(),
+                id,
+            }
+        }
+        _ => Block::Step(Box::new(step(node, parent))),
+    }
+}
+
+fn sequence(plan: &mut Plan, id: StepId, children: &[Node<'_>], parent: &StepId) -> Block {
+    Block::Sequence {
+        id,
+        title: String::new(),
+        blocks: children
+            .iter()
+            .map(|child| block(plan, child, parent))
+            .collect(),
+    }
+}
+
+fn step(node: &Node<'_>, parent: &StepId) -> Step {
+    let flag = |name| node.flags.get(name).copied();
+    let (action, work) = meaning(node, parent);
+    let mut step = Step {
+        id: flag("id").map_or_else(|| parent.child(&node.words.join("-")), StepId::new),
+        title: node.words.join(" "),
+        undo: match action {
+            Action::ReleaseUpgrade { .. } | Action::Database { .. } => Undo::None {
+                way_back: "the copy".to_owned(),
+            },
+            _ => Undo::Nothing,
+        },
+        action,
+        slot: Slot::Change,
+        stage: "upgrade".into(),
+        lane: match (flag("on"), flag("run")) {
+            (Some(host), _) => Lane::Host(host.into()),
+            (None, Some(_)) => Lane::Run,
+            (None, None) => Lane::Turn,
+        },
+        only: flag("only").map(|list| {
+            if list.is_empty() {
+                Vec::new()
+            } else {
+                hosts(list)
+            }
+            .into_iter()
+            .collect()
+        }),
+        guards: Vec::new(),
+        check: flag("checked").map(|_| Measure::PackagesClean),
+        work,
+        verify: None,
+        repeat: match flag("repeat").unwrap_or("safe") {
+            "safe" => Repeat::Safe,
+            "check" => Repeat::CheckFirst,
+            "once" => Repeat::Once(OnceScope::Fleet),
+            _ => Repeat::Person,
+        },
+        limits: Limits {
+            total: flag("total").unwrap_or("1h").parse().unwrap(),
+            stall: None,
+            expected: flag("expected").unwrap_or("1m").parse().unwrap(),
+        },
+        retry: Retry {
+            attempts: flag("attempts").unwrap_or("1").parse().unwrap(),
+            back_off: Span::from_s(1),
+        },
+        outputs: BTreeMap::new(),
+        why: String::new(),
+        origin: Origin::default(),
+    };
+    match flag("undo") {
+        Some("nothing") => step.undo = Undo::Nothing,
+        Some("empty") => {
+            step.undo = Undo::None {
+                way_back: " ".to_owned(),
+            }
+        }
+        Some(_) => step.undo = Undo::By(Exec::argv(["true"])),
+        None => {}
+    }
+    step
+}
+
+fn meaning(node: &Node<'_>, parent: &StepId) -> (Action, Primitive) {
+    let exec = || Primitive::Exec(Exec::argv(["true"]));
+    let service = |name: &str, op| Action::Service {
+        unit: format!("{name}.service"),
+        service: Some(name.into()),
+        op,
+    };
+    match node.words.as_slice() {
+        ["hold", name] => (service(name, ServiceOp::Hold), exec()),
+        ["start", name] => (service(name, ServiceOp::LetGo), exec()),
+        ["change", version @ ..] => {
+            let action = Action::ReleaseUpgrade {
+                kind: "apt".to_owned(),
+                part: UpgradePart::Change,
+                to: release(version.first().unwrap_or(&"13")),
+            };
+            (action, exec())
+        }
+        ["reboot"] => {
+            let work = Primitive::Reboot(Reboot {
+                command: vec!["reboot".to_owned()],
+                back_within: Span::from_s(60),
+            });
+            (Action::Reboot, work)
+        }
+        ["prove", version @ ..] => {
+            let wait = Wait {
+                until: Measure::Release {
+                    os: "debian".to_owned(),
+                    version: (*version.first().unwrap_or(&"13")).to_owned(),
+                },
+                every: node.flags.get("every").unwrap_or(&"1s").parse().unwrap(),
+                at_most: Span::from_s(60),
+            };
+            (Action::Wait, Primitive::Wait(wait))
+        }
+        ["copy", dataset, name] => copy(node, dataset, name),
+        ["read", dataset, name] => read(node, parent, dataset, name),
+        ["move", dataset] => (database(dataset, DatabaseOp::MoveCluster), exec()),
+        ["run", ..] => {
+            let touches = Touches::Only(Vec::new());
+            let work = match node.flags.get("script") {
+                Some(script) => Primitive::Exec(Exec::shell(script.replace('~', " "))),
+                None => exec(),
+            };
+            (Action::Run { touches }, work)
+        }
+        other => panic!("what is {other:?}?"),
+    }
+}
+
+fn database(name: &str, op: DatabaseOp) -> Action {
+    Action::Database {
+        dataset: name.into(),
+        op,
+    }
+}
+
+fn file(node: &Node<'_>, dataset: &str, database: &str) -> String {
+    match node.flags.get("file") {
+        Some(file) => (*file).to_owned(),
+        None => format!("a/{dataset}/{database}.dump"),
+    }
+}
+
+fn copy(node: &Node<'_>, dataset: &str, name: &str) -> (Action, Primitive) {
+    let command = match name {
+        "everything" => vec!["pg_dumpall"],
+        "globals" => vec!["pg_dumpall", "--globals-only"],
+        name => vec!["pg_dump", "-Fc", name],
+    };
+    let work = Primitive::Fetch(Fetch {
+        exec: Exec::argv(command),
+        file: file(node, dataset, name),
+    });
+    (database(dataset, DatabaseOp::Backup), work)
+}
+
+fn read(node: &Node<'_>, parent: &StepId, dataset: &str, name: &str) -> (Action, Primitive) {
+    let of = parent.child(&format!("copy-{dataset}-{name}"));
+    let work = Primitive::Feed(Feed {
+        exec: Exec::argv(["pg_restore", "--list"]),
+        file: file(node, dataset, name),
+        digest_from: step_word(&of),
+    });
+    (database(dataset, DatabaseOp::ReadBack), work)
+}
