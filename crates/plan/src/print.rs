@@ -2,10 +2,12 @@
 
 use overhaul_model::action::{OnceScope, Repeat, Undo};
 use overhaul_model::effects::{Effect, effects};
+use overhaul_model::id::StepId;
 use overhaul_model::plan::{Block, Plan};
 use overhaul_model::primitive::Measure;
 use overhaul_model::step::{Lane, Step};
 use overhaul_model::windows;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// The plan as a tree of lines: without colour, the same for the same plan.
@@ -155,25 +157,33 @@ impl Printer<'_> {
         }
     }
 
+    /// Steps that follow each other with the same way back are told as one.
     fn no_return(&mut self) {
-        let mut seen = Vec::new();
-        for placed in self.plan.positions() {
-            if is_no_return(placed.step) && !seen.contains(&&placed.step.id) {
-                seen.push(&placed.step.id);
+        let mut told: Vec<(StepId, StepId, &str)> = Vec::new();
+        let mut seen = BTreeSet::new();
+        let positions = self.plan.positions();
+        for step in positions.iter().map(|placed| placed.step) {
+            let Undo::None { way_back } = &step.undo else {
+                continue;
+            };
+            if !is_no_return(step) || !seen.insert(&step.id) {
+                continue;
+            }
+            match told.last_mut() {
+                Some((_, last, way)) if *way == way_back && same_slot(last, &step.id) => {
+                    *last = step.id.clone();
+                }
+                _ => told.push((step.id.clone(), step.id.clone(), way_back)),
             }
         }
-        if seen.is_empty() {
+        if told.is_empty() {
             return;
         }
         self.line(0, "");
         self.line(0, "points of no return (marked ! above)");
-        for id in seen {
-            let Some(step) = self.plan.step(id) else {
-                continue;
-            };
-            if let Undo::None { way_back } = &step.undo {
-                self.line(1, &format!("{}: {way_back}", step.id));
-            }
+        for (first, last, way_back) in told {
+            let from = if first == last { "" } else { "from " };
+            self.line(1, &format!("{from}{first}: {way_back}"));
         }
     }
 
@@ -235,6 +245,15 @@ fn is_no_return(step: &Step) -> bool {
                 Effect::ReleaseChanges(_) | Effect::DatasetChanges(_)
             )
         })
+}
+
+fn same_slot(a: &StepId, b: &StepId) -> bool {
+    let slot = |id: &StepId| {
+        id.as_str()
+            .rsplit_once('/')
+            .map(|(slot, _)| slot.to_owned())
+    };
+    slot(a) == slot(b)
 }
 
 fn repeat_word(repeat: Repeat) -> String {

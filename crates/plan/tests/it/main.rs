@@ -6,6 +6,7 @@
     reason = "a test that meets the unexpected shall stop there"
 )]
 
+mod kinds;
 mod refusals;
 mod support;
 mod trees;
