@@ -10,12 +10,16 @@ pub mod fleet;
 pub mod kind;
 pub mod problem;
 pub mod read;
+mod schema;
 
+mod check_texts;
 mod node;
 mod reader;
 mod shape;
 mod templates;
 mod words;
 
+pub use check_texts::check_texts;
 pub use fleet::FleetInput;
 pub use problem::{Problem, Problems, SourceFile};
+pub use schema::{Described, schema};

@@ -195,6 +195,8 @@ fn syntax_problem(sink: &Sink, error: &ScanError) {
     let message = format!("this is no valid YAML: {}", error.info());
     let help = if line.contains('\t') || text.get(at..).is_some_and(|t| t.starts_with('\t')) {
         "lines are indented with blanks, never with tabs"
+    } else if error.info().contains("recursion limit") {
+        "values are nested too deep"
     } else if error.info().contains("mapping values") {
         "a text that holds `: ` needs quotes around it"
     } else if error.info().contains("unexpected character") {

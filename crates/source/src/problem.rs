@@ -195,8 +195,27 @@ impl<'a> Sink<'a> {
         self.put(span, message.into(), Some(help.into()));
     }
 
+    /// A problem that stands nowhere in the file.
+    pub(crate) fn add_loose(&self, message: String, help: Option<String>) {
+        self.list_problem(Problem {
+            message,
+            help,
+            span: None,
+            line: 0,
+            column: 0,
+        });
+    }
+
+    /// The bytes from a line to the end of the file.
+    pub(crate) fn below(&self, line: u32) -> Range<usize> {
+        self.lines.range_of(line.max(1)).start..self.file.text.len()
+    }
+
     fn put(&self, span: &Range<usize>, message: String, help: Option<String>) {
-        let problem = self.problem(span, message, help);
+        self.list_problem(self.problem(span, message, help));
+    }
+
+    fn list_problem(&self, problem: Problem) {
         let mut list = self.list.borrow_mut();
         if list.len() < PROBLEMS_MAX {
             if !list.contains(&problem) {

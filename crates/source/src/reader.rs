@@ -3,7 +3,7 @@
 
 use crate::node::{Entry, Node, Tree, shortened};
 use crate::problem::Sink;
-use crate::shape::Shape;
+use crate::shape::{Key, Shape};
 use crate::words::{NAME_HELP, name_fault, suggestion};
 use overhaul_model::span::Span;
 use std::cell::RefCell;
@@ -55,11 +55,11 @@ impl<'n, 's, 'f> Fields<'n, 's, 'f> {
 
     /// The key of a choice that was made; problems about none or several are reported by `open`.
     pub(crate) fn chosen(&self) -> Option<&'n Entry> {
-        let mut found = self.choices();
-        let first = found.next()?;
-        if let Some(key) = self.shape.one_of.iter().find(|key| key.name == first.key) {
-            self.taken.borrow_mut().push(key.name);
-        }
+        let first = self.choices().next()?;
+        // Several are one problem, which `open` reported.
+        let written = |key: &&Key| self.has(key.name);
+        let names = self.shape.one_of.iter().filter(written).map(|key| key.name);
+        self.taken.borrow_mut().extend(names);
         Some(first)
     }
 
@@ -135,19 +135,19 @@ impl<'n, 's, 'f> Fields<'n, 's, 'f> {
         word(self.sink, self.get(name)?, words)
     }
 
-    pub(crate) fn texts(&self, name: &'static str) -> Vec<String> {
-        self.get(name)
-            .map(|node| list(self.sink, node, |node| text(self.sink, node)))
-            .unwrap_or_default()
-    }
-
     /// Must be called last: a key that stands in the shape but was never read would be lost silently.
     pub(crate) fn done(self) {
         let taken = self.taken.borrow();
         for entry in self.entries {
             if self.shape.knows(&entry.key) && !taken.contains(&entry.key.as_str()) {
-                let message = format!("the key `{}` has no effect here", entry.key);
-                self.sink.add(&entry.key_span, message);
+                let message = match self.choices().next() {
+                    Some(choice) => {
+                        format!("`{}` has no meaning with `{}`", entry.key, choice.key)
+                    }
+                    None => format!("`{}` has no effect here", entry.key),
+                };
+                self.sink
+                    .add_with_help(&entry.key_span, message, "take it away");
             }
         }
     }

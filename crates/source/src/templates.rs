@@ -15,7 +15,7 @@ use overhaul_model::template::{Context, Renderer, TemplateError};
 use std::ops::Range;
 
 /// Functions that a text may call.
-const FUNCTIONS: [&str; 5] = ["range", "dict", "debug", "namespace", "loop"];
+pub(crate) const FUNCTIONS: [&str; 5] = ["range", "dict", "debug", "namespace", "loop"];
 
 /// Filters that near misses are looked for among.
 const FILTERS: [&str; 31] = [
@@ -71,10 +71,12 @@ struct Fault {
 
 impl From<TemplateError> for Fault {
     fn from(error: TemplateError) -> Self {
+        let remark = error.message.contains("comment");
+        let help = "`{#` begins a remark in templates; write `{{ '{#' }}` for the signs themselves";
         Self {
             part: error.range.unwrap_or(0..0),
             message: error.message,
-            help: None,
+            help: remark.then(|| help.to_owned()),
         }
     }
 }

@@ -41,10 +41,16 @@ pub(crate) fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name) || RESERVED_FOR_KINDS.contains(&name)
 }
 
+/// Longest slug; the compiler of plans cuts at the same length.
+const SLUG_CHARS_MAX: usize = 60;
+
 /// The title in lower case, each run of other characters as one `-`.
 pub(crate) fn slug(title: &str) -> String {
     let mut out = String::with_capacity(title.len());
     for c in title.chars() {
+        if out.len() >= SLUG_CHARS_MAX {
+            break;
+        }
         if c.is_ascii_alphanumeric() {
             out.push(c.to_ascii_lowercase());
         } else if !out.is_empty() && !out.ends_with('-') {
@@ -64,7 +70,8 @@ pub(crate) fn nearest<'a>(
     if length == 0 || length > COMPARED_CHARS_MAX {
         return None;
     }
-    let allowed = (length / 3).clamp(1, 3);
+    // Short words are near to everything.
+    let allowed = (length / 3).min(3);
     let lower = word.to_ascii_lowercase();
     candidates
         .into_iter()

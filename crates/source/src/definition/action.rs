@@ -89,14 +89,10 @@ fn command(desk: &Desk, fields: &Fields, command: Command) -> Exec {
             let code = reader::int(sink, node, 0..=255)?;
             i32::try_from(code).ok()
         });
-        if codes.is_empty() {
-            sink.add(
-                &node.span,
-                "`success` names no exit code, so nothing would be one",
-            );
-        } else {
-            exec.success = codes;
+        if matches!(&node.tree, Tree::List(items) if items.is_empty()) {
+            sink.add(&node.span, "`success` names no exit code");
         }
+        exec.success = codes;
     }
     let policies = [("keep", OutputPolicy::Keep), ("none", OutputPolicy::None)];
     exec.output = fields.word("output", &policies).unwrap_or_default();

@@ -61,8 +61,7 @@ pub(super) fn chosen(desk: &Desk, fields: &Fields) -> Option<Measure> {
             Some(Measure::Unit { unit, state })
         }
         "release" => {
-            let release = release(sink, node)?;
-            let (os, version) = (release.os, release.release);
+            let (os, version) = release_texts(desk, node)?;
             Some(Measure::Release { os, version })
         }
         "packages_clean" => {
@@ -90,6 +89,39 @@ pub(super) fn chosen(desk: &Desk, fields: &Fields) -> Option<Measure> {
                 return None;
             }
             Some(Measure::All(parts))
+        }
+    }
+}
+
+/// System and version; each may be a template.
+fn release_texts(desk: &Desk, node: &Node) -> Option<(String, String)> {
+    let written = match &node.tree {
+        Tree::Scalar { text, .. } if text.contains("{{") => desk.template(node)?,
+        _ => {
+            let release = release(desk.sink, node)?;
+            return Some((release.os, release.release));
+        }
+    };
+    // The blank between the two is the first one that stands in no template.
+    let mut depth = 0_usize;
+    let blank = written.char_indices().find(|(_, c)| {
+        match c {
+            '{' => depth = depth.saturating_add(1),
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && c.is_whitespace()
+    });
+    let parts = blank.and_then(|(at, _)| written.split_at_checked(at));
+    match parts.map(|(os, version)| (os.trim(), version.trim())) {
+        Some((os, version)) if !os.is_empty() && !version.is_empty() => {
+            Some((os.to_owned(), version.to_owned()))
+        }
+        _ => {
+            let message = format!("`{}` is no release", shortened(&written));
+            let help = "write system and version, like `debian {{ to.release }}`";
+            desk.sink.add_with_help(&node.span, message, help);
+            None
         }
     }
 }

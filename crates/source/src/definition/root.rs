@@ -52,7 +52,7 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
     let to = fields.get("to").and_then(|node| release(sink, node));
     let services = fields.get("services").map(|node| services(&desk, node));
     let services = services.unwrap_or_default();
-    let written = fields.get("services").map(|node| written(node));
+    let written = fields.get("services").map(written);
     let service_homes: BTreeMap<String, Option<String>> = written
         .unwrap_or_default()
         .into_iter()
@@ -65,7 +65,7 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
         .get("datasets")
         .map(|node| datasets(&desk, node, &service_homes))
         .unwrap_or_default();
-    let written = fields.get("datasets").map(|node| self::written(node));
+    let written = fields.get("datasets").map(self::written);
     let dataset_homes = written.unwrap_or_default().into_iter().map(|name| {
         let dataset = datasets.get(&DatasetName::new(name.clone()));
         let home = dataset.and_then(|dataset| home_of(dataset, &service_homes));

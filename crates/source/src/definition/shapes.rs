@@ -624,7 +624,6 @@ pub(super) static ROLE: Shape = Shape {
         may("verify", STEPS, "health is proven"),
         may("undrain", STEPS, "users are let back"),
         may("finish", STEPS, "after all hosts"),
-        may("cleanup", STEPS, "later, by name only"),
     ]],
     later: &[
         ("after", "roles follow the order in which they are written"),
@@ -646,6 +645,10 @@ pub(super) static ROLE: Shape = Shape {
         ("budget", "no host may fail before the next begins"),
         ("volume", "with `in-place` data stays on the machine"),
         ("expect", "write a `verify` step"),
+        (
+            "cleanup",
+            "the stage `cleanup`, which runs by name only, comes with a later version; use `finish`",
+        ),
     ],
     one_of: &[],
 };

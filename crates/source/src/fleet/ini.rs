@@ -273,6 +273,10 @@ fn host_line(sink: &Sink, inventory: &mut Inventory, group: &str, line: &str, sp
         };
         vars.insert(name.to_owned(), placed);
     }
+    if pattern.starts_with('[') && !pattern.contains(']') {
+        let help = "a section is written [group], [group:vars] or [group:children]";
+        return sink.add_with_help(&host_span, "a `[` without its `]`", help);
+    }
     let room = HOSTS_MAX.saturating_sub(inventory.hosts.len());
     let names = match expand(pattern, room) {
         Ok(names) => names,

@@ -11,4 +11,4 @@ mod short;
 mod tokens;
 
 pub use input::{FleetInput, parse};
-pub(crate) use short::{FLEET, HOSTS_MAX};
+pub(crate) use short::FLEET;

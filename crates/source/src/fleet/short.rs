@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 
 /// Hosts of one fleet: ten times what the design is measured with.
-pub(crate) const HOSTS_MAX: usize = 1_000_000;
+pub(super) const HOSTS_MAX: usize = 1_000_000;
 
 const TEXT_OR_LIST: Kind = Kind::Either(&[Kind::Text, Kind::List(&Kind::Text)]);
 
@@ -119,7 +119,7 @@ pub(crate) static FLEET: Shape = Shape {
         ),
         may(
             "roles",
-            Kind::Map(&Kind::Object(&ROLE)),
+            Kind::Map(&Kind::Either(&[Kind::Nothing, Kind::Object(&ROLE)])),
             "variables of roles",
         ),
         must(
@@ -177,7 +177,7 @@ pub(super) fn read(sink: &Sink) -> Option<Read> {
     hosts.check_roles();
     fields.done();
     Some(Read {
-        name: name?,
+        name: name.unwrap_or_default(),
         hosts: hosts.read,
     })
 }
@@ -426,7 +426,7 @@ fn addresses(fields: &Fields, names: usize) -> Vec<String> {
         return Vec::new();
     }
     if addresses.len() != names && (ranged || names > 1) {
-        let message = format!("{names} hosts have {} addresses here", addresses.len());
+        let message = format!("hosts: {names}, addresses here: {}", addresses.len());
         sink.add_with_help(&node.span, message, NO_ADDRESS_RANGE);
         return Vec::new();
     }

@@ -1,0 +1,499 @@
+//! A definition against a fleet: roles that exist, texts that name only what is there, on every host
+//! concerned.
+
+use crate::problem::{Problems, Sink, SourceFile};
+use crate::templates::FUNCTIONS;
+use crate::words::{nearest, slug, suggestion};
+use overhaul_model::definition::{
+    Definition, Guard, RoleUpgrade, Slot, WrittenAction, WrittenStep,
+};
+use overhaul_model::fleet::{Fleet, Host};
+use overhaul_model::id::{HostName, RoleName, StepId};
+use overhaul_model::kind::{Upgrader, UpgraderStep};
+use overhaul_model::primitive::{Measure, Primitive};
+use overhaul_model::template::{
+    Context, Quoting, Renderer, step_word, texts_of_measure, texts_of_primitive,
+};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
+
+/// Hosts that one problem names; the rest is counted.
+const HOSTS_NAMED: usize = 3;
+
+/// Names that templates find on every host.
+const ALWAYS: [(&str, &[&str]); 3] = [
+    ("host", &["name", "address", "zone", "roles"]),
+    ("from", &["os", "release"]),
+    ("to", &["os", "release"]),
+];
+
+/// Names that the texts of upgraders find besides.
+const IN_KINDS: [&str; 2] = ["from_codename", "to_codename"];
+
+/// Checks that roles of the definition have hosts, and that every text of it finds what it names.
+///
+/// `file` is the definition's own, for showing its lines.
+///
+/// # Errors
+/// All problems at once, each with the hosts that it concerns.
+pub fn check_texts(
+    file: &SourceFile,
+    definition: &Definition,
+    fleet: &Fleet,
+) -> Result<(), Problems> {
+    let sink = Sink::new(file);
+    let checker = Checker {
+        sink: &sink,
+        renderer: Renderer::new(),
+        definition,
+        fleet,
+    };
+    checker.links();
+    for role in &definition.roles {
+        checker.role(role);
+    }
+    for service in definition.services.values() {
+        if let Some(healthy) = &service.healthy {
+            let hosts: Vec<&Host> = fleet.of_role(&service.on).collect();
+            let place = Place::InFile(1);
+            checker.texts(
+                &owned(texts_of_measure(healthy)),
+                &hosts,
+                &place,
+                &Outputs::new(),
+            );
+        }
+    }
+    sink.into_result(Some(()))
+}
+
+/// Outputs of earlier steps: by the step's word, their names and the hosts where the step is planned.
+type Outputs = BTreeMap<String, (BTreeSet<String>, BTreeSet<HostName>)>;
+
+/// Texts with how values are written into them.
+type Texts = Vec<(String, Quoting)>;
+
+/// Where a text stands.
+enum Place<'p> {
+    /// In the definition, on this line or below.
+    InFile(u32),
+    /// In the file of an upgrader.
+    InKind(&'p str, &'p str),
+}
+
+struct Checker<'c, 's, 'f> {
+    sink: &'s Sink<'f>,
+    renderer: Renderer,
+    definition: &'c Definition,
+    fleet: &'c Fleet,
+}
+
+impl<'c> Checker<'c, '_, '_> {
+    /// Roles that the definition names and the fleet does not have.
+    fn links(&self) {
+        let known: BTreeSet<&RoleName> = self.fleet.hosts.values().flat_map(|h| &h.roles).collect();
+        let complain = |role: &RoleName, line: u32, what: String| {
+            if known.contains(role) {
+                return;
+            }
+            let names = known.iter().map(|name| name.as_str());
+            let help = suggestion(role.as_str(), names, "the fleet's roles are");
+            self.sink
+                .add_with_help(&self.find(line, role.as_str()), what, help);
+        };
+        for role in &self.definition.roles {
+            let what = format!("no host of the fleet has the role `{}`", role.role);
+            complain(&role.role, role.origin.line, what);
+        }
+        for (name, service) in &self.definition.services {
+            let what = format!(
+                "the service `{name}` runs on the role `{}`, which no host of the fleet has",
+                service.on
+            );
+            complain(&service.on, 1, what);
+        }
+    }
+
+    fn role(&self, role: &RoleUpgrade) {
+        let hosts: Vec<&Host> = self.fleet.of_role(&role.role).collect();
+        let mut outputs = Outputs::new();
+        let line = Place::InFile(role.origin.line);
+        self.texts(&texts_of_guards(&role.guards), &hosts, &line, &outputs);
+        let upgrader = self.definition.upgraders.get(&role.upgrader);
+        for slot in Slot::ALL {
+            for step in role.slots.get(&slot).into_iter().flatten() {
+                self.step(step, &hosts, &mut outputs);
+            }
+            // The upgrader's own steps begin at the end of this slot.
+            if slot == Slot::Prepare {
+                upgrader
+                    .iter()
+                    .for_each(|kind| self.upgrader(kind, &hosts, &mut outputs));
+            }
+        }
+    }
+
+    fn step(&self, step: &WrittenStep, hosts: &[&'c Host], outputs: &mut Outputs) {
+        let hosts = self.concerned(step, hosts);
+        let place = Place::InFile(step.origin.line);
+        self.texts(&texts_of_step(step), &hosts, &place, outputs);
+        let names = step.outputs.keys().cloned().collect();
+        note_outputs(outputs, &slug(&step.name), names, &hosts);
+    }
+
+    /// The hosts for which the step's condition holds.
+    fn concerned(&self, step: &WrittenStep, hosts: &[&'c Host]) -> Vec<&'c Host> {
+        let Some(when) = &step.when else {
+            return hosts.to_vec();
+        };
+        let mut failed: BTreeMap<String, Vec<&HostName>> = BTreeMap::new();
+        let mut concerned = Vec::new();
+        for host in hosts {
+            let context = self.context(host);
+            match self.renderer.holds(when, &context) {
+                Ok(true) => concerned.push(*host),
+                Ok(false) => {}
+                Err(error) => {
+                    let names = self.renderer.condition_names(when).unwrap_or_default();
+                    let missing = names
+                        .into_iter()
+                        .find(|name| missing(name, host, &Outputs::new(), false).is_some());
+                    let why = match missing {
+                        Some(name) => format!("`{name}` is not defined"),
+                        None => error.to_string(),
+                    };
+                    failed.entry(why).or_default().push(&host.name);
+                }
+            }
+        }
+        for (why, hosts) in failed {
+            let message = format!("the condition cannot be decided on {}: {why}", list(&hosts));
+            let first_line = when.lines().next().unwrap_or_default();
+            self.sink
+                .add(&self.find(step.origin.line, first_line), message);
+        }
+        concerned
+    }
+
+    fn upgrader(&self, kind: &Upgrader, hosts: &[&'c Host], outputs: &mut Outputs) {
+        let scopes = kind.scopes.iter();
+        let opens = scopes.clone().map(|scope| &scope.open);
+        let closes = scopes.map(|scope| &scope.close);
+        let steps = kind.prepare.iter().chain(opens).chain(&kind.change);
+        for step in steps.chain(&kind.settle).chain(closes) {
+            let place = Place::InKind(&kind.name, &step.title);
+            self.texts(&texts_of_upgrader_step(step), hosts, &place, outputs);
+            let names = step.outputs.keys().cloned().collect();
+            note_outputs(outputs, &step.name, names, hosts);
+        }
+    }
+
+    fn context(&self, host: &Host) -> Context {
+        Context::new(Some(host), &self.definition.from, &self.definition.to)
+    }
+
+    fn texts(&self, texts: &Texts, hosts: &[&Host], place: &Place, outputs: &Outputs) {
+        for (text, quoting) in texts {
+            self.text(text, *quoting, hosts, place, outputs);
+        }
+    }
+
+    fn text(
+        &self,
+        text: &str,
+        quoting: Quoting,
+        hosts: &[&Host],
+        place: &Place,
+        outputs: &Outputs,
+    ) {
+        // Texts that are no templates were reported when they were read.
+        let names = self.renderer.names(text).unwrap_or_default();
+        if names.is_empty() {
+            return;
+        }
+        let in_kind = matches!(place, Place::InKind(..));
+        let roots: BTreeSet<&str> = names.iter().map(|name| root(name)).collect();
+        let mut seen: HashMap<String, Option<Fault>> = HashMap::new();
+        let mut failed: BTreeMap<Fault, Vec<&HostName>> = BTreeMap::new();
+        for host in hosts {
+            let lacks = names
+                .iter()
+                .filter_map(|name| missing(name, host, outputs, in_kind));
+            let lacks: Vec<Fault> = lacks.collect();
+            let values = lacks.is_empty().then(|| values_of(host, &roots));
+            if let Some(before) = values.as_ref().and_then(|values| seen.get(values)) {
+                if let Some(fault) = before {
+                    failed.entry(fault.clone()).or_default().push(&host.name);
+                }
+                continue;
+            }
+            // Rendering has the last word: `default` and `is defined` make a missing name harmless.
+            let context = self.with_outputs(host, outputs, in_kind);
+            let error = self.renderer.text(text, quoting, &context).err();
+            let faults = match error {
+                None => Vec::new(),
+                Some(_) if !lacks.is_empty() => lacks,
+                // Values of outputs are not known yet, so what is done with them cannot be judged.
+                Some(_) if roots.contains("steps") => Vec::new(),
+                Some(error) => vec![Fault {
+                    message: error.to_string(),
+                    help: None,
+                    name: names.iter().next().cloned().unwrap_or_default(),
+                }],
+            };
+            if let Some(values) = values {
+                seen.insert(values, faults.first().cloned());
+            }
+            for fault in faults {
+                failed.entry(fault).or_default().push(&host.name);
+            }
+        }
+        for (fault, hosts) in failed {
+            let message = format!("{} on {}", fault.message, list(&hosts));
+            self.complain(place, text, &fault.name, message, fault.help);
+        }
+    }
+
+    fn complain(
+        &self,
+        place: &Place,
+        text: &str,
+        name: &str,
+        message: String,
+        help: Option<String>,
+    ) {
+        match place {
+            Place::InKind(kind, step) => {
+                let message = format!("upgrader `{kind}`, step `{step}`: {message}");
+                self.sink.add_loose(message, help);
+            }
+            Place::InFile(line) => {
+                let first = text.lines().find(|line| line.contains(name));
+                let around = self.find(*line, first.unwrap_or(text).trim());
+                let inner = self.sink.file.text.get(around.clone()).unwrap_or_default();
+                let span = match inner.find(name) {
+                    Some(at) => {
+                        let start = around.start.saturating_add(at);
+                        start..start.saturating_add(name.len())
+                    }
+                    None => self.find(*line, name),
+                };
+                match help {
+                    Some(help) => self.sink.add_with_help(&span, message, help),
+                    None => self.sink.add(&span, message),
+                }
+            }
+        }
+    }
+
+    /// Where a text stands on a line or below it; the line itself when it is nowhere to be found.
+    fn find(&self, line: u32, text: &str) -> Range<usize> {
+        let below = self.sink.below(line);
+        let found = self
+            .sink
+            .file
+            .text
+            .get(below.clone())
+            .filter(|_| !text.is_empty())
+            .and_then(|rest| rest.find(text));
+        match found {
+            Some(at) => {
+                let start = below.start.saturating_add(at);
+                start..start.saturating_add(text.len())
+            }
+            None => below.start..below.start,
+        }
+    }
+
+    fn with_outputs(&self, host: &Host, outputs: &Outputs, in_kind: bool) -> Context {
+        let mut context = self.context(host);
+        if in_kind {
+            for name in IN_KINDS {
+                context = context.with(name, name);
+            }
+        }
+        for (word, (names, hosts)) in outputs {
+            if hosts.contains(&host.name) {
+                let values = names.iter().map(|name| (name.clone(), Value::from("0")));
+                context.add_outputs(&StepId::new(word.clone()), &values.collect());
+            }
+        }
+        context
+    }
+}
+
+fn note_outputs(outputs: &mut Outputs, word: &str, names: BTreeSet<String>, hosts: &[&Host]) {
+    let hosts = hosts.iter().map(|host| host.name.clone()).collect();
+    outputs.insert(step_word(&StepId::new(word)), (names, hosts));
+}
+
+fn root(name: &str) -> &str {
+    name.split('.').next().unwrap_or(name)
+}
+
+/// Up to three hosts by name, the rest counted.
+fn list(hosts: &[&HostName]) -> String {
+    let named: Vec<_> = hosts
+        .iter()
+        .take(HOSTS_NAMED)
+        .map(|host| format!("`{host}`"))
+        .collect();
+    match hosts.len().saturating_sub(HOSTS_NAMED) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
+/// The values that a host gives to some names, as one text: hosts with equal ones render alike.
+fn values_of(host: &Host, roots: &BTreeSet<&str>) -> String {
+    let values = roots.iter().filter_map(|root| host.vars.get(*root));
+    values.map(|value| format!("{value}\n")).collect()
+}
+
+/// What a text cannot do on a host.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Fault {
+    message: String,
+    help: Option<String>,
+    /// The name in the text that it is about.
+    name: String,
+}
+
+/// Why a name means nothing on a host, if it does not.
+fn missing(name: &str, host: &Host, outputs: &Outputs, in_kind: bool) -> Option<Fault> {
+    let mut parts = name.split('.');
+    let first = parts.next().unwrap_or_default();
+    let lack = |near: Option<String>| Fault {
+        message: format!("`{name}` is not defined"),
+        help: near.map(|near| format!("did you mean `{near}`?")),
+        name: name.to_owned(),
+    };
+    if first == "steps" {
+        let (word, output) = (parts.next()?, parts.next());
+        let (message, help) = missing_output(word, output, host, outputs)?;
+        return Some(Fault {
+            message,
+            help,
+            name: name.to_owned(),
+        });
+    }
+    if FUNCTIONS.contains(&first) || (in_kind && IN_KINDS.contains(&first)) {
+        return None;
+    }
+    if let Some((_, fields)) = ALWAYS.iter().find(|(always, _)| *always == first) {
+        let field = parts.next()?;
+        let near = nearest(field, fields.iter().copied());
+        let near = near.map(|near| format!("{first}.{near}"));
+        return (!fields.contains(&field)).then(|| lack(near));
+    }
+    let Some(mut value) = host.vars.get(first) else {
+        let known = host.vars.keys().map(String::as_str);
+        let near = nearest(first, known.chain(ALWAYS.iter().map(|(name, _)| *name)));
+        return Some(lack(near.map(str::to_owned)));
+    };
+    let mut way = first.to_owned();
+    for part in parts {
+        match value {
+            Value::Object(map) => match map.get(part) {
+                Some(inner) => {
+                    value = inner;
+                    way = format!("{way}.{part}");
+                }
+                None => {
+                    let near = nearest(part, map.keys().map(String::as_str));
+                    return Some(lack(near.map(|near| format!("{way}.{near}"))));
+                }
+            },
+            // A list may be asked for its length and the like; rendering says whether that works.
+            _ => return None,
+        }
+    }
+    None
+}
+
+fn missing_output(
+    word: &str,
+    output: Option<&str>,
+    host: &Host,
+    outputs: &Outputs,
+) -> Option<(String, Option<String>)> {
+    let Some((names, hosts)) = outputs.get(word) else {
+        let known = outputs.iter().filter(|(_, (names, _))| !names.is_empty());
+        let known: Vec<&str> = known.map(|(word, _)| word.as_str()).collect();
+        let help = suggestion(
+            word,
+            known.iter().copied(),
+            "earlier steps with outputs are",
+        );
+        return Some((
+            format!("no earlier step of this role is called `{word}`: its output is not defined"),
+            (!known.is_empty()).then_some(help),
+        ));
+    };
+    if !hosts.contains(&host.name) {
+        return Some((
+            format!("the step `{word}` is left out by its condition, so it has no output"),
+            Some("give this step the same condition".to_owned()),
+        ));
+    }
+    let output = output?;
+    let known = names.iter().map(String::as_str);
+    (!names.contains(output)).then(|| {
+        (
+            format!("the step `{word}` has no output `{output}`"),
+            Some(suggestion(output, known, "its outputs are")),
+        )
+    })
+}
+
+fn owned(texts: Vec<(&str, Quoting)>) -> Texts {
+    let owned = texts.into_iter();
+    owned
+        .map(|(text, quoting)| (text.to_owned(), quoting))
+        .collect()
+}
+
+fn texts_of_guards(guards: &[Guard]) -> Texts {
+    let measures = guards.iter().map(|guard| &guard.measure);
+    owned(measures.flat_map(texts_of_measure).collect())
+}
+
+fn texts_of_step(step: &WrittenStep) -> Texts {
+    let mut out = texts_of_action(&step.action);
+    out.extend(texts_of_measures(&step.check, &step.verify));
+    if let Some(undo) = &step.undo {
+        out.extend(owned(texts_of_primitive(&Primitive::Exec(undo.clone()))));
+    }
+    out.extend(texts_of_guards(&step.guards));
+    out
+}
+
+fn texts_of_measures(check: &Option<Measure>, verify: &Option<Measure>) -> Texts {
+    let measures = check.iter().chain(verify);
+    owned(measures.flat_map(texts_of_measure).collect())
+}
+
+fn texts_of_upgrader_step(step: &UpgraderStep) -> Texts {
+    let mut out = owned(texts_of_primitive(&step.work));
+    out.extend(texts_of_measures(&step.check, &step.verify));
+    out
+}
+
+fn texts_of_action(action: &WrittenAction) -> Texts {
+    let plain = |text: &String| (text.clone(), Quoting::Plain);
+    let of = |primitive: Primitive| owned(texts_of_primitive(&primitive));
+    match action {
+        WrittenAction::Run(exec) => of(Primitive::Exec(exec.clone())),
+        WrittenAction::Service { unit, .. } => vec![plain(unit)],
+        WrittenAction::Packages { install, remove } => {
+            install.iter().chain(remove).map(plain).collect()
+        }
+        WrittenAction::File(file) => of(Primitive::WriteFile(file.clone())),
+        WrittenAction::Edit(edit) => of(Primitive::EditFile(edit.clone())),
+        WrittenAction::Wait(wait) => of(Primitive::Wait(wait.clone())),
+        WrittenAction::Gate(ask) => of(Primitive::Ask(ask.clone())),
+        WrittenAction::Announce(announce) => of(Primitive::Announce(announce.clone())),
+        WrittenAction::Reboot { .. } | WrittenAction::MoveCluster { .. } => Vec::new(),
+    }
+}

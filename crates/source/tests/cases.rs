@@ -1,0 +1,127 @@
+//! Each case is a file's text in `cases/`; the snapshot is the whole value or every problem.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+use overhaul_source::{SourceFile, check_texts, definition, fleet, kind};
+use std::fmt::Write as _;
+
+/// The cases of a file: a name after `##### `, then the text.
+fn cases(text: &str) -> Vec<SourceFile> {
+    let blocks = text.split("##### ").skip(1);
+    let cases = blocks.map(|block| block.split_once('\n').unwrap());
+    cases
+        .map(|(name, text)| SourceFile::new(name, text))
+        .collect()
+}
+
+/// What came of each case, one after the other.
+fn outcomes<T: serde::Serialize>(
+    text: &str,
+    read: impl Fn(&SourceFile) -> Result<T, overhaul_source::Problems>,
+) -> String {
+    let mut out = String::new();
+    for case in cases(text) {
+        writeln!(out, "##### {}", case.name).unwrap();
+        match read(&case) {
+            Ok(value) => writeln!(out, "{}", serde_json::to_string_pretty(&value).unwrap()),
+            Err(problems) => writeln!(out, "{problems}"),
+        }
+        .unwrap();
+    }
+    out
+}
+
+/// The upgraders that definitions of cases may name.
+fn upgraders() -> std::collections::BTreeMap<String, overhaul_model::kind::Upgrader> {
+    let case = cases(include_str!("cases/kind-good.txt")).remove(0);
+    let apt = kind::parse(&case).unwrap();
+    [(apt.name.clone(), apt)].into()
+}
+
+fn read_fleet(file: &SourceFile) -> Result<serde_json::Value, overhaul_source::Problems> {
+    let input = fleet::parse(file)?;
+    let passwords = input.passwords.iter();
+    let passwords: Vec<_> = passwords
+        .map(|(host, secret)| format!("{host}: {}", secret.reveal()))
+        .collect();
+    let notes: Vec<_> = input
+        .notes
+        .iter()
+        .map(|note| format!("{}: {}", note.line, note.message))
+        .collect();
+    Ok(serde_json::json!({"fleet": input.fleet, "passwords": passwords, "notes": notes}))
+}
+
+fn read_both(file: &SourceFile) -> Result<&'static str, overhaul_source::Problems> {
+    let (fleet, upgrade) = file.text.split_once("=====\n").unwrap();
+    let fleet = fleet::parse(&SourceFile::new("fleet.yaml", fleet))?;
+    let upgrade = SourceFile::new("upgrade.yaml", upgrade);
+    let definition = definition::parse(&upgrade, &upgraders())?;
+    check_texts(&upgrade, &definition, &fleet.fleet).map(|()| "all texts are good")
+}
+
+#[test]
+fn good_fleets() {
+    insta::assert_snapshot!(outcomes(include_str!("cases/fleet-good.txt"), read_fleet));
+}
+
+#[test]
+fn bad_fleets() {
+    let outcomes = outcomes(include_str!("cases/fleet-bad.txt"), read_fleet);
+    assert!(
+        !outcomes.contains("hunter"),
+        "a password is shown:\n{outcomes}"
+    );
+    insta::assert_snapshot!(outcomes);
+}
+
+#[test]
+fn good_upgrades() {
+    let upgraders = upgraders();
+    insta::assert_snapshot!(outcomes(include_str!("cases/upgrade-good.txt"), |file| {
+        // The upgrader itself stands in another snapshot.
+        definition::parse(file, &upgraders).map(|mut definition| {
+            definition.upgraders.clear();
+            definition
+        })
+    }));
+}
+
+#[test]
+fn bad_upgrades() {
+    let upgraders = upgraders();
+    insta::assert_snapshot!(outcomes(include_str!("cases/upgrade-bad.txt"), |file| {
+        definition::parse(file, &upgraders)
+    }));
+}
+
+#[test]
+fn good_kinds() {
+    insta::assert_snapshot!(outcomes(include_str!("cases/kind-good.txt"), kind::parse));
+}
+
+#[test]
+fn bad_kinds() {
+    insta::assert_snapshot!(outcomes(include_str!("cases/kind-bad.txt"), kind::parse));
+}
+
+#[test]
+fn texts_against_fleets() {
+    insta::assert_snapshot!(outcomes(include_str!("cases/texts.txt"), read_both));
+}
+
+/// Kinds that come with the tool can be read.
+#[test]
+fn our_own_kinds_are_good() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../kinds");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|end| end == "yaml") {
+            let file = overhaul_source::read::file(&path).unwrap();
+            kind::parse(&file).unwrap_or_else(|problems| panic!("{problems}"));
+            count += 1;
+        }
+    }
+    assert!(count > 0);
+}
