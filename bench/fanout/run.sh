@@ -137,7 +137,7 @@ now() { date +%s.%N; }
 since() { echo "$(now) $1" | awk '{printf "%.3f", $1 - $2}'; }
 
 # The exit code of a run that waits for a person; see docs/cli.md.
-needs_person=${NEEDS_PERSON_EXIT:-3}
+needs_person=${NEEDS_PERSON_EXIT:-4}
 overhaul_job() {
     state=$(mktemp -d "$work/state.XXXXXX")
     began=$(now)

@@ -1,6 +1,6 @@
 //! A reboot: ordered over one connection, proven over another.
 
-use crate::detached::{ANSWER_S_MAX, Begun, Ear, Followed, begin, follow, lost_work, other_store};
+use crate::detached::{Begun, Ear, Followed, begin, follow, lost_work, other_store};
 use crate::error::ReachError;
 use crate::link::{Link, Live};
 use crate::outcome::{failed, not_begun, of_end, unknown};
@@ -12,12 +12,14 @@ use overhaul_model::wire::{HostWork, RequestBody, ResponseBody};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// Between two looks whether the host is there: short beside any boot.
 const LOOK_MS: u64 = 1_000;
 /// How long a host that is there may take to accept a connection.
 const ACCEPT_MS_MAX: u64 = 2_000;
+/// One look: a host that is booting lets people in slowly.
+const LOOK_S_MAX: u64 = 60;
 /// How long a helper may take to look up a receipt.
 const RECEIPT_S_MAX: u64 = 20;
 
@@ -42,13 +44,11 @@ pub(crate) async fn run(
     let mut ear = Ear::new(order, progress);
     let deadline = Instant::now() + reboot.back_within.as_duration();
     let followed = {
-        // An order that no receipt of which is synced yet must not be given up for a slow look.
-        let order_bound = deadline.max(Instant::now() + Duration::from_secs(ANSWER_S_MAX));
         let followed = follow(&live, &mut exchange, &mut ear, &mut begun);
         tokio::select! {
             followed = followed => Some(followed),
             () = went_down(link) => None,
-            () = tokio::time::sleep_until(order_bound) => None,
+            () = sleep_until(deadline) => None,
         }
     };
     match followed {
@@ -106,19 +106,23 @@ enum Seen {
 
 impl Back<'_> {
     async fn wait(&self, deadline: Instant, ear: &Ear<'_>) -> Outcome {
-        let mut seen = Seen::Nothing("it does not accept connections".to_owned());
-        while Instant::now() < deadline {
-            if accepts(self.link).await {
-                match timeout_at(deadline, self.look(ear)).await {
+        // Looked at once at least, also when the order itself took all the time.
+        let seen = loop {
+            let seen = if accepts(self.link).await {
+                let bound = Duration::from_secs(LOOK_S_MAX);
+                match timeout(bound, self.look(ear)).await {
                     Ok(Ok(outcome)) => return outcome,
-                    Ok(Err(now)) => seen = now,
-                    Err(_) => {}
+                    Ok(Err(seen)) => seen,
+                    Err(_) => Seen::Nothing(format!("it lets nobody in within {bound:?}")),
                 }
             } else {
-                seen = Seen::Nothing("it does not accept connections".to_owned());
+                Seen::Nothing("it does not accept connections".to_owned())
+            };
+            if Instant::now() >= deadline {
+                break seen;
             }
             sleep(Duration::from_millis(LOOK_MS)).await;
-        }
+        };
         match seen {
             Seen::Nothing(why) => unknown(format!(
                 "the host was not back within {} of the order to reboot: {why}",
@@ -156,12 +160,13 @@ impl Back<'_> {
                 }
                 ReceiptStatus::Running { .. } => Err(Seen::SameBoot),
                 ReceiptStatus::Lost { why, .. } => Ok(unknown(lost_work(&why))),
-                ReceiptStatus::Absent if self.begun == Begun::Yes => Ok(unknown(
+                // The helper that got the order may still be about to write its receipt.
+                ReceiptStatus::Absent if self.begun == Begun::Maybe => Ok(unknown(
+                    "the connection was lost as the reboot was ordered, and no receipt tells more",
+                )),
+                ReceiptStatus::Absent => Ok(unknown(
                     "the host's receipt store has lost the reboot's receipt",
                 )),
-                ReceiptStatus::Absent => {
-                    Ok(not_begun("the connection was lost before the reboot began"))
-                }
             },
             Ok(other) => Ok(unknown(crate::detached::unexpected(&other).to_string())),
             Err(error) => {

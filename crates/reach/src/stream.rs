@@ -71,7 +71,7 @@ impl Stream<'_> {
                 Step::Data(bytes) => {
                     if let Err(error) = file.write(&bytes).await {
                         drop(file);
-                        return self.give_up(&opened, &error.to_string()).await;
+                        return self.give_up(opened, &error.to_string()).await;
                     }
                     if told.elapsed() >= Duration::from_millis(PROGRESS_MS) {
                         told = Instant::now();
@@ -135,7 +135,7 @@ impl Stream<'_> {
                 sent = &mut sending, if begun == Begun::Yes && !sent_all => {
                     match sent {
                         Ok(()) => sent_all = true,
-                        Err(SendError::File(why)) => return self.give_up(&opened, &why).await,
+                        Err(SendError::File(why)) => return self.give_up(opened, &why).await,
                         // The answers end as well, with the better reason.
                         Err(SendError::Connection) => sent_all = true,
                     }
@@ -231,8 +231,15 @@ impl Stream<'_> {
     }
 
     /// The controller's side failed: the work is ended on the host, too.
-    async fn give_up(&self, opened: &Opened, why: &str) -> Outcome {
-        let end = kill(&opened.live.client, self.order, why).await;
+    async fn give_up(&self, opened: Opened, why: &str) -> Outcome {
+        let Opened {
+            live,
+            client,
+            exchange,
+        } = opened;
+        // First its connection: a helper that waits for us to take data hears of nothing else.
+        drop((exchange, client));
+        let end = kill(&live.client, self.order, why).await;
         failed(why, String::new(), end)
     }
 

@@ -178,7 +178,7 @@ async fn a_killed_sshd_does_not_stop_a_command_and_no_byte_is_lost() {
     let act = reach.act(scene.shell("long", &script), printed.progress());
     let disturb = async {
         eventually("the first half", || printed.text().contains("line 1999\n")).await;
-        scene.sshd.signal_descendants("KILL");
+        scene.sshd.signal_sessions("KILL");
         fs::write(&go_on, "").unwrap();
     };
     let (outcome, ()) = tokio::join!(act, disturb);

@@ -51,7 +51,11 @@ async fn a_helper_that_was_tampered_with_is_replaced_and_never_started() {
     drop(scene.registered().await);
     let mark = scene.dir.path().join("was-started");
     let evil = format!("#!/bin/sh\ntouch '{}'\n", mark.display());
-    fs::write(scene.installed(), evil).unwrap();
+    // A running program cannot be written to, but put aside.
+    let beside = scene.dir.path().join("evil");
+    fs::write(&beside, evil).unwrap();
+    fs::set_permissions(&beside, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(&beside, scene.installed()).unwrap();
     scene.registered().await;
     assert!(!mark.exists());
     assert_eq!(
@@ -213,7 +217,8 @@ async fn an_unreachable_host_is_a_passing_fault_and_has_no_facts() {
 async fn a_changed_host_key_is_no_passing_fault() {
     let scene = Scene::new();
     let other = crate::support::key(scene.sshd.dir.path(), "other", ED25519, "");
-    let line = format!("127.0.0.1 {}\n", crate::support::public(&other));
+    let name = scene.sshd.name_in_files();
+    let line = format!("{name} {}\n", crate::support::public(&other));
     fs::write(scene.sshd.path("known_hosts"), line).unwrap();
     let fault = fault(&scene).await;
     assert!(
@@ -232,7 +237,7 @@ async fn facts_come_from_the_host() {
     assert_eq!(boot.boot_id, id.trim());
     let offset = *facts.clock_offset_ms.value().unwrap();
     assert!(offset.abs() < 5_000, "{offset}");
-    assert!(facts.mounts.value().is_some());
+    assert!(facts.mounts.value().is_some(), "{:?}", facts.mounts);
 }
 
 #[tokio::test]

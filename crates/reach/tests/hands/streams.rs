@@ -127,6 +127,40 @@ impl Later for overhaul_reach::SshReach {
 }
 
 #[tokio::test]
+async fn a_file_that_changes_on_the_way_is_never_taken_for_the_right_one() {
+    let scene = Scene::new();
+    let (reach, _) = scene.registered().await;
+    let mut bytes = noise(20_000_000);
+    let path = scene.data().join(FILE);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, &bytes).unwrap();
+    let (began, took) = (
+        scene.dir.path().join("began"),
+        scene.dir.path().join("took"),
+    );
+    let script = format!(
+        "head -c 1000 >/dev/null; touch '{}'; sleep 2; cat >/dev/null; touch '{}'",
+        began.display(),
+        took.display()
+    );
+    let order = feed(&scene, "changing", &script, &Digest::of(&bytes));
+    let act = reach.act(order, quiet());
+    let disturb = async {
+        eventually("the begin", || began.exists()).await;
+        if let Some(last) = bytes.last_mut() {
+            *last ^= 1;
+        }
+        fs::write(&path, &bytes).unwrap();
+    };
+    let (outcome, ()) = tokio::join!(act, disturb);
+    assert!(
+        failure(&outcome).0.contains("changed while it was sent"),
+        "{outcome:?}"
+    );
+    assert!(!took.exists(), "the command took it for whole");
+}
+
+#[tokio::test]
 async fn a_failed_command_leaves_no_file() {
     let scene = Scene::new();
     let (reach, _) = scene.registered().await;

@@ -13,4 +13,5 @@ mod exec;
 mod known_hosts;
 mod quote;
 mod sudo;
+#[expect(dead_code, reason = "shared with the tests of the whole way")]
 mod support;

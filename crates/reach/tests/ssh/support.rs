@@ -167,7 +167,20 @@ impl Sshd {
 
     /// Sends a signal to all processes below the listener.
     pub fn signal_descendants(&self, signal: &str) {
-        for pid in self.descendants() {
+        Self::signal(self.descendants(), signal);
+    }
+
+    /// Sends a signal to sshd's own processes below the listener, not to what they started.
+    pub fn signal_sessions(&self, signal: &str) {
+        let is_sshd = |pid: &u32| {
+            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            name.starts_with("sshd")
+        };
+        Self::signal(self.descendants().into_iter().filter(is_sshd), signal);
+    }
+
+    fn signal(pids: impl IntoIterator<Item = u32>, signal: &str) {
+        for pid in pids {
             let sent = Command::new("kill")
                 .args(["-s", signal, &pid.to_string()])
                 .stderr(Stdio::null())
