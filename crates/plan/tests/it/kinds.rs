@@ -174,7 +174,7 @@ deb cdrom:[Debian GNU/Linux 12 _Bookworm_]/ bookworm main
         "\
 deb https://pg.example.org/pub/repos/apt bookworm-pgdg main
 deb https://docker.example.org/linux/debian bookworm stable
-deb [trusted=yes] http://10.0.0.1:8099 ./
+deb [trusted=yes] http://user:secret@10.0.0.1:8099 ./
 ",
     )
     .unwrap();
