@@ -215,9 +215,6 @@ impl Run {
                 .map_or(0, |s| s.version)
         };
         match command {
-            Command::Register { host } | Command::Release { host } => {
-                self.hosts.get(host).map_or(0, |h| h.version)
-            }
             Command::MeasureGuard { position, .. }
             | Command::Ask { position }
             | Command::Check { position }
@@ -229,8 +226,11 @@ impl Run {
                     _ => 0,
                 }
             }
-            // An attempt's number is never used again.
-            Command::Act { .. } | Command::Finish { .. } => 0,
+            // An attempt's number is never used again, and what a host answered is always true of it.
+            Command::Act { .. }
+            | Command::Register { .. }
+            | Command::Release { .. }
+            | Command::Finish { .. } => 0,
         }
     }
 

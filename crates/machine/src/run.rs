@@ -269,7 +269,6 @@ impl Run {
         for host in self.hosts.values_mut() {
             if !host.let_go() || !host.holds {
                 host.link = HostLink::Absent;
-                host.version = record.seq;
             }
         }
         for key in &self.open {
@@ -319,7 +318,6 @@ impl Run {
             _ => None,
         };
         host.holds = true;
-        host.version = record.seq;
         let Some(why) = why else {
             host.link = HostLink::Registered;
             host.install_id = Some(install_id.clone());
@@ -384,7 +382,6 @@ impl Run {
         };
         // A refusal for good came from the host itself, or from before it was reached.
         host.holds |= transient;
-        host.version = record.seq;
         let why = why.to_owned();
         let at = record.at;
         host.link = if ending && (!transient || count >= crate::RELEASE_ATTEMPTS_MAX) {
@@ -438,7 +435,6 @@ impl Run {
                     && matches!(host.link, HostLink::Registered | HostLink::Doubted { .. }) =>
             {
                 host.link = HostLink::Released;
-                host.version = record.seq;
                 Ok(Vec::new())
             }
             _ => Err(self.illegal(record, None, format!("{name} is not to be released"))),
@@ -458,7 +454,7 @@ impl Run {
                 }
                 _ => {
                     self.stand = Stand::Draining;
-                    self.reset_refusals(record.seq);
+                    self.reset_refusals();
                 }
             }
             return Ok(Vec::new());
@@ -470,7 +466,7 @@ impl Run {
                 "the plan does not have it".to_owned(),
             ));
         };
-        if matches!(decision.choice, Choice::Retry { .. }) && self.unblock(&key, record.seq) {
+        if matches!(decision.choice, Choice::Retry { .. }) && self.unblock(&key) {
             let again = self.slots.get(&key).and_then(|s| s.state.then()) == Some(&Then::Person);
             if !again {
                 return Ok(Vec::new());
@@ -501,20 +497,19 @@ impl Run {
         }
     }
 
-    fn reset_refusals(&mut self, seq: u64) {
+    fn reset_refusals(&mut self) {
         for host in self.hosts.values_mut() {
             if let HostLink::Refused {
                 transient: true, ..
             } = host.link
             {
                 host.link = HostLink::Absent;
-                host.version = seq;
             }
         }
     }
 
     /// A person says that the position's host can be used again.
-    fn unblock(&mut self, key: &Key, seq: u64) -> bool {
+    fn unblock(&mut self, key: &Key) -> bool {
         let host = self.tree.position(key).and_then(|p| p.host);
         let Some(host) = host.and_then(|h| self.hosts.get_mut(&h)) else {
             return false;
@@ -522,7 +517,6 @@ impl Run {
         if host.blocked().is_none() {
             return false;
         }
-        host.version = seq;
         host.link = match (&host.link, host.seen.take()) {
             (HostLink::Doubted { .. }, Some((install_id, sequence))) => {
                 host.install_id = Some(install_id);

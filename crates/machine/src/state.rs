@@ -270,8 +270,6 @@ pub(crate) struct HostState {
     pub seen: Option<(InstallId, u64)>,
     /// Whether it may hold the run's generation.
     pub holds: bool,
-    /// As [`Slot::version`].
-    pub version: u64,
 }
 
 impl HostState {
@@ -282,7 +280,6 @@ impl HostState {
             sequence: 0,
             seen: None,
             holds: false,
-            version: 0,
         }
     }
 

@@ -342,11 +342,10 @@ impl Run {
     fn who_may_hold(&mut self) {
         for key in &self.open {
             if let Some(host) = self.tree.position(key).and_then(|p| p.host) {
-                let host = self.hosts.entry(host).or_insert_with(|| HostState {
+                self.hosts.entry(host).or_insert_with(|| HostState {
                     holds: true,
                     ..HostState::new()
                 });
-                host.version = self.seq;
             }
         }
     }

@@ -36,7 +36,8 @@ pub(super) fn leftovers(plan: &Plan, tracks: &Tracks<'_>, hosts: &[HostRow]) -> 
                 sha256: None,
             }),
     );
-    out.sort_by(|a, b| (a.kind, &a.host, &a.what).cmp(&(b.kind, &b.host, &b.what)));
+    // Stable: what one step names stays in its order, headings included.
+    out.sort_by(|a, b| (a.kind, &a.host).cmp(&(b.kind, &b.host)));
     out
 }
 
@@ -201,11 +202,15 @@ fn of_step(position: &Position, track: &Track<'_>, out: &mut Vec<Leftover>) {
     }
 }
 
-/// What a step says itself that it has left behind.
+/// What a step says itself that it has left behind. All that a release upgrader hands out is of this
+/// kind: sources switched off, old code at work, settings not taken.
 fn named(position: &Position, track: &Track<'_>, out: &mut Vec<Leftover>) {
+    let upgrader = matches!(track.step.action, Action::ReleaseUpgrade { .. });
     for (name, value) in &track.outputs {
-        let Some(subject) = name.strip_prefix(LEFTOVER_OUTPUT_PREFIX) else {
-            continue;
+        let subject = match name.strip_prefix(LEFTOVER_OUTPUT_PREFIX) {
+            Some(subject) => subject,
+            None if upgrader => name,
+            None => continue,
         };
         let text = match value {
             serde_json::Value::String(text) => text.clone(),

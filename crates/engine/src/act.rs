@@ -1,0 +1,241 @@
+//! What the tasks do: measure, act, settle. Each ends in exactly one event.
+
+use crate::MEASURE_WITHIN;
+use crate::launch::{Errand, rendered};
+use crate::ports::{Clock, Fault, Progress, Reach, Registration, Vantage};
+use overhaul_model::event::{Event, Generation, Outcome, Settlement};
+use overhaul_model::id::{HostName, Position};
+use overhaul_model::primitive::{Measure, Measurement, Primitive, Wait};
+use overhaul_model::span::Span;
+use overhaul_model::template::{Context, Quoting, Renderer};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What every task holds.
+pub(crate) struct Hands<R, C> {
+    pub reach: Arc<R>,
+    pub clock: Arc<C>,
+    pub progress: Progress,
+}
+
+impl<R, C> Clone for Hands<R, C> {
+    fn clone(&self) -> Self {
+        Self {
+            reach: Arc::clone(&self.reach),
+            clock: Arc::clone(&self.clock),
+            progress: Arc::clone(&self.progress),
+        }
+    }
+}
+
+impl<R: Reach, C: Clock> Hands<R, C> {
+    pub async fn register(self, host: HostName, generation: Generation) -> Event {
+        match self.reach.register(&host, &generation).await {
+            Ok(Registration {
+                install_id,
+                sequence,
+                boot,
+            }) => Event::HostRegistered {
+                host,
+                install_id,
+                sequence,
+                boot,
+            },
+            Err(fault) => refused(host, fault),
+        }
+    }
+
+    pub async fn release(self, host: HostName, generation: Generation) -> Event {
+        match self.reach.release(&host, &generation).await {
+            Ok(()) => Event::HostReleased { host },
+            Err(fault) => refused(host, fault),
+        }
+    }
+
+    /// Measures a condition at a position; `None` is one that the step does not have.
+    pub async fn measure(
+        &self,
+        position: &Position,
+        measure: Option<&Measure>,
+        context: &Context,
+        within: Span,
+    ) -> Measurement {
+        let unknown = |reason: &str| Measurement::Unknown {
+            reason: reason.to_owned(),
+        };
+        let Some(measure) = measure else {
+            return unknown("the step has no such condition");
+        };
+        let measure = match rendered(measure, context) {
+            Ok(measure) => measure,
+            Err(answer) => return answer,
+        };
+        let vantage = match (measure.from_controller(), &position.host) {
+            (true, _) => Vantage::Controller,
+            (false, Some(host)) => Vantage::Host(host.clone()),
+            (false, None) => return unknown("the step is in no host's lane"),
+        };
+        self.reach.measure(&vantage, &measure, within).await
+    }
+
+    pub async fn guard(self, errand: Errand, guard: usize) -> Event {
+        let measure = errand.step.guards.get(guard).map(|g| &g.measure);
+        let Errand {
+            position, context, ..
+        } = &errand;
+        let result = self
+            .measure(position, measure, context, MEASURE_WITHIN)
+            .await;
+        Event::GuardMeasured {
+            position: errand.position,
+            guard,
+            result,
+        }
+    }
+
+    pub async fn check(self, errand: Errand) -> Event {
+        let Errand {
+            position, context, ..
+        } = &errand;
+        let measure = errand.step.check.as_ref();
+        let result = self
+            .measure(position, measure, context, MEASURE_WITHIN)
+            .await;
+        Event::Checked {
+            position: errand.position,
+            result,
+        }
+    }
+
+    pub async fn verify(self, errand: Errand) -> Event {
+        let Errand {
+            position, context, ..
+        } = &errand;
+        let measure = errand.step.verify.as_ref();
+        let result = self
+            .measure(position, measure, context, MEASURE_WITHIN)
+            .await;
+        Event::Verified {
+            position: errand.position,
+            attempt: errand.attempt,
+            result,
+        }
+    }
+
+    pub async fn repair(
+        self,
+        position: Position,
+        when: Option<Arc<Measure>>,
+        context: Context,
+    ) -> Event {
+        let result = self
+            .measure(&position, when.as_deref(), &context, MEASURE_WITHIN)
+            .await;
+        Event::RepairMeasured { position, result }
+    }
+
+    pub async fn settle(self, errand: Errand) -> Event {
+        let settlement = match (errand.order(), &errand.receipts) {
+            (Ok(order), Some((install_id, sequence))) => {
+                self.reach.settle(order, install_id, *sequence).await
+            }
+            (Ok(_), None) => Settlement::Unknown {
+                reason: "the journal knows no receipts of this host".to_owned(),
+            },
+            (Err(outcome), _) => Settlement::Unknown {
+                reason: match outcome {
+                    Outcome::Failed { why, .. } => why,
+                    other => format!("{other:?}"),
+                },
+            },
+        };
+        Event::Settled {
+            position: errand.position,
+            attempt: errand.attempt,
+            settlement,
+        }
+    }
+
+    pub async fn act(self, errand: Errand) -> Event {
+        let outcome = match &errand.step.work {
+            Primitive::Wait(wait) => self.wait(&errand, wait).await,
+            Primitive::Announce(announce) => said(&announce.message, &errand.context),
+            Primitive::Exec(_)
+            | Primitive::WriteFile(_)
+            | Primitive::EditFile(_)
+            | Primitive::Reboot(_)
+            | Primitive::Fetch(_)
+            | Primitive::Feed(_)
+            | Primitive::Ask(_) => match errand.order() {
+                Ok(order) => self.reach.act(order, Arc::clone(&self.progress)).await,
+                Err(outcome) => outcome,
+            },
+        };
+        Event::Ended {
+            position: errand.position,
+            attempt: errand.attempt,
+            outcome,
+        }
+    }
+
+    /// Measures until it is so, by the clock that does not jump.
+    async fn wait(&self, errand: &Errand, wait: &Wait) -> Outcome {
+        let begun = self.clock.elapsed();
+        loop {
+            let Errand {
+                position, context, ..
+            } = errand;
+            let passed = self.clock.elapsed().as_ms().saturating_sub(begun.as_ms());
+            let left = Span::from_ms(wait.at_most.as_ms().saturating_sub(passed));
+            let within = left.clamp(SHORTEST_MEASURE, MEASURE_WITHIN);
+            let answer = self
+                .measure(position, Some(&wait.until), context, within)
+                .await;
+            if let Measurement::So { evidence } = answer {
+                return succeeded(evidence);
+            }
+            let passed = self.clock.elapsed().as_ms().saturating_sub(begun.as_ms());
+            if passed >= wait.at_most.as_ms() {
+                return Outcome::Failed {
+                    why: format!("not so within {}: {}", wait.at_most, answer.words()),
+                    tail: String::new(),
+                    end: None,
+                };
+            }
+            let left = wait.at_most.as_ms().saturating_sub(passed);
+            self.clock
+                .sleep(Span::from_ms(wait.every.as_ms().clamp(1, left)))
+                .await;
+        }
+    }
+}
+
+/// A wait's last measurement gets at least this, so that it can succeed at all.
+const SHORTEST_MEASURE: Span = Span::from_s(1);
+
+fn refused(host: HostName, fault: Fault) -> Event {
+    Event::HostRefused {
+        host,
+        why: fault.why,
+        transient: fault.transient,
+    }
+}
+
+fn said(message: &str, context: &Context) -> Outcome {
+    match Renderer::new().text(message, Quoting::Plain, context) {
+        Ok(message) => succeeded(message),
+        Err(error) => Outcome::Failed {
+            why: format!("its text cannot be rendered: {error}"),
+            tail: String::new(),
+            end: None,
+        },
+    }
+}
+
+fn succeeded(evidence: String) -> Outcome {
+    Outcome::Succeeded {
+        changed: false,
+        outputs: BTreeMap::new(),
+        evidence,
+    }
+}

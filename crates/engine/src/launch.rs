@@ -1,0 +1,142 @@
+//! From a command of the machine to everything that its task needs: the step, the words for its
+//! templates, the order for its host.
+
+use crate::error::EngineError;
+use crate::ports::Order;
+use overhaul_machine::Run;
+use overhaul_model::event::{Generation, Outcome};
+use overhaul_model::id::{AttemptKey, Digest, InstallId, Position, StepId};
+use overhaul_model::primitive::{Measure, Measurement, Primitive};
+use overhaul_model::step::Step;
+use overhaul_model::template::{Context, Quoting, Renderer, step_word};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Characters of a digest that make an attempt's key: 128 bits never meet by accident.
+const KEY_CHARS: usize = 32;
+
+/// The key of an attempt: of nothing else, on any target, in any run.
+pub(crate) fn attempt_key(
+    run: &Run,
+    position: &Position,
+    attempt: u32,
+    step: &Step,
+) -> Result<AttemptKey, EngineError> {
+    let digest = Digest::of_json(&(run.id(), position, attempt, step.digest()?))?;
+    let key = digest.as_str().get(..KEY_CHARS).unwrap_or(digest.as_str());
+    Ok(AttemptKey::new(key))
+}
+
+/// What a task about a step needs.
+pub(crate) struct Errand {
+    pub position: Position,
+    pub attempt: u32,
+    pub step: Arc<Step>,
+    pub context: Context,
+    generation: Generation,
+    key: AttemptKey,
+    /// For `Feed`: the digest that its file must have.
+    file_digest: Option<String>,
+    /// The receipt store of the host, as the journal knows it.
+    pub receipts: Option<(InstallId, u64)>,
+}
+
+impl Errand {
+    /// `None` when the plan has no such step, or the run no controller or no attempt at it.
+    pub fn new(run: &Run, position: &Position, attempt: u32, key: AttemptKey) -> Option<Self> {
+        let step = Arc::clone(run.step(position)?);
+        let receipts = position.host.as_ref().and_then(|h| run.receipts_of(h));
+        Some(Self {
+            context: context(run, position),
+            generation: run.generation()?.clone(),
+            file_digest: match &step.work {
+                Primitive::Feed(feed) => digest_of(run, position, &feed.digest_from),
+                _ => None,
+            },
+            receipts: receipts.map(|(id, sequence)| (id.clone(), sequence)),
+            position: position.clone(),
+            attempt,
+            step,
+            key,
+        })
+    }
+
+    /// The gate's question; as it was written when it cannot be rendered: a person reads it anyway.
+    pub fn question(&self) -> String {
+        let Primitive::Ask(ask) = &self.step.work else {
+            return self.step.title.clone();
+        };
+        Renderer::new()
+            .text(&ask.question, Quoting::Plain, &self.context)
+            .unwrap_or_else(|_| ask.question.clone())
+    }
+
+    /// The order for the host, rendered; otherwise the outcome of an act that certainly did not begin.
+    pub fn order(&self) -> Result<Order, Outcome> {
+        let not_begun = |why: String| Outcome::Failed {
+            why,
+            tail: String::new(),
+            end: None,
+        };
+        let host = self.position.host.clone();
+        let host = host.ok_or_else(|| not_begun("the step is in no host's lane".to_owned()))?;
+        let work = Renderer::new()
+            .primitive(&self.step.work, &self.context)
+            .map_err(|e| not_begun(format!("its text cannot be rendered: {e}")))?;
+        let file_digest = match (&self.step.work, &self.file_digest) {
+            (Primitive::Feed(feed), digest) => {
+                let parsed = digest.as_deref().and_then(|d| Digest::parse(d).ok());
+                Some(parsed.ok_or_else(|| {
+                    not_begun(format!(
+                        "the digest of {} is not known: step `{}` gave no output `sha256`",
+                        feed.file, feed.digest_from
+                    ))
+                })?)
+            }
+            _ => None,
+        };
+        let step = self.step.digest();
+        Ok(Order {
+            host,
+            generation: self.generation.clone(),
+            key: self.key.clone(),
+            position: self.position.clone(),
+            step: step.map_err(|e| not_begun(format!("the step cannot be written: {e}")))?,
+            work,
+            limits: self.step.limits,
+            outputs: self.step.outputs.clone(),
+            file_digest,
+        })
+    }
+}
+
+/// A measure with its values, or why it cannot be measured.
+pub(crate) fn rendered(measure: &Measure, context: &Context) -> Result<Measure, Measurement> {
+    Renderer::new()
+        .measure(measure, context)
+        .map_err(|e| Measurement::Unknown {
+            reason: format!("its text cannot be rendered: {e}"),
+        })
+}
+
+/// What texts at a position can refer to: frozen variables, and the outputs of earlier steps.
+pub(crate) fn context(run: &Run, position: &Position) -> Context {
+    let plan = run.plan();
+    let host = position.host.as_ref().and_then(|h| plan.hosts.get(h));
+    let mut context = Context::new(host, &plan.from, &plan.to);
+    for (step, outputs) in run.outputs_for(position) {
+        context.add_outputs(step, outputs);
+    }
+    context
+}
+
+fn digest_of(run: &Run, position: &Position, from: &str) -> Option<String> {
+    let is_meant = |id: &StepId| id.as_str() == from || step_word(id) == step_word(&from.into());
+    let outputs = run.outputs_for(position);
+    let found: Option<&BTreeMap<_, _>> = outputs
+        .iter()
+        .rev()
+        .find(|(id, _)| is_meant(id))
+        .map(|(_, outputs)| *outputs);
+    Some(found?.get("sha256")?.as_str()?.to_owned())
+}

@@ -1,0 +1,438 @@
+//! The loop: one writer of the journal, one task per command.
+
+use crate::INBOX_POLL_MS;
+use crate::act::Hands;
+use crate::error::EngineError;
+use crate::launch::{Errand, attempt_key, context};
+use crate::ports::{Clock, Inbox, Journal, Reach};
+use crate::probe;
+use crate::settings::{Control, Ports, RunEnd, Settings, Watcher};
+use crate::time::SteadyTime;
+use jiff::Timestamp;
+use overhaul_machine::{Command, Doing, Next, Run, Standing, StepState};
+use overhaul_model::event::{Choice, Decision, Event, Generation, Record};
+use overhaul_model::id::{AttemptKey, Digest, Nonce, Position};
+use overhaul_model::plan::Plan;
+use overhaul_model::span::Span;
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// A command that is being carried out, and the state of its subject when it was begun.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Flight {
+    command: Command,
+    version: u64,
+}
+
+/// What woke the loop.
+enum Woken {
+    Done(Flight, Event),
+    Broken(String),
+    Probe(Event),
+    Control(Control),
+    Time,
+}
+
+struct Loop<J, I, R, C, W> {
+    run: Run,
+    journal: J,
+    inbox: I,
+    hands: Hands<R, C>,
+    time: SteadyTime<C>,
+    settings: Settings,
+    watch: Arc<W>,
+    /// Requests that became events, whoever wrote them.
+    seen: BTreeSet<Nonce>,
+    flights: BTreeSet<Flight>,
+    tasks: JoinSet<(Flight, Event)>,
+    shown: Option<Standing>,
+    /// When the inbox is looked into again, by the monotonic clock.
+    poll_at: Span,
+    changes: (mpsc::Sender<Event>, mpsc::Receiver<Event>),
+    probes: Option<JoinSet<()>>,
+    control_open: bool,
+}
+
+/// Carries out a plan; see [`crate::run`].
+pub(crate) async fn carry_out<J, I, R, C, W>(
+    plan: Plan,
+    ports: Ports<J, I, R, C>,
+    settings: Settings,
+    watch: W,
+) -> Result<RunEnd, EngineError>
+where
+    J: Journal,
+    I: Inbox,
+    R: Reach,
+    C: Clock,
+    W: Watcher,
+{
+    let mut this = Loop::open(plan, ports, settings, watch).await?;
+    if let Some(verdict) = this.run.verdict() {
+        return Ok(RunEnd::Finished(verdict));
+    }
+    this.take().await?;
+    this.go().await
+}
+
+impl<J, I, R, C, W> Loop<J, I, R, C, W>
+where
+    J: Journal,
+    I: Inbox,
+    R: Reach,
+    C: Clock,
+    W: Watcher,
+{
+    async fn open(
+        plan: Plan,
+        mut ports: Ports<J, I, R, C>,
+        settings: Settings,
+        watch: W,
+    ) -> Result<Self, EngineError> {
+        let records = ports.journal.replay().await?;
+        let run = Run::replay(plan, &records)?;
+        let watch = Arc::new(watch);
+        let told = Arc::clone(&watch);
+        let mut seen = BTreeSet::new();
+        for record in &records {
+            seen.extend(answered(&record.event).cloned());
+            watch.recorded(record);
+        }
+        let begun = records
+            .iter()
+            .any(|r| matches!(r.event, Event::Started { .. }));
+        let mut this = Self {
+            run,
+            journal: ports.journal,
+            inbox: ports.inbox,
+            time: SteadyTime::new(Arc::clone(&ports.clock)),
+            hands: Hands {
+                reach: ports.reach,
+                clock: ports.clock,
+                progress: Arc::new(move |position, bytes| told.progress(position, bytes)),
+            },
+            settings,
+            watch,
+            seen,
+            flights: BTreeSet::new(),
+            tasks: JoinSet::new(),
+            shown: None,
+            poll_at: Span::default(),
+            changes: mpsc::channel(probe::ANSWERS_MAX),
+            probes: None,
+            control_open: true,
+        };
+        if begun && this.run.verdict().is_none() {
+            this.start_probes();
+        }
+        Ok(this)
+    }
+
+    /// Opens the run if it is new, and takes it.
+    async fn take(&mut self) -> Result<(), EngineError> {
+        let person = self.settings.person.clone();
+        if self.run.seq() == 0 {
+            self.record(Event::RunOpened {
+                run: self.settings.run.clone(),
+                plan: self.run.hash().clone(),
+                person: person.clone(),
+                warned: self.settings.warned.clone(),
+            })
+            .await?;
+        }
+        let run = self.run.id().unwrap_or(&self.settings.run).clone();
+        let last = self.run.generation().map_or(0, |g| g.counter);
+        let generation = Generation {
+            fleet: self.run.plan().fleet.clone(),
+            run,
+            counter: last.saturating_add(1),
+            nonce: self.settings.nonce.clone(),
+        };
+        self.record(Event::ControllerTook { generation, person })
+            .await?;
+        Ok(())
+    }
+
+    async fn go(&mut self) -> Result<RunEnd, EngineError> {
+        loop {
+            if self.hands.clock.elapsed() >= self.poll_at {
+                self.drain_inbox().await?;
+            }
+            let now = self.time.now();
+            let next = self.run.next(now);
+            let began = self.begin_all(&next).await?;
+            if let Some(verdict) = self.run.verdict() {
+                return Ok(RunEnd::Finished(verdict));
+            }
+            if began {
+                continue;
+            }
+            self.show(&next);
+            if self.flights.is_empty()
+                && next.wake.is_none()
+                && !self.settings.wait_for_people
+                && !self.drain_inbox().await?
+            {
+                return Ok(self.stopped(next));
+            }
+            match self.sleep(next.wake, now).await {
+                Woken::Done(flight, event) => self.done(flight, event).await?,
+                Woken::Probe(event) => self.record(event).await?,
+                Woken::Control(Control::Leave) => return Ok(RunEnd::Left),
+                Woken::Control(Control::Pause) => self.pause().await?,
+                Woken::Broken(why) => return Err(EngineError::Task(why)),
+                Woken::Time => {}
+            }
+        }
+    }
+
+    /// Writes an event durably, then lets the run and those who watch know it.
+    async fn record(&mut self, event: Event) -> Result<(), EngineError> {
+        let at = self.time.now();
+        let record: Record = self.journal.append(at, event).await?;
+        self.run.apply(&record)?;
+        self.watch.recorded(&record);
+        Ok(())
+    }
+
+    /// Begins what is not being done yet. Says whether that changed the run.
+    async fn begin_all(&mut self, next: &Next) -> Result<bool, EngineError> {
+        let seq = self.run.seq();
+        for command in &next.commands {
+            let flight = Flight {
+                version: self.run.version(command),
+                command: command.clone(),
+            };
+            if !self.flights.contains(&flight) {
+                self.begin(flight).await?;
+            }
+        }
+        Ok(self.run.seq() != seq)
+    }
+
+    async fn begin(&mut self, flight: Flight) -> Result<(), EngineError> {
+        let hands = self.hands.clone();
+        let generation = self.run.generation().cloned();
+        match (flight.command.clone(), generation) {
+            (Command::Finish { verdict }, _) => {
+                self.probes = None;
+                self.record(Event::Finished { verdict }).await?;
+            }
+            (Command::Ask { position }, _) => self.ask(position).await?,
+            (Command::Register { host }, Some(generation)) => {
+                self.spawn(flight, hands.register(host, generation));
+            }
+            (Command::Release { host }, Some(generation)) => {
+                self.spawn(flight, hands.release(host, generation));
+            }
+            (Command::MeasureRepair { position }, _) => {
+                let (when, context) = (self.run.repair(&position), context(&self.run, &position));
+                self.spawn(flight, hands.repair(position, when, context));
+            }
+            (Command::MeasureGuard { position, guard }, _) => {
+                if let Some(errand) = self.errand(&position, 0) {
+                    self.spawn(flight, hands.guard(errand, guard));
+                }
+            }
+            (Command::Check { position }, _) => {
+                if let Some(errand) = self.errand(&position, 0) {
+                    self.spawn(flight, hands.check(errand));
+                }
+            }
+            (Command::Verify { position, attempt }, _) => {
+                if let Some(errand) = self.errand(&position, attempt) {
+                    self.spawn(flight, hands.verify(errand));
+                }
+            }
+            (Command::Settle { position, attempt }, _) => {
+                if let Some(errand) = self.errand(&position, attempt) {
+                    self.spawn(flight, hands.settle(errand));
+                }
+            }
+            (Command::Act { position, attempt }, _) => {
+                self.intend(&position, attempt).await?;
+                if let Some(errand) = self.errand(&position, attempt) {
+                    self.spawn(flight, hands.act(errand));
+                }
+            }
+            // The machine commands nothing while no controller holds the run.
+            (Command::Register { .. } | Command::Release { .. }, None) => {}
+        }
+        Ok(())
+    }
+
+    /// The intent is durable before the act. An attempt that is attached to again was intended before.
+    async fn intend(&mut self, position: &Position, attempt: u32) -> Result<(), EngineError> {
+        if matches!(self.run.state(position), StepState::Running { .. }) {
+            return Ok(());
+        }
+        let Some(step) = self.run.step(position).map(Arc::clone) else {
+            return Ok(());
+        };
+        let key = attempt_key(&self.run, position, attempt, &step)?;
+        if self.probes.is_none() {
+            self.start_probes();
+        }
+        self.record(Event::Started {
+            position: position.clone(),
+            attempt,
+            key,
+        })
+        .await
+    }
+
+    async fn ask(&mut self, position: Position) -> Result<(), EngineError> {
+        let Some(errand) = self.errand(&position, 0) else {
+            return Ok(());
+        };
+        let nonce = self.own_nonce("question")?;
+        self.record(Event::Asked {
+            position,
+            question: errand.question(),
+            nonce,
+        })
+        .await
+    }
+
+    fn errand(&self, position: &Position, attempt: u32) -> Option<Errand> {
+        let key = self.run.attempt_key(position).cloned();
+        Errand::new(
+            &self.run,
+            position,
+            attempt,
+            key.unwrap_or(AttemptKey::new("")),
+        )
+    }
+
+    fn spawn(&mut self, flight: Flight, task: impl Future<Output = Event> + Send + 'static) {
+        self.flights.insert(flight.clone());
+        self.tasks.spawn(async move { (flight, task.await) });
+    }
+
+    /// An answer counts only when nothing happened to its subject since it was asked for.
+    async fn done(&mut self, flight: Flight, event: Event) -> Result<(), EngineError> {
+        self.flights.remove(&flight);
+        if self.run.version(&flight.command) == flight.version {
+            self.record(event).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for whatever comes first.
+    async fn sleep(&mut self, wake: Option<Timestamp>, now: Timestamp) -> Woken {
+        let until_poll = self
+            .poll_at
+            .as_ms()
+            .saturating_sub(self.hands.clock.elapsed().as_ms());
+        let until_wake = wake.map_or(INBOX_POLL_MS, |wake| Span::between(now, wake).as_ms());
+        // At least a millisecond, so that no error in the arithmetic of time can make it spin.
+        let span = Span::from_ms(until_poll.min(until_wake).max(1));
+        let clock = Arc::clone(&self.hands.clock);
+        tokio::select! {
+            biased;
+            wish = self.settings.control.recv(), if self.control_open => match wish {
+                Some(wish) => Woken::Control(wish),
+                None => {
+                    self.control_open = false;
+                    Woken::Time
+                }
+            },
+            Some(done) = self.tasks.join_next() => match done {
+                Ok((flight, event)) => Woken::Done(flight, event),
+                Err(error) => Woken::Broken(error.to_string()),
+            },
+            Some(event) = self.changes.1.recv() => Woken::Probe(event),
+            () = clock.sleep(span) => Woken::Time,
+        }
+    }
+
+    /// Turns requests into events. Says whether there were any.
+    async fn drain_inbox(&mut self) -> Result<bool, EngineError> {
+        self.poll_at = self
+            .hands
+            .clock
+            .elapsed()
+            .plus(Span::from_ms(INBOX_POLL_MS));
+        let mut any = false;
+        for decision in self.inbox.pending().await? {
+            let nonce = decision.nonce.clone();
+            if !self.seen.contains(&nonce) {
+                any = true;
+                self.decide(decision).await?;
+            }
+            // Only now: a request that is lost from the inbox must be in the journal.
+            self.inbox.settle(&nonce).await?;
+        }
+        Ok(any)
+    }
+
+    async fn decide(&mut self, decision: Decision) -> Result<(), EngineError> {
+        let nonce = decision.nonce.clone();
+        let event = match self.run.judge(&decision) {
+            Ok(()) => Event::Decided(decision),
+            Err(why) => Event::Declined {
+                nonce: nonce.clone(),
+                why,
+            },
+        };
+        self.record(event).await?;
+        self.seen.insert(nonce);
+        Ok(())
+    }
+
+    /// The terminal's wish, as a decision of the one who sits there.
+    async fn pause(&mut self) -> Result<(), EngineError> {
+        let decision = Decision {
+            person: self.settings.person.clone(),
+            reason: "interrupted at the terminal".to_owned(),
+            plan: self.run.hash().clone(),
+            nonce: self.own_nonce("pause")?,
+            choice: Choice::Pause,
+        };
+        if self.run.judge(&decision).is_ok() {
+            self.decide(decision).await?;
+        }
+        Ok(())
+    }
+
+    /// A word that no other controller and no other moment of this one makes.
+    fn own_nonce(&self, what: &str) -> Result<Nonce, EngineError> {
+        let seed = (what, self.run.generation(), self.run.seq());
+        Ok(Nonce::new(Digest::of_json(&seed)?.short()))
+    }
+
+    fn start_probes(&mut self) {
+        let Hands { reach, clock, .. } = &self.hands;
+        let tasks = probe::start(self.run.plan(), reach, clock, &self.changes.0);
+        self.probes = Some(tasks);
+    }
+
+    fn show(&mut self, next: &Next) {
+        if self.shown.as_ref() != Some(&next.standing) {
+            self.watch.standing(&next.standing);
+            self.shown = Some(next.standing.clone());
+        }
+    }
+
+    fn stopped(&self, next: Next) -> RunEnd {
+        let waits = |doing: &Doing| matches!(doing, Doing::NeedsPerson { .. });
+        let mut positions = next.standing.open;
+        positions.retain(|open| waits(&open.doing));
+        if self.run.is_paused() && !self.run.is_aborting() {
+            return RunEnd::Paused;
+        }
+        RunEnd::NeedsPerson { positions }
+    }
+}
+
+/// The request that an event answers.
+fn answered(event: &Event) -> Option<&Nonce> {
+    match event {
+        Event::Decided(decision) => Some(&decision.nonce),
+        Event::Declined { nonce, .. } => Some(nonce),
+        _ => None,
+    }
+}

@@ -1,0 +1,133 @@
+//! Probes of services: whether users would be served, from the first step to the end of the run.
+
+use crate::ports::{Clock, Reach, Vantage};
+use overhaul_model::event::Event;
+use overhaul_model::id::{HostName, ServiceName};
+use overhaul_model::plan::Plan;
+use overhaul_model::primitive::{Measure, Measurement};
+use overhaul_model::span::Span;
+use overhaul_model::template::{Context, Renderer};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// Time between two questions from the controller: the resolution of a measured outage.
+pub const FROM_CONTROLLER_EVERY: Span = Span::from_ms(100);
+
+/// Time between two questions by the helper on a host: each starts a process there.
+pub const ON_HOST_EVERY: Span = Span::from_s(1);
+
+/// No answer within this is an outage.
+pub const WITHIN: Span = Span::from_s(1);
+
+/// Given to the transport on top, so that its own words come first.
+const GRACE: Span = Span::from_ms(200);
+
+/// Answers that may wait for the loop; more than a run has services is never needed for long.
+pub(crate) const ANSWERS_MAX: usize = 64;
+
+/// One condition that is asked for again and again.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Probe {
+    service: ServiceName,
+    host: Option<HostName>,
+    vantage: Vantage,
+    measure: Measure,
+}
+
+/// The probes of a plan: one for each host of a service, but one alone where every host gives the
+/// same question to the controller, as with an address that moves.
+pub(crate) fn probes(plan: &Plan) -> Vec<Probe> {
+    let renderer = Renderer::new();
+    let mut out = Vec::new();
+    for (name, service) in &plan.services {
+        let Some(healthy) = &service.healthy else {
+            continue;
+        };
+        let mut of_service: Vec<Probe> = Vec::new();
+        for host in service.hosts.iter().filter_map(|h| plan.hosts.get(h)) {
+            let context = Context::new(Some(host), &plan.from, &plan.to);
+            // The checker has rendered it before; a service that cannot be asked for has no probe.
+            let Ok(measure) = renderer.measure(healthy, &context) else {
+                continue;
+            };
+            let vantage = match measure.from_controller() {
+                true => Vantage::Controller,
+                false => Vantage::Host(host.name.clone()),
+            };
+            of_service.push(Probe {
+                service: name.clone(),
+                host: Some(host.name.clone()),
+                vantage,
+                measure,
+            });
+        }
+        match of_service.as_slice() {
+            [first, _, ..]
+                if first.vantage == Vantage::Controller
+                    && of_service.iter().all(|p| p.measure == first.measure) =>
+            {
+                out.push(Probe {
+                    host: None,
+                    ..first.clone()
+                });
+            }
+            _ => out.extend(of_service),
+        }
+    }
+    out
+}
+
+/// Starts them; what changes is sent as `Probed` events.
+pub(crate) fn start<R: Reach, C: Clock>(
+    plan: &Plan,
+    reach: &Arc<R>,
+    clock: &Arc<C>,
+    changes: &mpsc::Sender<Event>,
+) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    for probe in probes(plan) {
+        let (reach, clock) = (Arc::clone(reach), Arc::clone(clock));
+        tasks.spawn(watch(probe, reach, clock, changes.clone()));
+    }
+    tasks
+}
+
+async fn watch<R: Reach, C: Clock>(
+    probe: Probe,
+    reach: Arc<R>,
+    clock: Arc<C>,
+    changes: mpsc::Sender<Event>,
+) {
+    let every = match probe.vantage {
+        Vantage::Controller => FROM_CONTROLLER_EVERY,
+        Vantage::Host(_) => ON_HOST_EVERY,
+    };
+    let mut was = None;
+    loop {
+        let asked = clock.elapsed();
+        let answer = tokio::select! {
+            answer = reach.measure(&probe.vantage, &probe.measure, WITHIN) => answer,
+            () = clock.sleep(WITHIN.plus(GRACE)) => Measurement::Unknown {
+                reason: format!("no answer within {WITHIN}"),
+            },
+        };
+        let up = answer.is_so();
+        if was != Some(up) {
+            was = Some(up);
+            let event = Event::Probed {
+                service: probe.service.clone(),
+                host: probe.host.clone(),
+                up,
+                detail: answer.words().to_owned(),
+            };
+            if changes.send(event).await.is_err() {
+                return;
+            }
+        }
+        let took = clock.elapsed().as_ms().saturating_sub(asked.as_ms());
+        clock
+            .sleep(Span::from_ms(every.as_ms().saturating_sub(took).max(1)))
+            .await;
+    }
+}

@@ -1,0 +1,72 @@
+//! What the caller hands to the loop, and what the loop hands back.
+
+use overhaul_machine::{OpenPosition, Standing};
+use overhaul_model::event::{Record, Verdict};
+use overhaul_model::id::{Nonce, Person, Position, RunId};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// The world, as the loop sees it.
+pub struct Ports<J, I, R, C> {
+    /// The journal.
+    pub journal: J,
+    /// The inbox.
+    pub inbox: I,
+    /// Hands on the hosts.
+    pub reach: Arc<R>,
+    /// Time.
+    pub clock: Arc<C>,
+}
+
+/// How a run is carried out by this controller.
+pub struct Settings {
+    /// The run's id, for a journal that is still empty.
+    pub run: RunId,
+    /// Who started this controller.
+    pub person: Person,
+    /// A random word: this controller's own.
+    pub nonce: Nonce,
+    /// Findings that were waived or only warned of, as sentences, for a run that begins.
+    pub warned: Vec<String>,
+    /// Whether the loop stays when only people can make the run go on.
+    pub wait_for_people: bool,
+    /// Wishes of the terminal: the first Ctrl-C pauses, a second leaves.
+    pub control: mpsc::UnboundedReceiver<Control>,
+}
+
+/// A wish of the terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Nothing new begins.
+    Pause,
+    /// The controller goes; work on targets goes on.
+    Leave,
+}
+
+/// Why the loop ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunEnd {
+    /// The run is over.
+    Finished(Verdict),
+    /// Only people can make it go on.
+    NeedsPerson {
+        /// What waits for them, with what they can decide.
+        positions: Vec<OpenPosition>,
+    },
+    /// It is paused, and nothing is in flight.
+    Paused,
+    /// It was left to itself.
+    Left,
+}
+
+/// Reads along. Nothing in here may block.
+pub trait Watcher: Send + Sync + 'static {
+    /// An event is in the journal. Rows of an earlier controller come first.
+    fn recorded(&self, record: &Record);
+
+    /// A running attempt printed something.
+    fn progress(&self, position: &Position, bytes: &[u8]);
+
+    /// What is done or waited for has changed.
+    fn standing(&self, standing: &Standing);
+}

@@ -1,0 +1,8 @@
+//! The loop against an in-memory world: journal, inbox, targets with receipts, virtual time.
+
+mod crash;
+mod days;
+mod plans;
+mod probing;
+mod target;
+mod world;

@@ -1,0 +1,502 @@
+//! The world around the loop: one journal, one inbox, some targets, virtual time; and the point at
+//! which the controller dies.
+
+use super::target::Target;
+use crate::looping::carry_out;
+use crate::ports::{
+    Clock, Fault, Inbox, Journal, JournalError, Order, Progress, Reach, Registration, Vantage,
+};
+use crate::{Control, EngineError, Ports, RunEnd, Settings, Watcher};
+use jiff::Timestamp;
+use overhaul_machine::{Run, Standing, StepState};
+use overhaul_model::event::{Choice, Decision, Event, Generation, Outcome, Record, Settlement};
+use overhaul_model::facts::{FactsWanted, HostFacts};
+use overhaul_model::id::{AttemptKey, HostName, InstallId, Nonce, Position};
+use overhaul_model::plan::Plan;
+use overhaul_model::primitive::{Command, Measure, Measurement};
+use overhaul_model::span::Span;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
+use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+
+/// Controllers that one run may need: more means that it does not come to its end.
+const CONTROLLERS_MAX: u32 = 30;
+
+/// Virtual time that one controller may take.
+const CONTROLLER_MAX: Span = Span::from_s(24 * 3_600);
+
+pub struct World {
+    pub plan: Plan,
+    began: Instant,
+    inner: Mutex<Inner>,
+    died: Notify,
+}
+
+pub struct Inner {
+    pub records: Vec<Record>,
+    pub requests: Vec<Decision>,
+    pub settled: BTreeSet<Nonce>,
+    pub targets: BTreeMap<HostName, Target>,
+    /// Points passed: places where a controller can die.
+    pub points: usize,
+    /// The points at which it does, in order.
+    pub die_at: Vec<usize>,
+    pub dead: bool,
+    pub approve: bool,
+    /// Aborts the run as soon as this position was started.
+    pub abort_after: Option<Position>,
+    /// Rows from which the journal is full.
+    pub full_after: usize,
+    /// Registrations that fail, and whether trying again makes sense.
+    pub refuse: BTreeMap<HostName, (u32, bool)>,
+    /// Acts whose connection is lost after they began, for all of the transport's budget.
+    pub lose: BTreeSet<String>,
+    /// Added to the time of day.
+    pub clock_jump_ms: i64,
+    pub standings: Vec<Standing>,
+    pub probe_questions: usize,
+}
+
+impl World {
+    pub fn new(plan: Plan) -> Arc<Self> {
+        let target = |host: &HostName| (host.clone(), Target::new(&format!("install-{host}")));
+        let targets = plan.hosts.keys().map(target).collect();
+        Arc::new(Self {
+            plan,
+            began: Instant::now(),
+            inner: Mutex::new(Inner {
+                records: Vec::new(),
+                requests: Vec::new(),
+                settled: BTreeSet::new(),
+                targets,
+                points: 0,
+                die_at: Vec::new(),
+                dead: false,
+                approve: true,
+                abort_after: None,
+                full_after: usize::MAX,
+                refuse: BTreeMap::new(),
+                lose: BTreeSet::new(),
+                clock_jump_ms: 0,
+                standings: Vec::new(),
+                probe_questions: 0,
+            }),
+            died: Notify::new(),
+        })
+    }
+
+    pub fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    pub fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap()
+    }
+
+    /// A place where the controller can die; the dead do nothing more.
+    async fn point(&self) {
+        let alive = {
+            let mut inner = self.inner();
+            if !inner.dead {
+                let here = inner.points;
+                inner.points += 1;
+                if inner.die_at.first() == Some(&here) {
+                    inner.die_at.remove(0);
+                    inner.dead = true;
+                    self.died.notify_one();
+                }
+            }
+            !inner.dead
+        };
+        if !alive {
+            pending::<()>().await;
+        }
+    }
+
+    /// One controller from start to end; `None` when it died.
+    pub async fn controller(
+        self: &Arc<Self>,
+        control: mpsc::UnboundedReceiver<Control>,
+    ) -> Option<Result<RunEnd, EngineError>> {
+        let nonce = {
+            let mut inner = self.inner();
+            inner.dead = false;
+            Nonce::new(format!("controller-{}", inner.records.len()))
+        };
+        let ports = Ports {
+            journal: Arc::clone(self),
+            inbox: Arc::clone(self),
+            reach: Arc::new(Hand(Arc::clone(self))),
+            clock: Arc::new(Hand(Arc::clone(self))),
+        };
+        let settings = Settings {
+            run: "run-1".into(),
+            person: "anna".into(),
+            nonce,
+            warned: Vec::new(),
+            wait_for_people: false,
+            control,
+        };
+        let run = carry_out(self.plan.clone(), ports, settings, Hand(Arc::clone(self)));
+        let end = tokio::select! {
+            end = run => Some(end),
+            () = self.died.notified() => None,
+            () = tokio::time::sleep(CONTROLLER_MAX.as_duration()) => panic!("the loop does not come to an end"),
+        };
+        // Tasks of the dead are dropped by the scheduler, at its next turns.
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        end
+    }
+
+    /// One controller without wishes from the terminal.
+    pub async fn once(self: &Arc<Self>) -> RunEnd {
+        let (_keep, control) = mpsc::unbounded_channel();
+        self.controller(control).await.expect("it lives").unwrap()
+    }
+
+    /// Controllers one after the other until the run is over; a person answers with the measured truth.
+    pub async fn to_the_end(self: &Arc<Self>) -> (RunEnd, u32) {
+        let mut asked = 0;
+        for _ in 0..CONTROLLERS_MAX {
+            let (_keep, control) = mpsc::unbounded_channel();
+            match self.controller(control).await {
+                None => {}
+                Some(Ok(RunEnd::NeedsPerson { positions })) => {
+                    assert!(
+                        !positions.is_empty(),
+                        "it waits for people, but says not where"
+                    );
+                    for open in positions {
+                        asked += 1;
+                        self.decide_by_truth(&open.position);
+                    }
+                }
+                Some(Ok(end)) => return (end, asked),
+                Some(Err(error)) => panic!("{error}"),
+            }
+        }
+        panic!("the run does not come to its end");
+    }
+
+    /// Looks at the target, as a person would, and decides.
+    fn decide_by_truth(&self, position: &Position) {
+        let effect = position
+            .step
+            .as_str()
+            .rsplit('/')
+            .next()
+            .unwrap()
+            .to_owned();
+        let done = {
+            let inner = self.inner();
+            let target = position.host.as_ref().and_then(|h| inner.targets.get(h));
+            target.is_some_and(|t| t.has(&effect, self.now_ms()))
+        };
+        let position = position.clone();
+        let choice = if done {
+            Choice::Done { position }
+        } else {
+            Choice::Retry { position }
+        };
+        self.request(choice, "I looked at the host");
+    }
+
+    pub fn request(&self, choice: Choice, reason: &str) -> Nonce {
+        let mut inner = self.inner();
+        let nonce = Nonce::new(format!("request-{}", inner.requests.len()));
+        let plan = self.plan.hash().unwrap();
+        inner.requests.push(Decision {
+            person: "berta".into(),
+            reason: reason.to_owned(),
+            plan,
+            nonce: nonce.clone(),
+            choice,
+        });
+        nonce
+    }
+
+    pub fn replayed(&self) -> Run {
+        Run::replay(self.plan.clone(), &self.inner().records).unwrap()
+    }
+
+    pub fn state(&self, position: &str) -> StepState {
+        self.replayed().state(&position.parse().unwrap()).clone()
+    }
+
+    pub fn events(&self) -> Vec<Event> {
+        self.inner()
+            .records
+            .iter()
+            .map(|r| r.event.clone())
+            .collect()
+    }
+
+    pub fn decisions_on(&self, word: &str, position: &Position) -> usize {
+        let fits = |e: &&Event| matches!(e, Event::Decided(d) if d.choice.word() == word && d.choice.position() == Some(position));
+        self.events().iter().filter(fits).count()
+    }
+}
+
+impl Journal for Arc<World> {
+    async fn append(&mut self, at: Timestamp, event: Event) -> Result<Record, JournalError> {
+        self.point().await;
+        let record = {
+            let mut inner = self.inner();
+            let full = inner.records.len() >= inner.full_after;
+            if full {
+                return Err(JournalError::Storage {
+                    doing: "written",
+                    why: "the disk is full".to_owned(),
+                });
+            }
+            let before = inner
+                .records
+                .last()
+                .map_or(Record::genesis(), |r| r.digest().unwrap());
+            let record = Record {
+                seq: inner.records.len() as u64 + 1,
+                at,
+                before,
+                event,
+            };
+            inner.records.push(record.clone());
+            record
+        };
+        self.point().await;
+        Ok(record)
+    }
+
+    async fn replay(&mut self) -> Result<Vec<Record>, JournalError> {
+        Ok(self.inner().records.clone())
+    }
+}
+
+impl Inbox for Arc<World> {
+    async fn pending(&mut self) -> Result<Vec<Decision>, JournalError> {
+        let mut inner = self.inner();
+        let aborts = inner.abort_after.clone().is_some_and(|after| {
+            let started = |e: &Record| matches!(&e.event, Event::Started { position, .. } if *position == after);
+            inner.records.iter().any(started)
+        });
+        let mut wanted = Vec::new();
+        if aborts {
+            inner.abort_after = None;
+            wanted.push(Choice::Abort);
+        }
+        if inner.approve {
+            let mut asked = None;
+            for record in &inner.records {
+                match &record.event {
+                    Event::Asked {
+                        position, nonce, ..
+                    } => asked = Some((position.clone(), nonce.clone())),
+                    Event::Decided(_) => asked = None,
+                    _ => {}
+                }
+            }
+            let question = asked.filter(|(_, n)| !inner.requests.iter().any(|r| r.nonce == *n));
+            if let Some((position, nonce)) = question {
+                wanted.push(Choice::Approve {
+                    position,
+                    question: Some(nonce),
+                });
+            }
+        }
+        for choice in wanted {
+            let nonce = match &choice {
+                Choice::Approve {
+                    question: Some(q), ..
+                } => q.clone(),
+                _ => "abort".into(),
+            };
+            let plan = self.plan.hash().unwrap();
+            inner.requests.push(Decision {
+                person: "berta".into(),
+                reason: "by the script".to_owned(),
+                plan,
+                nonce,
+                choice,
+            });
+        }
+        let open = |d: &&Decision| !inner.settled.contains(&d.nonce);
+        Ok(inner.requests.iter().filter(open).cloned().collect())
+    }
+
+    async fn settle(&mut self, nonce: &Nonce) -> Result<(), JournalError> {
+        self.point().await;
+        self.inner().settled.insert(nonce.clone());
+        self.point().await;
+        Ok(())
+    }
+}
+
+/// The world as clock, hands and watcher of a controller.
+pub struct Hand(Arc<World>);
+
+impl Clock for Hand {
+    fn now(&self) -> Timestamp {
+        let jump = self.0.inner().clock_jump_ms;
+        let start = 1_800_000_000_000_i64;
+        let now = start + i64::try_from(self.0.now_ms()).unwrap() + jump;
+        Timestamp::from_millisecond(now).unwrap()
+    }
+
+    fn elapsed(&self) -> Span {
+        Span::from_ms(self.0.now_ms())
+    }
+
+    async fn sleep(&self, span: Span) {
+        tokio::time::sleep(span.as_duration()).await;
+    }
+}
+
+impl Watcher for Hand {
+    fn recorded(&self, _record: &Record) {}
+
+    fn progress(&self, _position: &Position, _bytes: &[u8]) {}
+
+    fn standing(&self, standing: &Standing) {
+        self.0.inner().standings.push(standing.clone());
+    }
+}
+
+/// Cuts streamed work off when the one who listens is gone.
+struct Listening {
+    world: Arc<World>,
+    host: HostName,
+    key: AttemptKey,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let now = self.world.now_ms();
+        if let Some(target) = self.world.inner().targets.get_mut(&self.host) {
+            target.cut(&self.key, now);
+        }
+    }
+}
+
+impl Hand {
+    fn target<T>(&self, host: &HostName, ask: impl FnOnce(&mut Target) -> T) -> T {
+        ask(self.0.inner().targets.get_mut(host).unwrap())
+    }
+}
+
+impl Reach for Hand {
+    async fn register(
+        &self,
+        host: &HostName,
+        generation: &Generation,
+    ) -> Result<Registration, Fault> {
+        self.0.point().await;
+        if let Some((left, transient)) = self.0.inner().refuse.get_mut(host)
+            && *left > 0
+        {
+            *left -= 1;
+            return Err(Fault {
+                why: "connection refused".to_owned(),
+                transient: *transient,
+            });
+        }
+        let answer = self.target(host, |target| {
+            target.register(generation).map(|()| Registration {
+                install_id: target.install_id.clone(),
+                sequence: target.sequence,
+                boot: target.boot(),
+            })
+        });
+        self.0.point().await;
+        answer.map_err(|why| Fault {
+            why,
+            transient: false,
+        })
+    }
+
+    async fn release(&self, host: &HostName, generation: &Generation) -> Result<(), Fault> {
+        self.0.point().await;
+        let held = self.target(host, |target| {
+            let held = target.holder.as_ref() == Some(generation);
+            if held {
+                target.holder = None;
+            }
+            held
+        });
+        self.0.point().await;
+        if held {
+            Ok(())
+        } else {
+            Err(Fault {
+                why: "this controller has not registered".to_owned(),
+                transient: false,
+            })
+        }
+    }
+
+    async fn facts(&self, _host: &HostName, _wanted: &FactsWanted) -> HostFacts {
+        HostFacts::unknown(self.now(), "tests gather none")
+    }
+
+    async fn measure(&self, from: &Vantage, measure: &Measure, _within: Span) -> Measurement {
+        let (Vantage::Host(host), Measure::Command(exec)) = (from, measure) else {
+            return Measurement::Unknown {
+                reason: "tests measure commands on hosts".to_owned(),
+            };
+        };
+        let Command::Argv(argv) = &exec.command else {
+            panic!("tests use argument lists");
+        };
+        // Probes never change what comes next; their moments would be counted without end.
+        let is_probe = argv.first().is_some_and(|w| w == "up");
+        if is_probe {
+            self.0.inner().probe_questions += 1;
+        } else {
+            self.0.point().await;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        let now = self.0.now_ms();
+        let answer = self.target(host, |target| target.measure(argv, now));
+        if !is_probe {
+            self.0.point().await;
+        }
+        answer
+    }
+
+    async fn act(&self, order: Order, _progress: Progress) -> Outcome {
+        self.0.point().await;
+        let now = self.0.now_ms();
+        let receipt = match self.target(&order.host, |target| target.begin(&order, now)) {
+            Ok(receipt) => receipt,
+            Err(outcome) => return outcome,
+        };
+        let _listening = Listening {
+            world: Arc::clone(&self.0),
+            host: order.host.clone(),
+            key: order.key.clone(),
+        };
+        self.0.point().await;
+        if self.0.inner().lose.remove(&receipt.work.effect) {
+            return Outcome::Unknown {
+                reason: "the connection is lost".to_owned(),
+            };
+        }
+        let left = (receipt.begun_ms + receipt.work.takes_ms).saturating_sub(now);
+        tokio::time::sleep(std::time::Duration::from_millis(left)).await;
+        let outcome = self.target(&order.host, |target| target.outcome(&order.key));
+        self.0.point().await;
+        outcome
+    }
+
+    async fn settle(&self, order: Order, install_id: &InstallId, known: u64) -> Settlement {
+        self.0.point().await;
+        let now = self.0.now_ms();
+        let answer = self.target(&order.host, |target| {
+            target.settle(&order, install_id, known, now)
+        });
+        self.0.point().await;
+        answer
+    }
+}
