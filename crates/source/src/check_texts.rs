@@ -16,6 +16,7 @@ use overhaul_model::template::{
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write as _;
 use std::ops::Range;
 
 /// Hosts that one problem names; the rest is counted.
@@ -147,24 +148,32 @@ impl<'c> Checker<'c, '_, '_> {
         let Some(when) = &step.when else {
             return hosts.to_vec();
         };
+        let names = self.renderer.condition_names(when).unwrap_or_default();
+        let roots: BTreeSet<&str> = names.iter().map(|name| root(name)).collect();
         let mut failed: BTreeMap<String, Vec<&HostName>> = BTreeMap::new();
         let mut concerned = Vec::new();
+        let mut seen: HashMap<String, Result<bool, String>> = HashMap::new();
         for host in hosts {
-            let context = self.context(host);
-            match self.renderer.holds(when, &context) {
+            let lack = names
+                .iter()
+                .find(|name| missing(name, host, &Outputs::new(), false).is_some());
+            let values =
+                (lack.is_none() && !roots.contains("host")).then(|| values_of(host, &roots));
+            let known = values.as_ref().and_then(|values| seen.get(values)).cloned();
+            let answer = known.unwrap_or_else(|| {
+                let answer = self.renderer.holds(when, &self.context(host));
+                answer.map_err(|error| match lack {
+                    Some(name) => format!("`{name}` is not defined"),
+                    None => error.to_string(),
+                })
+            });
+            if let Some(values) = values {
+                seen.insert(values, answer.clone());
+            }
+            match answer {
                 Ok(true) => concerned.push(*host),
                 Ok(false) => {}
-                Err(error) => {
-                    let names = self.renderer.condition_names(when).unwrap_or_default();
-                    let missing = names
-                        .into_iter()
-                        .find(|name| missing(name, host, &Outputs::new(), false).is_some());
-                    let why = match missing {
-                        Some(name) => format!("`{name}` is not defined"),
-                        None => error.to_string(),
-                    };
-                    failed.entry(why).or_default().push(&host.name);
-                }
+                Err(why) => failed.entry(why).or_default().push(&host.name),
             }
         }
         for (why, hosts) in failed {
@@ -347,8 +356,15 @@ fn list(hosts: &[&HostName]) -> String {
 
 /// The values that a host gives to some names, as one text: hosts with equal ones render alike.
 fn values_of(host: &Host, roots: &BTreeSet<&str>) -> String {
-    let values = roots.iter().filter_map(|root| host.vars.get(*root));
-    values.map(|value| format!("{value}\n")).collect()
+    let mut out = match &host.zone {
+        Some(_) if roots.contains("host") => "zoned\n".to_owned(),
+        _ => String::new(),
+    };
+    for value in roots.iter().filter_map(|root| host.vars.get(*root)) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{value}");
+    }
+    out
 }
 
 /// What a text cannot do on a host.

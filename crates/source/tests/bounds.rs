@@ -262,6 +262,39 @@ fn ten_thousand_hosts_are_read() {
 }
 
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the time that checking takes is what is measured"
+)]
+fn texts_of_ten_thousand_hosts_are_checked() {
+    let hosts: String = (0..10_000)
+        .map(|n| format!("  host{n}: {{roles: [web], vars: {{n: {n}}}}}\n"))
+        .collect();
+    let text = format!("fleet: f\ndefaults: {{vars: {{port: 80}}}}\nhosts:\n{hosts}");
+    let fleet = fleet::parse(&SourceFile::new("f.yaml", text))
+        .unwrap()
+        .fleet;
+    let steps: String = (0..20)
+        .map(|n| format!("      - {{name: s{n}, shell: \"echo {{{{ port }}}} {{{{ host.name }}}}\", when: \"port == 80\"}}\n"))
+        .collect();
+    let kind = include_str!("cases/kind-good.txt")
+        .split_once('\n')
+        .unwrap()
+        .1;
+    let apt = kind::parse(&SourceFile::new("apt.yaml", kind)).unwrap();
+    let text = format!(
+        "upgrade: x\nfrom: debian 12\nto: debian 13\nroles:\n  web:\n    strategy: in-place\n    stop:\n{steps}"
+    );
+    let file = SourceFile::new("u.yaml", text);
+    let definition = definition::parse(&file, &[("apt".to_owned(), apt)].into()).unwrap();
+    let start = std::time::Instant::now();
+    overhaul_source::check_texts(&file, &definition, &fleet).unwrap();
+    let took = start.elapsed();
+    println!("check: {took:?}");
+    assert!(took.as_secs() < 20, "{took:?}");
+}
+
+#[test]
 fn the_disk_gives_plain_errors() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("fleet.yaml");
