@@ -17,10 +17,35 @@ mod time;
 pub use error::EngineError;
 pub use settings::{Control, Ports, RunEnd, Settings, Watcher};
 
+use overhaul_check::CheckedPlan;
 use overhaul_model::span::Span;
+use ports::{Clock, Inbox, Journal, Reach};
 
 /// Time between two looks into the inbox: people do not notice it, and it costs nothing.
 pub const INBOX_POLL_MS: u64 = 250;
 
 /// Bound of one measurement before or after a step: `dpkg --audit` on a slow disk takes many seconds.
 pub const MEASURE_WITHIN: Span = Span::from_s(60);
+
+/// Carries out a checked plan, or carries on with it where the journal left off, until the run is
+/// over or only people can make it go on.
+///
+/// The caller holds the run's lock: one journal has one writer.
+///
+/// # Errors
+/// When the journal cannot be used or does not fit the plan. Nothing new is begun then; work on
+/// targets goes on, and another controller can take the run.
+pub async fn run<J, I, R, C>(
+    checked: CheckedPlan,
+    ports: Ports<J, I, R, C>,
+    settings: Settings,
+    watch: impl Watcher,
+) -> Result<RunEnd, EngineError>
+where
+    J: Journal,
+    I: Inbox,
+    R: Reach,
+    C: Clock,
+{
+    looping::carry_out(checked.plan().clone(), ports, settings, watch).await
+}
