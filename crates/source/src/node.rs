@@ -4,7 +4,6 @@
 //! `13`, and `0644` stays `0644`. Size, depth and copies by alias are bounded.
 
 use crate::problem::{Sink, SourceFile};
-use crate::read::FILE_BYTES_MAX;
 use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, StrInput, Tag};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -150,9 +149,7 @@ fn plain_scalar(text: &str) -> serde_json::Value {
 pub(crate) fn parse(sink: &Sink) -> Option<Node> {
     let file: &SourceFile = sink.file;
     let whole = 0..file.text.len();
-    if u64::try_from(file.text.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
-        let message = format!("the file is larger than {FILE_BYTES_MAX} bytes");
-        sink.add(&(0..0), message);
+    if sink.refuses_size() {
         return None;
     }
     let mut options = Options::default();

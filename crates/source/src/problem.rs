@@ -1,5 +1,6 @@
 //! What is wrong in a file, where, and what to do about it.
 
+use crate::read::FILE_BYTES_MAX;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::Range;
@@ -174,9 +175,11 @@ pub(crate) struct Sink<'a> {
 
 impl<'a> Sink<'a> {
     pub(crate) fn new(file: &'a SourceFile) -> Self {
+        // A file that is not read is not looked through either.
+        let text = if too_large(file) { "" } else { &file.text };
         Self {
             file,
-            lines: Lines::of(&file.text),
+            lines: Lines::of(text),
             list: RefCell::new(Vec::new()),
             left_out: Cell::new(0),
         }
@@ -193,6 +196,16 @@ impl<'a> Sink<'a> {
         help: impl Into<String>,
     ) {
         self.put(span, message.into(), Some(help.into()));
+    }
+
+    /// Whether the file is larger than any that is read; reports it.
+    pub(crate) fn refuses_size(&self) -> bool {
+        let refused = too_large(self.file);
+        if refused {
+            let message = format!("the file is larger than {FILE_BYTES_MAX} bytes");
+            self.add_loose(message, None);
+        }
+        refused
     }
 
     /// A problem that stands nowhere in the file.
@@ -291,6 +304,10 @@ impl<'a> Sink<'a> {
     }
 }
 
+fn too_large(file: &SourceFile) -> bool {
+    u64::try_from(file.text.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX
+}
+
 fn floor(text: &str, at: usize) -> usize {
     (0..=at)
         .rev()
@@ -300,7 +317,10 @@ fn floor(text: &str, at: usize) -> usize {
 
 /// The file with everything blanked that follows the name of a password on its line, and the lines
 /// below it that are indented deeper. Generous on purpose, and every byte keeps its place.
-pub(crate) fn without_passwords(file: &SourceFile) -> SourceFile {
+fn without_passwords(file: &SourceFile) -> SourceFile {
+    if too_large(file) {
+        return SourceFile::new(file.name.clone(), "");
+    }
     let mut out = String::with_capacity(file.text.len());
     let mut below: Option<usize> = None;
     for line in file.text.split_inclusive('\n') {

@@ -19,6 +19,9 @@ use std::ops::Range;
 const FLEET_NAME: &str = "overhaul_fleet";
 
 pub(super) fn read(sink: &Sink, notes: &Sink) -> Option<Read> {
+    if sink.refuses_size() {
+        return None;
+    }
     let inventory = lines(sink);
     if inventory.hosts.is_empty() && sink.count() == 0 {
         sink.add(&(0..0), "the inventory has no hosts");
