@@ -2,7 +2,7 @@
 
 use crate::client::{Answer, ClientError, Exchange, HelperClient};
 use crate::error::ReachError;
-use crate::link::{Link, Live};
+use crate::link::{Hope, Link, Live};
 use crate::outcome::{not_begun, of_end, unknown};
 use crate::output::Heard;
 use overhaul_engine::ports::{Order, Progress};
@@ -155,8 +155,15 @@ pub(crate) async fn run(
     let mut begun = Begun::No;
     let mut store: Option<InstallId> = None;
     let deadline = deadline(order);
+    // Connections in a row that brought nothing.
+    let mut idle = 0;
     loop {
-        let live = match link.live_again().await {
+        let hope = if begun == Begun::No {
+            Hope::Usual
+        } else {
+            Hope::UnderWay
+        };
+        let live = match link.live_again(hope).await {
             Ok(live) => live,
             Err(error) => return gave_up(begun, &error),
         };
@@ -165,7 +172,7 @@ pub(crate) async fn run(
         if begun > Begun::No && known != found {
             return unknown(other_store(known, found));
         }
-        let before = begun;
+        let (before, heard_before) = (begun, ear.heard.next());
         let request = if begun == Begun::Yes {
             RequestBody::Attach {
                 key: order.key.clone(),
@@ -194,6 +201,12 @@ pub(crate) async fn run(
         }
         if Instant::now() >= deadline {
             return unknown(no_end(order));
+        }
+        if (begun, ear.heard.next()) == (before, heard_before) {
+            tokio::time::sleep(link.settings.back_off(idle)).await;
+            idle += 1;
+        } else {
+            idle = 0;
         }
     }
 }

@@ -52,6 +52,29 @@ impl ReachError {
         }
     }
 
+    /// Whether a host whose packages are being replaced may refuse so for a moment: PAM, sudo and the
+    /// tools that verify the helper are among them. A wrong password is not tried again: accounts are
+    /// locked for that.
+    pub(crate) fn may_pass_under_way(&self) -> bool {
+        match self {
+            Self::Ssh(error) => matches!(
+                error,
+                SshError::AuthRefused { .. }
+                    | SshError::Protocol { .. }
+                    | SshError::ExecRefused { .. }
+                    | SshError::NoExitStatus { .. }
+                    | SshError::SudoDenied { .. }
+                    | SshError::SudoMissing { .. }
+                    | SshError::StartFailed { .. }
+            ),
+            Self::Start { error, .. } => matches!(
+                error,
+                StartError::NoSha256sum | StartError::DigestWrong { .. } | StartError::Ended { .. }
+            ),
+            Self::Client { .. } | Self::NoSuchHost(_) | Self::BrokenOff { .. } => false,
+        }
+    }
+
     /// Whether the host showed another key than the one that is known.
     pub(crate) fn is_about_host_key(&self) -> bool {
         matches!(

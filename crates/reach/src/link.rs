@@ -16,6 +16,19 @@ use tokio::time::{Instant, sleep};
 /// and five tries let nine of ten through at its usual 30 percent and worse.
 const CLOSED_EARLY_TRIES: u32 = 5;
 
+/// Refusals that are borne while work is under way: with the usual back-off they span a minute and a
+/// half, in which a package manager has put PAM and sudo together again.
+const REFUSALS_MAX: u32 = 10;
+
+/// What is still hoped for when a host refuses us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hope {
+    /// Only what passes by itself is tried again.
+    Usual,
+    /// Work is under way, perhaps on the host's very login: some refusals may pass.
+    UnderWay,
+}
+
 /// A standing connection with a helper on it.
 #[derive(Debug)]
 pub(crate) struct Live {
@@ -151,13 +164,14 @@ impl Link {
         }
     }
 
-    /// The same, tried again until `deadline` while the reason may pass.
+    /// The same, tried again until `deadline` while there is hope.
     pub(crate) async fn live_until(
         self: &Arc<Self>,
         deadline: Instant,
+        hope: Hope,
     ) -> Result<Arc<Live>, ReachError> {
         let began = Instant::now();
-        let mut tries = 0;
+        let (mut tries, mut refusals) = (0, 0);
         loop {
             let error = match tokio::time::timeout_at(deadline, self.live()).await {
                 Ok(Ok(live)) => return Ok(live),
@@ -171,8 +185,15 @@ impl Link {
                     .into());
                 }
             };
+            if !error.is_transient() {
+                refusals += 1;
+                let hopeless = hope == Hope::Usual || !error.may_pass_under_way();
+                if hopeless || refusals > REFUSALS_MAX {
+                    return Err(error);
+                }
+            }
             let wait = self.settings.back_off(tries);
-            if !error.is_transient() || Instant::now() + wait >= deadline {
+            if Instant::now() + wait >= deadline {
                 return Err(error);
             }
             sleep(wait).await;
@@ -181,8 +202,8 @@ impl Link {
     }
 
     /// The same within the budget for a lost connection.
-    pub(crate) async fn live_again(self: &Arc<Self>) -> Result<Arc<Live>, ReachError> {
-        self.live_until(Instant::now() + self.settings.reconnect_budget)
+    pub(crate) async fn live_again(self: &Arc<Self>, hope: Hope) -> Result<Arc<Live>, ReachError> {
+        self.live_until(Instant::now() + self.settings.reconnect_budget, hope)
             .await
     }
 

@@ -1,6 +1,6 @@
 //! From the end of a work on a target to the outcome of an attempt.
 
-use crate::output::Heard;
+use crate::output::{Heard, NoValue};
 use overhaul_model::definition::OutputFrom;
 use overhaul_model::event::Outcome;
 use overhaul_model::receipt::{ReceiptEnd, WorkEnd};
@@ -68,6 +68,13 @@ pub(crate) fn words(end: &WorkEnd) -> String {
     }
 }
 
+fn value(end: &ReceiptEnd, heard: &Heard) -> Result<String, NoValue> {
+    if end.output_bytes > 0 && heard.next() == 0 {
+        return Err(NoValue::Incomplete);
+    }
+    heard.value()
+}
+
 /// The outcome of detached work.
 pub(crate) fn of_end(
     end: ReceiptEnd,
@@ -80,7 +87,7 @@ pub(crate) fn of_end(
     let mut outputs = BTreeMap::new();
     for (name, from) in wanted {
         match from {
-            OutputFrom::Stdout => match heard.value() {
+            OutputFrom::Stdout => match value(&end, heard) {
                 Ok(text) => {
                     outputs.insert(name.clone(), serde_json::Value::String(text));
                 }

@@ -2,7 +2,7 @@
 
 use crate::detached::{Begun, Ear, Followed, begin, follow, lost_work, other_store};
 use crate::error::ReachError;
-use crate::link::{Link, Live};
+use crate::link::{Hope, Link, Live};
 use crate::outcome::{failed, not_begun, of_end, unknown};
 use overhaul_engine::ports::{Order, Progress};
 use overhaul_model::event::Outcome;
@@ -31,7 +31,7 @@ pub(crate) async fn run(
     redact: &[String],
     progress: &Progress,
 ) -> Outcome {
-    let live = match link.live_again().await {
+    let live = match link.live_again(Hope::Usual).await {
         Ok(live) => live,
         Err(error) => return not_begun(error.to_string()),
     };

@@ -3,7 +3,7 @@
 use crate::client::HelperClient;
 use crate::data_file::{digest_of, path_of};
 use crate::detached::{ANSWER_S_MAX, lost_work, other_store, spool, unexpected};
-use crate::link::Link;
+use crate::link::{Hope, Link};
 use crate::outcome::{failed, is_success, of_end, of_fetch, words};
 use crate::stream::after_cut;
 use overhaul_engine::ports::Order;
@@ -73,7 +73,10 @@ async fn ask(
     install_id: &InstallId,
     known_sequence: u64,
 ) -> Result<(HelperClient, ReceiptStatus), String> {
-    let live = link.live_again().await.map_err(|e| e.to_string())?;
+    let live = link
+        .live_again(Hope::UnderWay)
+        .await
+        .map_err(|e| e.to_string())?;
     let client = link.serve(&live).await.map_err(|e| e.to_string())?;
     let hello = client.hello();
     if hello.install_id != *install_id {

@@ -4,7 +4,7 @@ use crate::client::HelperClient;
 use crate::detached::{self, unexpected};
 use crate::error::{ReachError, SetupError};
 use crate::hosts::{Targets, become_of};
-use crate::link::Link;
+use crate::link::{Hope, Link};
 use crate::outcome::not_begun;
 use crate::probe;
 use crate::reboot;
@@ -161,7 +161,7 @@ impl SshReach {
         let link = &self.host(host)?.link;
         let grace = Duration::from_millis(MEASURE_GRACE_MS);
         let deadline = Instant::now() + within.as_duration();
-        let live = link.live_until(deadline).await?;
+        let live = link.live_until(deadline, Hope::Usual).await?;
         let body = RequestBody::Measure { measure, within };
         let bound = within.as_duration() + grace;
         // A connection that is slow to answer may be a loaded host's: it stays.

@@ -4,7 +4,7 @@
 use crate::client::{Answer, ClientError, Exchange, HelperClient};
 use crate::data_file::{FileError, Incoming, Outgoing, digest_of, path_of};
 use crate::detached::{ANSWER_S_MAX, Begun, Ear, begin, deadline, other_store, spool, unexpected};
-use crate::link::{Link, Live};
+use crate::link::{Hope, Link, Live};
 use crate::outcome::{failed, is_success, not_begun, of_end, of_fetch, unknown, words};
 use overhaul_engine::ports::{Order, Progress};
 use overhaul_model::event::Outcome;
@@ -183,7 +183,7 @@ impl Stream<'_> {
         let not = |why: String| not_begun(why);
         let live = self
             .link
-            .live_again()
+            .live_again(Hope::Usual)
             .await
             .map_err(|e| not(e.to_string()))?;
         let client = self
@@ -245,7 +245,7 @@ impl Stream<'_> {
 
     /// The stream broke: what became of the command?
     async fn cut(&self, before: &Live, why: &ClientError, is_fetch: bool) -> Outcome {
-        let live = match self.link.live_again().await {
+        let live = match self.link.live_again(Hope::UnderWay).await {
             Ok(live) => live,
             Err(error) => {
                 return unknown(format!("in the middle of the stream: {why}; then: {error}"));

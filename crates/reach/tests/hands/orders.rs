@@ -7,7 +7,7 @@ use overhaul_engine::ports::{Reach as _, Vantage};
 use overhaul_model::definition::OutputFrom;
 use overhaul_model::event::Outcome;
 use overhaul_model::primitive::{
-    Edit, EditFile, Exec, Measure, Measurement, Primitive, Reboot, Wait, WriteFile,
+    Edit, EditFile, Exec, Measure, Measurement, OutputPolicy, Primitive, Reboot, Wait, WriteFile,
 };
 use overhaul_model::receipt::WorkEnd;
 use overhaul_model::span::Span;
@@ -121,6 +121,12 @@ async fn values_are_whole_and_bounded() {
         let outcome = reach.act(wanted(name, script), quiet()).await;
         assert!(failure(&outcome).0.contains(why), "{outcome:?}");
     }
+    let mut thrown = wanted("thrown", "echo x");
+    if let Primitive::Exec(exec) = &mut thrown.work {
+        exec.output = OutputPolicy::None;
+    }
+    let outcome = reach.act(thrown, quiet()).await;
+    assert!(failure(&outcome).0.contains("was not kept"), "{outcome:?}");
     // Output that nobody wants as a value may be of any size.
     let lot = scene.shell(
         "lot",
@@ -205,6 +211,35 @@ async fn a_cut_and_a_silent_network_are_outlived() {
         outputs(&outcome);
         assert_eq!(printed.text(), "began\nended\n", "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_host_that_refuses_us_while_its_packages_change_is_borne() {
+    let (scene, proxy) = Scene::behind_proxy().await;
+    let (reach, _) = scene.registered().await;
+    let printed = Printed::default();
+    let order = scene.shell("long", "echo began; sleep 2; echo ended");
+    let act = reach.act(order, printed.progress());
+    let disturb = async {
+        eventually("the begin", || printed.text().contains("began")).await;
+        let keys = scene.sshd.path("authorized_keys");
+        let kept = fs::read(&keys).unwrap();
+        fs::write(&keys, "").unwrap();
+        proxy.set(Network::Cut);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        proxy.set(Network::Good);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        fs::write(&keys, kept).unwrap();
+    };
+    let (outcome, ()) = tokio::join!(act, disturb);
+    outputs(&outcome);
+    assert_eq!(printed.text(), "began\nended\n");
+    assert!(
+        scene
+            .sshd
+            .log()
+            .contains("Connection closed by authenticating user")
+    );
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ async fn work_that_went_on_alone_is_found_with_its_output() {
     let (mut scene, proxy) = Scene::behind_proxy().await;
     scene.settings.reconnect_budget = Duration::from_millis(500);
     let (reach, registration) = scene.registered().await;
-    let mut order = scene.shell("long", "echo began; sleep 2; echo ended");
+    let mut order = scene.shell("long", "echo began; sleep 4; echo ended");
     order.outputs = [("said".to_owned(), OutputFrom::Stdout)].into();
     let printed = Printed::default();
     let act = reach.act(order.clone(), printed.progress());
@@ -53,6 +53,7 @@ async fn work_that_went_on_alone_is_found_with_its_output() {
     let (outcome, ()) = tokio::join!(act, disturb);
     unknown(&outcome);
     proxy.set(Network::Good);
+    scene.settings.reconnect_budget = Duration::from_secs(30);
 
     let first = scene
         .reach()
