@@ -242,7 +242,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                apply(text, &[edit.clone()]).as_deref(),
+                apply(text, std::slice::from_ref(&edit)).as_deref(),
                 Ok(expected),
                 "{edit:?}"
             );

@@ -3,8 +3,9 @@ mod common;
 
 use common::{Host, begin_with, generation, limits, refusal, shell, until};
 use overhaul_model::id::{AttemptKey, Nonce, Person, RunId};
-use overhaul_model::primitive::{Exec, OutputPolicy};
+use overhaul_model::primitive::{Exec, OutputPolicy, Reboot};
 use overhaul_model::receipt::{ReceiptStatus, WorkEnd};
+use overhaul_model::span::Span;
 use overhaul_model::wire::{HostWork, PROTOCOL, Refusal, RequestBody, ResponseBody};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -238,10 +239,14 @@ fn bounds_hold_without_a_controller() {
 
 /// Whether a process runs with this in its command line.
 fn running(mark: &str) -> bool {
-    fs::read_dir("/proc").unwrap().flatten().any(|entry| {
-        fs::read(entry.path().join("cmdline"))
-            .is_ok_and(|line| String::from_utf8_lossy(&line).contains(mark))
-    })
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|entry| {
+            fs::read(entry.path().join("cmdline"))
+                .is_ok_and(|line| String::from_utf8_lossy(&line).contains(mark))
+        })
 }
 
 #[test]
@@ -459,5 +464,57 @@ fn a_flood_keeps_its_beginning_and_its_end() {
     assert_eq!(
         client.attach("k", from).data,
         followed.data[from as usize..]
+    );
+}
+
+fn reboot(key: &str, command: &[&str]) -> RequestBody {
+    let reboot = Reboot {
+        command: command.iter().map(|word| (*word).to_owned()).collect(),
+        back_within: Span::from_s(60),
+    };
+    common::begin(key, HostWork::Reboot(reboot))
+}
+
+#[test]
+fn a_reboot_ends_under_the_next_boot() {
+    let host = Host::new();
+    let mut client = host.registered();
+    let ordered = host.file("ordered");
+    let script = format!("echo once >> {}; echo going; exit 1", ordered.display());
+    let request = reboot("k", &["sh", "-c", &script]);
+    let id = client.send(request.clone());
+    assert_eq!(client.wait_for_data(id), b"going\n");
+    std::thread::sleep(Duration::from_millis(300));
+    let ReceiptStatus::Running { .. } = client.status("k") else {
+        panic!("the order's own end is not the reboot's");
+    };
+    client.kill();
+    // As if that had been another boot.
+    let path = host.receipt("k", "work.json");
+    let mut work: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let start = &mut work["reboot"];
+    start["boot"]["boot_id"] = "before".into();
+    start["init_started_ms"] = 1_000.into();
+    fs::write(&path, serde_json::to_vec(&work).unwrap()).unwrap();
+    let mut next = host.connect();
+    let ReceiptStatus::Ended { end, .. } = next.status("k") else {
+        panic!("the reboot was not seen");
+    };
+    let WorkEnd::Done { detail } = &end.end else {
+        panic!("{end:?}");
+    };
+    assert!(detail.starts_with("booted: before -> "), "{detail}");
+    assert_eq!(next.run(request).end(), &end);
+    assert_eq!(next.attach("k", 0).end(), &end);
+    assert_eq!(fs::read_to_string(ordered).unwrap(), "once\n");
+}
+
+#[test]
+fn a_reboot_that_cannot_be_ordered_is_refused() {
+    let host = Host::new();
+    let followed = host.registered().run(reboot("k", &["/no/such"]));
+    assert!(
+        matches!(followed.end().end, WorkEnd::Refused { .. }),
+        "{followed:?}"
     );
 }

@@ -1,6 +1,13 @@
 //! Facts of the host, each with its time or the reason why there is none.
 
 mod gather;
+mod lines;
+mod mounts;
+mod packages;
+mod postgresql;
 mod release;
+mod sockets;
+mod sources;
+mod units;
 
 pub use gather::{gather, os_release};

@@ -132,11 +132,11 @@ pub fn edit(file: &EditFile) -> Result<Changed, FileError> {
         let path = file.path.clone();
         return Err(FileError::NotValid { path, why });
     }
-    if file.backup {
-        if let Err(error) = replace::back_up(&target, old.as_bytes()) {
-            fresh.discard();
-            return Err(io_error("backed up", &target)(error));
-        }
+    if file.backup
+        && let Err(error) = replace::back_up(&target, old.as_bytes())
+    {
+        fresh.discard();
+        return Err(io_error("backed up", &target)(error));
     }
     fresh.put().map_err(io_error("written", &target))?;
     Ok(done("edited"))

@@ -33,34 +33,9 @@ pub(super) fn answer(
     feed: Option<Receiver<Piece>>,
 ) {
     match body {
-        RequestBody::Register { generation } => {
-            let change = |locked: &Locked<'_>| match locked.register(&generation)? {
-                Ok(()) => Ok(Ok(ResponseBody::Registered {
-                    sequence: session.store.sequence()?,
-                })),
-                Err(refusal) => Ok(Err(refusal)),
-            };
-            change_store(session, id, change);
-        }
-        RequestBody::Release { generation } => change_store(session, id, |locked| {
-            Ok(locked
-                .release(&generation)?
-                .map(|()| ResponseBody::Released))
-        }),
-        RequestBody::ForceRelease {
-            holder,
-            person,
-            reason,
-        } => {
-            if reason.len().max(person.as_str().len()) > REASON_BYTES_MAX {
-                session.refuse_bad(id, "the reason is too long");
-                return;
-            }
-            change_store(session, id, |locked| {
-                let released = locked.force_release(&holder, &person, &reason)?;
-                Ok(released.map(|()| ResponseBody::Released))
-            });
-        }
+        RequestBody::Register { .. }
+        | RequestBody::Release { .. }
+        | RequestBody::ForceRelease { .. } => change_holder(session, id, &body),
         RequestBody::Facts {
             wanted,
             controller_now,
@@ -110,11 +85,36 @@ pub(super) fn answer(
     }
 }
 
-fn change_store(
-    session: &Arc<Session>,
-    id: u32,
-    change: impl FnOnce(&Locked<'_>) -> Result<Result<ResponseBody, Refusal>, StoreError>,
-) {
+fn change_holder(session: &Arc<Session>, id: u32, body: &RequestBody) {
+    let change = |locked: &Locked<'_>| -> Result<Result<ResponseBody, Refusal>, StoreError> {
+        let released = match body {
+            RequestBody::Register { generation } => {
+                return Ok(match locked.register(generation)? {
+                    Ok(()) => Ok(ResponseBody::Registered {
+                        sequence: session.store.sequence()?,
+                    }),
+                    Err(refusal) => Err(refusal),
+                });
+            }
+            RequestBody::Release { generation } => locked.release(generation)?,
+            RequestBody::ForceRelease {
+                holder,
+                person,
+                reason,
+            } => {
+                if reason.len().max(person.as_str().len()) > REASON_BYTES_MAX {
+                    let why = "the reason is too long".to_owned();
+                    return Ok(Err(Refusal::BadRequest { why }));
+                }
+                locked.force_release(holder, person, reason)?
+            }
+            _ => {
+                let why = "this changes no holder".to_owned();
+                return Ok(Err(Refusal::BadRequest { why }));
+            }
+        };
+        Ok(released.map(|()| ResponseBody::Released))
+    };
     let _bound = session.bind();
     let changed = session.store.lock().and_then(|locked| change(&locked));
     match changed {

@@ -128,7 +128,7 @@ pub(super) fn fetch(
                 send_on(&sender.0, &sender.1, id, piece)
             });
             let spooled = spool_from(child.stderr.take(), &spool, &moved, false);
-            let mut end = Watch::new(session, attempt.dir(), work, child).to_the_end(&moved);
+            let mut end = Watch::new(session, attempt.dir(), work, child).run_out(&moved);
             moved.wait_for_rest(session, until, REST_MS_MAX);
             let _ = spooled.recv_timeout(Duration::from_millis(REST_MS_MAX));
             if !moved.is_whole() && session.is_closed() {
@@ -183,7 +183,7 @@ fn run_fed(
                 spool_from(child.stdout.take(), &spool, &moved, true),
                 spool_from(child.stderr.take(), &spool, &moved, true),
             ];
-            let end = Watch::new(session, attempt.dir(), work, child).to_the_end(&moved);
+            let end = Watch::new(session, attempt.dir(), work, child).run_out(&moved);
             let rest = until.max(Instant::now() + Duration::from_millis(FEED_REST_MS_MAX));
             moved.wait_for_rest(session, rest, FEED_REST_MS_MAX);
             for one in spooled {
@@ -206,13 +206,15 @@ fn refused(why: String) -> ReceiptEnd {
     }
 }
 
+/// The stream of a command that did not end by itself ends as well, and is not whole for that.
 fn ended(end: WorkEnd, moved: &Moved) -> ReceiptEnd {
+    let by_itself = matches!(end, WorkEnd::Exited { .. });
     ReceiptEnd {
         at: Timestamp::now(),
         end,
         changed: true,
         output_bytes: moved.output.load(Ordering::SeqCst),
-        sha256: moved.digest(),
+        sha256: moved.digest().filter(|_| by_itself),
     }
 }
 

@@ -55,7 +55,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Until the command has ended, by itself or not.
-    pub(super) fn to_the_end(mut self, moved: &Moved) -> WorkEnd {
+    pub(super) fn run_out(mut self, moved: &Moved) -> WorkEnd {
         let mut ending: Option<(WorkEnd, Instant)> = None;
         loop {
             match self.child.try_wait() {

@@ -175,23 +175,10 @@ impl Receipt {
 
     fn reboot_status(&self, store: &Store, ordered: &Start) -> Result<ReceiptStatus, StoreError> {
         let now = boot::start()?;
-        if now.proves_reboot_since(ordered) {
-            return self.end_of_reboot(store, ordered, &now);
-        }
-        let (old, new) = (&ordered.boot, &now.boot);
-        if old.boot_id != new.boot_id || old.init_started_ticks != new.init_started_ticks {
-            return Ok(self.lost(format!(
-                "only one of the two signs of a reboot has changed (boot {} at tick {}, now boot {} at tick {})",
-                old.boot_id, old.init_started_ticks, new.boot_id, new.init_started_ticks
-            )));
-        }
-        let waited_s = now.up_ms.saturating_sub(ordered.up_ms) / 1_000;
-        if waited_s <= REBOOT_ORDER_S_MAX {
-            Ok(self.running())
-        } else {
-            Ok(self.lost(format!(
-                "the host has not rebooted {waited_s} s after the order"
-            )))
+        match judge_reboot(ordered, &now) {
+            Rebooted::Proven => self.end_of_reboot(store, ordered, &now),
+            Rebooted::Awaited => Ok(self.running()),
+            Rebooted::No(why) => Ok(self.lost(why)),
         }
     }
 
@@ -219,6 +206,34 @@ impl Receipt {
     }
 }
 
+/// Whether an ordered reboot has happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Rebooted {
+    Proven,
+    Awaited,
+    No(String),
+}
+
+fn judge_reboot(ordered: &Start, now: &Start) -> Rebooted {
+    if now.proves_reboot_since(ordered) {
+        return Rebooted::Proven;
+    }
+    let (old, new) = (&ordered.boot, &now.boot);
+    if old != new {
+        return Rebooted::No(format!(
+            "only one of the two signs of a reboot has changed (boot {} at tick {}, now boot {} at tick {})",
+            old.boot_id, old.init_started_ticks, new.boot_id, new.init_started_ticks
+        ));
+    }
+    let waited_s = now.up_ms.saturating_sub(ordered.up_ms) / 1_000;
+    if waited_s > REBOOT_ORDER_S_MAX {
+        return Rebooted::No(format!(
+            "the host has not rebooted {waited_s} s after the order"
+        ));
+    }
+    Rebooted::Awaited
+}
+
 /// Reads from a byte of a file on; nothing when it is absent. Gives the file's size as well.
 fn read_at(path: &Path, from: u64, buffer: &mut [u8]) -> Result<(usize, u64), StoreError> {
     let mut read = |path: &Path| -> io::Result<(usize, u64)> {
@@ -230,5 +245,46 @@ fn read_at(path: &Path, from: u64, buffer: &mut [u8]) -> Result<(usize, u64), St
         Ok(found) => Ok(found),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((0, 0)),
         Err(error) => Err(StoreError::io("read", path)(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use overhaul_model::facts::BootProof;
+
+    fn start(boot_id: &str, ticks: u64, init_started_ms: u64, up_ms: u64) -> Start {
+        Start {
+            boot: BootProof {
+                boot_id: boot_id.to_owned(),
+                init_started_ticks: ticks,
+            },
+            init_started_ms,
+            up_ms,
+        }
+    }
+
+    #[test]
+    fn a_reboot_is_awaited_for_a_while() {
+        let ordered = start("a", 24, 1_000_000, 50_000);
+        let one_sign = "only one of the two signs";
+        for (now, expected) in [
+            (start("a", 24, 1_000_000, 60_000), Ok(Rebooted::Awaited)),
+            (start("a", 24, 9_000_000, 60_000), Ok(Rebooted::Awaited)),
+            (start("a", 24, 1_000_000, 350_000), Ok(Rebooted::Awaited)),
+            (
+                start("a", 24, 1_000_000, 352_000),
+                Err("not rebooted 302 s after"),
+            ),
+            (start("b", 24, 1_090_000, 9_000), Ok(Rebooted::Proven)),
+            (start("b", 99, 1_000_000, 9_000), Ok(Rebooted::Proven)),
+            (start("b", 24, 1_000_000, 60_000), Err(one_sign)),
+            (start("a", 99, 1_090_000, 60_000), Err(one_sign)),
+        ] {
+            match (judge_reboot(&ordered, &now), expected) {
+                (Rebooted::No(why), Err(part)) => assert!(why.contains(part), "{why}"),
+                (judged, expected) => assert_eq!(Ok(judged), expected, "{now:?}"),
+            }
+        }
     }
 }

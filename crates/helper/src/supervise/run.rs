@@ -85,7 +85,7 @@ pub fn run(dir: &Path) -> Result<(), SuperviseError> {
     let (end, changed, bytes) = match start(&spec, to) {
         Ok(pid) => {
             let mut watch = Watch::new(dir, &spec, spool, from, pid);
-            let end = watch.to_the_end();
+            let end = watch.run_out();
             if spec.order {
                 return Ok(());
             }
@@ -206,7 +206,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn to_the_end(&mut self) -> WorkEnd {
+    fn run_out(&mut self) -> WorkEnd {
         let end = loop {
             self.sleep();
             self.read();

@@ -1,0 +1,119 @@
+//! The order of the system calls: a receipt is synced before the work, and synced after it. A power cut
+//! that keeps the page cache could not show this.
+mod common;
+
+use common::{Client, Host, generation, shell};
+use overhaul_model::wire::{RequestBody, ResponseBody};
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
+
+/// What a line of the trace means for an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    BeginSynced,
+    BeginNamed,
+    BeginNameSynced,
+    Acted,
+    EndSynced,
+    EndNamed,
+    EndNameSynced,
+    ToldBegun,
+    ToldEnded,
+}
+
+/// The marks in their order. File descriptors are named by `strace -y`.
+fn marks(trace: &str, key: &str) -> Vec<Mark> {
+    let mut unfinished: HashMap<&str, String> = HashMap::new();
+    let mut marks = Vec::new();
+    for line in trace.lines() {
+        let (pid, call) = line.split_once(' ').unwrap_or(("", line));
+        let call = call.trim();
+        // A call that others interrupt in the trace is judged when it returns.
+        if let Some(start) = call.strip_suffix("<unfinished ...>") {
+            unfinished.insert(pid, start.to_owned());
+            continue;
+        }
+        let whole = match call.split_once("resumed>") {
+            Some((_, rest)) => unfinished.remove(pid).unwrap_or_default() + rest,
+            None => call.to_owned(),
+        };
+        marks.extend(mark(&whole, key));
+    }
+    marks
+}
+
+fn mark(call: &str, key: &str) -> Option<Mark> {
+    let name = call.split('(').next()?;
+    let ends = |path: &str| call.contains(&format!("{path}>)"));
+    match name {
+        "fsync" | "fdatasync" if !call.ends_with("= 0") => None,
+        "fsync" | "fdatasync" if ends(&format!("/receipts/.new-{key}/begin.json")) => {
+            Some(Mark::BeginSynced)
+        }
+        "fsync" if ends("/receipts") => Some(Mark::BeginNameSynced),
+        "fsync" if ends(&format!("/receipts/{key}/end.new")) => Some(Mark::EndSynced),
+        "fsync" if ends(&format!("/receipts/{key}")) => Some(Mark::EndNameSynced),
+        "rename" if call.contains(&format!("/receipts/{key}\"")) => Some(Mark::BeginNamed),
+        "rename" if call.contains(&format!("/receipts/{key}/end.json\"")) => Some(Mark::EndNamed),
+        "execve" if call.contains("the-act") && call.ends_with("= 0") => Some(Mark::Acted),
+        "write" if call.contains("\\\"began\\\"") => Some(Mark::ToldBegun),
+        "write" if call.contains("\\\"ended\\\"") => Some(Mark::ToldEnded),
+        _ => None,
+    }
+}
+
+#[test]
+fn the_receipt_is_synced_before_and_after_the_work() {
+    let host = Host::new();
+    // The work of making the store is not what is looked at.
+    drop(host.connect());
+    let trace = host.file("trace");
+    let present = Command::new("strace").arg("--version").output();
+    assert!(
+        present.is_ok(),
+        "strace is not here: install the package `strace`"
+    );
+    let mut client = Client::spawn(
+        Command::new("strace")
+            .args(["-f", "-y", "-s", "300", "-e"])
+            .arg("trace=fsync,fdatasync,rename,renameat,renameat2,execve,write")
+            .arg("-o")
+            .arg(&trace)
+            .arg(common::HELPER)
+            .arg("serve")
+            .arg("--state")
+            .arg(host.state()),
+    );
+    let answer = client.ask(RequestBody::Register {
+        generation: generation(1),
+    });
+    assert!(
+        matches!(answer, ResponseBody::Registered { .. }),
+        "{answer:?}"
+    );
+    client.run(shell("k", "/bin/sh -c 'echo the-act'")).end();
+    assert_eq!(client.close(), 0);
+    let text = std::fs::read_to_string(Path::new(&trace)).unwrap();
+    let mut seen = marks(&text, "k");
+    // The script's shell and the shell in it both carry the word.
+    seen.dedup();
+    seen.retain(|mark| *mark != Mark::ToldBegun);
+    assert_eq!(
+        seen,
+        [
+            Mark::BeginSynced,
+            Mark::BeginNamed,
+            Mark::BeginNameSynced,
+            Mark::Acted,
+            Mark::EndSynced,
+            Mark::EndNamed,
+            Mark::EndNameSynced,
+            Mark::ToldEnded,
+        ],
+        "{text}"
+    );
+    let began = marks(&text, "k");
+    let at = |mark: Mark| began.iter().position(|seen| *seen == mark);
+    assert!(at(Mark::BeginNameSynced) < at(Mark::ToldBegun), "{began:?}");
+}
