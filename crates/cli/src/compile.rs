@@ -1,16 +1,18 @@
 //! From files and facts to a plan and what the checker says of it.
 
 use crate::args::{FactArgs, InputArgs};
+use crate::console::Console;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::gather;
 use crate::inputs::{self, Loaded};
+use crate::runs;
 use crate::text;
 use crate::wiring;
-use overhaul_check::{Checked, check};
+use overhaul_check::{CONTROLLER, Checked, check};
 use overhaul_model::facts::FleetFacts;
 use overhaul_model::finding::{Finding, Severity};
-use overhaul_model::id::Position;
+use overhaul_model::id::{HostName, Position};
 use overhaul_model::plan::Plan;
 use overhaul_plan::{PlanErrors, compile};
 use std::collections::BTreeSet;
@@ -33,8 +35,16 @@ pub struct Compiled {
 ///
 /// # Errors
 /// When a file is wrong, or definition and fleet do not go together.
-pub async fn compiled(input: &InputArgs, facts: &FactArgs) -> Result<Compiled, Failure> {
+pub async fn compiled(
+    input: &InputArgs,
+    facts: &FactArgs,
+    state: Option<&Path>,
+    console: Console,
+) -> Result<Compiled, Failure> {
     let loaded = Loaded::from(input)?;
+    for note in loaded.notes(&input.fleet) {
+        console.note(&note);
+    }
     let gathered = match &facts.facts {
         Some(path) => inputs::stored_facts(path)?,
         None => {
@@ -53,7 +63,7 @@ pub async fn compiled(input: &InputArgs, facts: &FactArgs) -> Result<Compiled, F
         inputs::save_facts(path, &gathered)?;
     }
     let plan = compile(&loaded.definition, &loaded.fleet.fleet, &gathered)?;
-    let checked = checked(&plan, &gathered, &BTreeSet::new());
+    let checked = checked(&plan, &gathered, &BTreeSet::new(), &runs::state_dir(state)?);
     Ok(Compiled {
         facts: gathered,
         plan,
@@ -61,9 +71,16 @@ pub async fn compiled(input: &InputArgs, facts: &FactArgs) -> Result<Compiled, F
     })
 }
 
-/// What the checker says today, with these positions over.
-pub fn checked(plan: &Plan, facts: &FleetFacts, settled: &BTreeSet<Position>) -> Checked {
-    check(plan, facts, settled, jiff::Zoned::now().date())
+/// What the checker says today, with these positions over; runs are kept in `state`.
+pub fn checked(
+    plan: &Plan,
+    facts: &FleetFacts,
+    settled: &BTreeSet<Position>,
+    state: &Path,
+) -> Checked {
+    let mut facts = facts.clone();
+    facts.insert(HostName::new(CONTROLLER), gather::controller(state));
+    check(plan, &facts, settled, jiff::Zoned::now().date())
 }
 
 /// The findings that a run is begun in spite of, as sentences for its journal.

@@ -4,11 +4,14 @@ use crate::console::Console;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::text;
+use jiff::Timestamp;
 use overhaul_engine::ports::Reach as _;
-use overhaul_model::facts::{FactsWanted, FleetFacts, HostFacts, Known};
+use overhaul_model::facts::{FactsWanted, FleetFacts, HostFacts, Known, Mount};
 use overhaul_model::id::HostName;
 use overhaul_reach::SshReach;
+use rustix::fs::{StatVfsMountFlags, statvfs};
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -42,6 +45,31 @@ pub async fn facts<'a>(
         out.insert(host, facts);
     }
     Ok(out)
+}
+
+/// Facts of this machine, as far as the checker asks for them: free space where runs are kept.
+pub fn controller(state: &Path) -> HostFacts {
+    let now = Timestamp::now();
+    let mut facts = HostFacts::unknown(now, "not asked");
+    // The folder may not be there yet; then its filesystem is that of the first folder above it.
+    let there = state.ancestors().find(|path| path.exists());
+    let Some((path, stat)) = there.and_then(|path| Some((path, statvfs(path).ok()?))) else {
+        return facts;
+    };
+    let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+    facts.mounts = Known::Measured {
+        value: vec![Mount {
+            path: path.display().to_string(),
+            source: "unknown".to_owned(),
+            kind: "unknown".to_owned(),
+            size_bytes: bytes(stat.f_blocks),
+            free_bytes: bytes(stat.f_bavail),
+            exec: !stat.f_flag.contains(StatVfsMountFlags::NOEXEC),
+            read_only: stat.f_flag.contains(StatVfsMountFlags::RDONLY),
+        }],
+        at: now,
+    };
+    facts
 }
 
 /// Why nothing at all is known of a host, if so: then it was not worked with.

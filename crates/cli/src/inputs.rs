@@ -9,7 +9,7 @@ use overhaul_model::id::HostName;
 use overhaul_model::kind::Upgrader;
 use overhaul_model::plan::{PLAN_FORMAT, Plan};
 use overhaul_source::{
-    FleetInput, Problems, SourceFile, check_texts, definition, fleet, kind, read,
+    FleetInput, Problem, Problems, SourceFile, check_texts, definition, fleet, kind, read,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -57,8 +57,17 @@ impl Loaded {
                 ));
             }
         };
-        check_texts(&definition, &fleet.fleet)?;
+        check_texts(&definition_file, &definition, &fleet.fleet)?;
         Ok(Self { definition, fleet })
+    }
+
+    /// What the inventory says and this program does not use.
+    pub fn notes(&self, file: &Path) -> Vec<String> {
+        let named = |note: &Problem| match note.line {
+            0 => format!("remark: {}: {}", file.display(), note.message),
+            line => format!("remark: {}:{line}: {}", file.display(), note.message),
+        };
+        self.fleet.notes.iter().map(named).collect()
     }
 
     /// The hosts that the definition is about.
@@ -183,7 +192,7 @@ pub fn is_stored_plan(path: &Path) -> Result<bool, Failure> {
 /// When it cannot be read, is not a plan, or comes from a newer program.
 pub fn stored_plan(path: &Path) -> Result<Plan, Failure> {
     let text = read_capped(path)?;
-    check_format(path, &text, "plan", PLAN_FORMAT)?;
+    check_format(path, &text, "a plan", PLAN_FORMAT)?;
     parse(path, &text, "a plan")
 }
 
@@ -269,12 +278,12 @@ fn read_capped(path: &Path) -> Result<String, Failure> {
 fn check_format(path: &Path, text: &str, what: &str, known: u32) -> Result<(), Failure> {
     match serde_json::from_str::<Format>(text) {
         Ok(Format { format }) if format > known => Err(Failure::input(format!(
-            "{}: the {what} has format {format}; this program knows formats up to {known}",
+            "{}: {what} of format {format}; this program knows formats up to {known}",
             path.display()
         ))
         .hint("use the version of overhaul that wrote it, or a newer one")),
         Ok(_) => Ok(()),
-        Err(error) => Err(not_json(path, &error, &format!("a file of ours ({what})"))),
+        Err(error) => Err(not_json(path, &error, what)),
     }
 }
 

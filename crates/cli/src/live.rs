@@ -28,6 +28,9 @@ const DRAWS_PER_S: u8 = 10;
 /// Width of a moving line when the terminal does not tell its own.
 const WIDTH_USUAL: usize = 100;
 
+/// Characters of what was measured that a line shows.
+const EVIDENCE_CHARS_MAX: usize = 80;
+
 /// Lines of a failed step's output in the plain form.
 const TAIL_LINES_MAX: usize = 12;
 
@@ -107,9 +110,22 @@ impl Live {
     }
 
     fn print(&self, inner: &Inner, line: &str) {
+        let line = &self.painted(line);
         match &inner.screen {
             Some(screen) => screen.all.suspend(|| self.console.note(line)),
             None => self.console.note(line),
+        }
+    }
+
+    /// What people must not miss is red, what they are asked is yellow.
+    fn painted(&self, line: &str) -> String {
+        const RED: [&str; 4] = [" FAILED ", " UNKNOWN ", " NOT SO ", " is DOWN"];
+        const YELLOW: [&str; 2] = [" asked ", " waits "];
+        let has = |words: &[&str]| words.iter().any(|word| line.contains(word));
+        match self.console.colour {
+            true if has(&RED) => format!("\u{1b}[31m{line}\u{1b}[0m"),
+            true if has(&YELLOW) => format!("\u{1b}[33m{line}\u{1b}[0m"),
+            _ => line.to_owned(),
         }
     }
 
@@ -133,7 +149,7 @@ impl Watcher for Live {
             self.console.out(&format!("{line}\n"));
             return;
         }
-        for line in self.lines(&mut inner, record) {
+        for line in self.lines(&inner, record) {
             let at = text::clock(record.at);
             self.print(&inner, &format!("{at} {line}"));
         }
@@ -193,112 +209,65 @@ impl Inner {
 
 /// What an event says in the plain form.
 impl Live {
-    fn lines(&self, inner: &mut Inner, record: &Record) -> Vec<String> {
-        let line = match &record.event {
-            Event::RunOpened { run, person, .. } => format!("run {run} begun by {person}"),
-            Event::ControllerTook { generation, person } if generation.counter > 1 => {
-                format!("taken up by {person} (controller {})", generation.counter)
-            }
-            Event::HostRegistered { host, .. } => format!("{host}: registered"),
-            Event::HostRefused {
-                host,
-                why,
-                transient,
-                ..
-            } => {
-                let again = if *transient { "; tried again" } else { "" };
-                format!("{host}: {}{again}", text::clean(why))
-            }
-            Event::HostReleased { host } => format!("{host}: released"),
+    fn lines(&self, inner: &Inner, record: &Record) -> Vec<String> {
+        if let Event::Ended {
+            position, outcome, ..
+        } = &record.event
+        {
+            return self.ended(inner, record.at, position, outcome);
+        }
+        let line = of_run(&record.event).or_else(|| self.of_step(&record.event));
+        line.into_iter().collect()
+    }
+
+    /// Events that are about a step; the rest is not worth a line.
+    fn of_step(&self, event: &Event) -> Option<String> {
+        let about = |word: &str, position: &Position, what: &str| {
+            let what = text::clean(what);
+            Some(format!(
+                "{word:<8} {}: {}",
+                self.name(position),
+                what.trim_end()
+            ))
+        };
+        match event {
             Event::Started {
                 position, attempt, ..
             } => {
-                let again = if *attempt > 1 {
-                    format!(" (attempt {attempt})")
-                } else {
-                    String::new()
+                let again = match attempt {
+                    1 => String::new(),
+                    more => format!(" (attempt {more})"),
                 };
-                format!("begun    {}{again}", self.name(position))
+                Some(format!("begun    {}{again}", self.name(position)))
             }
             Event::Checked {
                 position,
                 result: Measurement::So { evidence },
-            } => {
-                format!(
-                    "is so    {}: {}",
-                    self.name(position),
-                    text::one_line(evidence, 80)
-                )
-            }
+            } => about(
+                "is so",
+                position,
+                &text::one_line(evidence, EVIDENCE_CHARS_MAX),
+            ),
             Event::Settled {
                 position,
                 settlement,
                 ..
-            } => {
-                format!("settled  {}: {}", self.name(position), settled(settlement))
-            }
-            Event::Ended {
-                position, outcome, ..
-            } => return self.ended(inner, record.at, position, outcome),
+            } => about("settled", position, &settled(settlement)),
             Event::Verified {
                 position,
                 result: Measurement::NotSo { evidence },
                 ..
-            } => {
-                format!(
-                    "NOT SO   {}: {}",
-                    self.name(position),
-                    text::clean(evidence)
-                )
-            }
+            } => about("NOT SO", position, evidence),
             Event::Verified {
                 position,
                 result: Measurement::Unknown { reason },
                 ..
-            } => {
-                format!("UNKNOWN  {}: {}", self.name(position), text::clean(reason))
-            }
+            } => about("UNKNOWN", position, reason),
             Event::Asked {
                 position, question, ..
-            } => {
-                format!(
-                    "asked    {}: {}",
-                    self.name(position),
-                    text::clean(question)
-                )
-            }
-            Event::Decided(decision) => decided(decision),
-            Event::Declined { why, .. } => format!("declined a request: {}", text::clean(why)),
-            Event::Probed {
-                service,
-                host,
-                up,
-                detail,
-            } => {
-                let on = host
-                    .as_ref()
-                    .map(|h| format!(" on {h}"))
-                    .unwrap_or_default();
-                let state = if *up { "is up" } else { "is DOWN" };
-                format!(
-                    "service  {service}{on} {state}: {}",
-                    text::one_line(detail, 80)
-                )
-            }
-            Event::RepairMeasured { position, result } if result.is_so() => {
-                format!(
-                    "repair   {position}: {}",
-                    text::one_line(result.words(), 80)
-                )
-            }
-            Event::Finished { .. }
-            | Event::ControllerTook { .. }
-            | Event::GuardMeasured { .. }
-            | Event::Checked { .. }
-            | Event::Verified { .. }
-            | Event::RepairMeasured { .. } => return Vec::new(),
-        };
-        vec![line]
+            } => about("asked", position, question),
+            _ => None,
+        }
     }
 
     fn ended(
@@ -363,6 +332,48 @@ impl Live {
         }
         inner.told = now;
         out
+    }
+}
+
+/// Events that are about the run, a host or a service.
+fn of_run(event: &Event) -> Option<String> {
+    match event {
+        Event::RunOpened { run, person, .. } => Some(format!("run {run} begun by {person}")),
+        Event::ControllerTook { generation, person } if generation.counter > 1 => Some(format!(
+            "taken up by {person} (controller {})",
+            generation.counter
+        )),
+        Event::HostRegistered { host, .. } => Some(format!("{host}: registered")),
+        Event::HostRefused {
+            host,
+            why,
+            transient,
+        } => {
+            let again = if *transient { "; tried again" } else { "" };
+            Some(format!("{host}: {}{again}", text::clean(why)))
+        }
+        Event::HostReleased { host } => Some(format!("{host}: released")),
+        Event::Decided(decision) => Some(decided(decision)),
+        Event::Declined { why, .. } => Some(format!("declined a request: {}", text::clean(why))),
+        Event::Probed {
+            service,
+            host,
+            up,
+            detail,
+        } => {
+            let on = host
+                .as_ref()
+                .map(|h| format!(" on {h}"))
+                .unwrap_or_default();
+            let state = if *up { "is up" } else { "is DOWN" };
+            let detail = text::one_line(detail, EVIDENCE_CHARS_MAX);
+            Some(format!("service  {service}{on} {state}: {detail}"))
+        }
+        Event::RepairMeasured { position, result } if result.is_so() => {
+            let seen = text::one_line(result.words(), EVIDENCE_CHARS_MAX);
+            Some(format!("repair   {position}: {seen}"))
+        }
+        _ => None,
     }
 }
 

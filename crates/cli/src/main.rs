@@ -53,9 +53,9 @@ fn main() -> ExitCode {
 fn carry_out(cli: &Cli, console: Console) -> Outcome {
     let state = cli.state.as_deref();
     match &cli.command {
-        Command::Try(args) => wait(commands::try_host::try_host(args, console)),
-        Command::Plan(args) => wait(commands::plan::plan(args, console)),
-        Command::Check(args) => wait(commands::check::check(args, console)),
+        Command::Try(args) => wait(commands::try_host::try_host(args, state, console)),
+        Command::Plan(args) => wait(commands::plan::plan(args, state, console)),
+        Command::Check(args) => wait(commands::check::check(args, state, console)),
         Command::Run(args) => wait(commands::run::run(args, state, console)),
         Command::Resume(args) => wait(commands::resume::resume(args, state, console)),
         Command::Status(args) => commands::status::status(args, state, console),

@@ -61,8 +61,12 @@ impl Told {
     /// # Errors
     /// When they cannot be read, or do not fit each other.
     pub fn of(dir: RunDir) -> Result<Self, Failure> {
-        let plan = dir.plan()?;
-        let records = dir.records()?;
+        let read = || -> Result<_, StoreError> { Ok((dir.plan()?, dir.records()?)) };
+        let (plan, records) = read().map_err(|error| {
+            let mut failure = Failure::from(error);
+            failure.message = format!("run {}: {}", dir.id(), failure.message);
+            failure
+        })?;
         let run = replayed(plan, &records, dir.id())?;
         Ok(Self { dir, records, run })
     }
@@ -97,7 +101,7 @@ pub fn unfinished(store: &RunStore, named: Option<&str>) -> Result<Told, Failure
     }
     let mut open = Vec::new();
     for dir in store.list()? {
-        let told = Told::of(dir)?;
+        let told = Told::of(dir).map_err(|f| f.hint("if another run is meant, name it"))?;
         if told.run.verdict().is_none() {
             open.push(told);
         }

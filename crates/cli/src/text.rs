@@ -91,14 +91,6 @@ pub fn cut(text: &str, width: usize) -> String {
     out
 }
 
-/// Each line moved to the right, all of it made harmless.
-pub fn indented(text: &str, by: &str) -> String {
-    clean(text)
-        .lines()
-        .map(|line| format!("{by}{}\n", line.trim_end()))
-        .collect()
-}
-
 /// A span without the parts that nobody reads: `7m52s`, `2h5m`, `840ms`.
 pub fn span(span: Span) -> String {
     let ms = span.as_ms();

@@ -9,8 +9,8 @@ use crate::gather;
 use crate::show;
 
 /// Compiles, checks, and prints what speaks against the plan.
-pub async fn check(args: &CheckArgs, console: Console) -> Outcome {
-    let compiled = compiled(&args.input, &args.facts).await?;
+pub async fn check(args: &CheckArgs, state: Option<&std::path::Path>, console: Console) -> Outcome {
+    let compiled = compiled(&args.input, &args.facts, state, console).await?;
     let can_run = compiled.checked.passed.is_some();
     if console.json {
         console.out_json(&serde_json::json!({

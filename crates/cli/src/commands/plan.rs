@@ -11,8 +11,8 @@ use crate::show;
 use overhaul_plan::print::tree;
 
 /// Compiles, checks and prints; the findings block only a run.
-pub async fn plan(args: &PlanArgs, console: Console) -> Outcome {
-    let compiled = compiled(&args.input, &args.facts).await?;
+pub async fn plan(args: &PlanArgs, state: Option<&std::path::Path>, console: Console) -> Outcome {
+    let compiled = compiled(&args.input, &args.facts, state, console).await?;
     if let Some(path) = &args.output {
         write_json(path, &compiled.plan)?;
         console.note(&format!("plan written to {}", path.display()));

@@ -60,7 +60,7 @@ pub async fn resume(
     gather::none_in_trouble(&facts)?;
     let rest: FleetFacts = gather::facts(&reach, &others, &wanted).await?;
     facts.extend(rest);
-    let checked = checked(&plan, &facts, &settled(&told));
+    let checked = checked(&plan, &facts, &settled(&told), told.dir.path());
     if !console.json {
         console.out(&show::findings::findings(&checked.findings));
     }

@@ -43,7 +43,7 @@ struct Wanted {
 
 /// Runs a definition or a stored plan.
 pub async fn run(args: &RunArgs, state: Option<&std::path::Path>, console: Console) -> Outcome {
-    let wanted = wanted(args)?;
+    let wanted = wanted(args, console)?;
     if !args.yes && !console.can_ask() {
         return Err(Failure::input("nobody can be asked whether to go on")
             .hint("give --yes when the plan was looked at: overhaul plan"));
@@ -51,10 +51,8 @@ pub async fn run(args: &RunArgs, state: Option<&std::path::Path>, console: Conso
     let store = runs::open_store(state)?;
     no_other_run(&store, &wanted.fleet, console)?;
     let id = runs::new_id(Timestamp::now());
-    let data = runs::state_dir(state)?
-        .join("runs")
-        .join(id.as_str())
-        .join("data");
+    let state = runs::state_dir(state)?;
+    let data = state.join("runs").join(id.as_str()).join("data");
     let reach = wiring::reach(
         &wanted.fleet,
         &wanted.hosts,
@@ -69,7 +67,7 @@ pub async fn run(args: &RunArgs, state: Option<&std::path::Path>, console: Conso
         Input::Plan(plan) => *plan,
         Input::Definition(both) => compile(&both.0, &both.1, &facts)?,
     };
-    let checked = checked(&plan, &facts, &BTreeSet::new());
+    let checked = checked(&plan, &facts, &BTreeSet::new(), &state);
     show_before(&plan, &checked.findings, console);
     let Some(passed) = checked.passed else {
         return Err(blocked(&checked.findings));
@@ -92,7 +90,7 @@ pub async fn run(args: &RunArgs, state: Option<&std::path::Path>, console: Conso
     lead(lead_it, console).await
 }
 
-fn wanted(args: &RunArgs) -> Result<Wanted, Failure> {
+fn wanted(args: &RunArgs, console: Console) -> Result<Wanted, Failure> {
     if inputs::is_stored_plan(&args.input)? {
         let plan = inputs::stored_plan(&args.input)?;
         let passwords = match &args.fleet {
@@ -111,11 +109,15 @@ fn wanted(args: &RunArgs) -> Result<Wanted, Failure> {
         return Err(Failure::input("a definition needs its fleet")
             .hint("overhaul run upgrade.yaml --fleet fleet.yaml"));
     };
-    let loaded = Loaded::from(&InputArgs {
+    let input = InputArgs {
         definition: args.input.clone(),
         fleet,
         kinds: args.kinds.clone(),
-    })?;
+    };
+    let loaded = Loaded::from(&input)?;
+    for note in loaded.notes(&input.fleet) {
+        console.note(&note);
+    }
     Ok(Wanted {
         fleet: loaded.fleet.fleet.name.clone(),
         hosts: loaded.hosts(),

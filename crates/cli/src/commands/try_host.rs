@@ -7,6 +7,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::gather;
 use crate::inputs;
+use crate::runs;
 use crate::show;
 use crate::wiring;
 use overhaul_model::facts::FactsWanted;
@@ -24,7 +25,7 @@ const ROLE: &str = "host";
 const SSH_PORT: u16 = 22;
 
 /// Shows facts, plan and findings of one host.
-pub async fn try_host(args: &TryArgs, console: Console) -> Outcome {
+pub async fn try_host(args: &TryArgs, state: Option<&Path>, console: Console) -> Outcome {
     let upgraders = inputs::upgraders(args.kinds.as_deref())?;
     let (upgrader, path) = way(&upgraders, &args.to)?;
     let fleet = fleet(args)?;
@@ -41,7 +42,7 @@ pub async fn try_host(args: &TryArgs, console: Console) -> Outcome {
     let facts = gather::facts(&reach, fleet.hosts.keys(), &wanted).await?;
     gather::none_in_trouble(&facts)?;
     let plan = overhaul_plan::compile(&definition, &fleet, &facts)?;
-    let checked = checked(&plan, &facts, &BTreeSet::new());
+    let checked = checked(&plan, &facts, &BTreeSet::new(), &runs::state_dir(state)?);
     if console.json {
         console.out_json(&serde_json::json!({
             "facts": facts,

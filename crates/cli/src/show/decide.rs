@@ -68,22 +68,22 @@ pub fn decidable(
 
 fn remarks(run: &Run, position: &Position, step: &overhaul_model::step::Step) -> Vec<String> {
     let mut out = vec![remains(run, position)];
-    match &step.repeat {
-        Repeat::Safe => out.push("the step may be begun again freely".to_owned()),
-        Repeat::CheckFirst => {
-            out.push("the step may be begun again when its check says `not so`".to_owned());
-        }
-        Repeat::Once(_) => {
-            out.push("the step must happen once only: look before `retry`".to_owned())
-        }
-        Repeat::Person => {
-            out.push("nobody but you can say whether it may be begun again".to_owned())
-        }
+    if run.state(position).is_bad() {
+        out.push(about_repeating(&step.repeat).to_owned());
     }
     if let Undo::None { way_back } = &step.undo {
         out.push(format!("no way back by itself: {way_back}"));
     }
     out
+}
+
+fn about_repeating(repeat: &Repeat) -> &'static str {
+    match repeat {
+        Repeat::Safe => "the step may be begun again freely",
+        Repeat::CheckFirst => "the step may be begun again when its check says `not so`",
+        Repeat::Once(_) => "the step must happen once only: look before `retry`",
+        Repeat::Person => "nobody but you can say whether it may be begun again",
+    }
 }
 
 fn remains(run: &Run, position: &Position) -> String {

@@ -1,7 +1,7 @@
 //! Facts of hosts as text.
 
 use crate::text;
-use overhaul_model::facts::{FleetFacts, HostFacts, Known};
+use overhaul_model::facts::{FleetFacts, HostFacts, Known, Mount, PostgresCluster};
 use std::fmt::Write as _;
 
 /// The facts of each host in a few lines.
@@ -24,11 +24,16 @@ fn known<T>(fact: &Known<T>, show: impl FnOnce(&T) -> String) -> String {
     }
 }
 
+fn list(names: impl Iterator<Item = String>) -> String {
+    let names: Vec<String> = names.collect();
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
 fn lines(host: &HostFacts) -> Vec<(&'static str, String)> {
-    let list = |names: Vec<String>| match names.is_empty() {
-        true => "none".to_owned(),
-        false => names.join(", "),
-    };
     let mut out = vec![
         ("release", known(&host.release, |r| r.pretty.clone())),
         ("architecture", known(&host.architecture, Clone::clone)),
@@ -38,50 +43,21 @@ fn lines(host: &HostFacts) -> Vec<(&'static str, String)> {
             "clock offset",
             known(&host.clock_offset_ms, |ms| format!("{ms} ms")),
         ),
-        (
-            "broken packages",
-            known(&host.packages_broken, |p| {
-                list(
-                    p.iter()
-                        .map(|p| format!("{} ({})", p.name, p.status))
-                        .collect(),
-                )
-            }),
-        ),
-        (
-            "held packages",
-            known(&host.packages_held, |p| list(p.clone())),
-        ),
-        (
-            "foreign sources",
-            known(&host.foreign_sources, |s| {
-                list(
-                    s.iter()
-                        .map(|s| format!("{} ({})", s.uri, s.file))
-                        .collect(),
-                )
-            }),
-        ),
+    ];
+    out.extend(packages(host));
+    out.extend([
         (
             "failed units",
             known(&host.units, |units| {
                 let failed = units.iter().filter(|u| u.active == "failed");
-                list(failed.map(|u| u.name.clone()).collect())
+                list(failed.map(|u| u.name.clone()))
             }),
         ),
         (
             "filesystems",
             known(&host.mounts, |mounts| {
-                list(
-                    mounts
-                        .iter()
-                        .filter(|m| m.size_bytes > 0 && !m.read_only)
-                        .map(|m| {
-                            let exec = if m.exec { "" } else { ", noexec" };
-                            format!("{} {} free{exec}", m.path, text::size(m.free_bytes))
-                        })
-                        .collect(),
-                )
+                let shown = mounts.iter().filter(|m| m.size_bytes > 0 && !m.read_only);
+                list(shown.map(mount))
             }),
         ),
         (
@@ -90,26 +66,55 @@ fn lines(host: &HostFacts) -> Vec<(&'static str, String)> {
                 list(
                     sockets
                         .iter()
-                        .map(|s| format!("{} {}:{}", s.protocol, s.address, s.port))
-                        .collect(),
+                        .map(|s| format!("{} {}:{}", s.protocol, s.address, s.port)),
                 )
             }),
         ),
-    ];
+    ]);
     if let Known::Measured { value, .. } = &host.postgresql {
-        let clusters = value.iter().map(|c| {
-            let bytes = c.databases.iter().map(|d| d.size_bytes).sum();
-            format!(
-                "{}/{} port {} {}, {} in {}",
-                c.version,
-                c.name,
-                c.port,
-                if c.online { "online" } else { "down" },
-                text::size(bytes),
-                text::count(c.databases.len(), "database"),
-            )
-        });
-        out.push(("postgresql", list(clusters.collect())));
+        out.push(("postgresql", list(value.iter().map(cluster))));
     }
     out
+}
+
+fn packages(host: &HostFacts) -> [(&'static str, String); 3] {
+    [
+        (
+            "broken packages",
+            known(&host.packages_broken, |packages| {
+                list(
+                    packages
+                        .iter()
+                        .map(|p| format!("{} ({})", p.name, p.status)),
+                )
+            }),
+        ),
+        (
+            "held packages",
+            known(&host.packages_held, |names| list(names.iter().cloned())),
+        ),
+        (
+            "foreign sources",
+            known(&host.foreign_sources, |sources| {
+                list(sources.iter().map(|s| format!("{} ({})", s.uri, s.file)))
+            }),
+        ),
+    ]
+}
+
+fn mount(mount: &Mount) -> String {
+    let exec = if mount.exec { "" } else { ", noexec" };
+    format!("{} {} free{exec}", mount.path, text::size(mount.free_bytes))
+}
+
+fn cluster(cluster: &PostgresCluster) -> String {
+    format!(
+        "{}/{} port {} {}, {} in {}",
+        cluster.version,
+        cluster.name,
+        cluster.port,
+        if cluster.online { "online" } else { "down" },
+        text::size(cluster.databases.iter().map(|d| d.size_bytes).sum()),
+        text::count(cluster.databases.len(), "database"),
+    )
 }

@@ -53,12 +53,7 @@ fn open_scopes(plan: &Plan, tracks: &Tracks<'_>, out: &mut Vec<Leftover>) {
                 step: close.id.clone(),
                 host: host.clone(),
             };
-            let took_effect = tracks.get(&position.position).is_some_and(|track| {
-                !matches!(
-                    track.standing,
-                    StepStanding::Waiting | StepStanding::Held | StepStanding::Asked
-                ) && !(track.standing == StepStanding::Skipped && track.by_person.is_some())
-            });
+            let took_effect = tracks.get(&position.position).is_some_and(took_effect);
             let closed = tracks.get(&closing).is_some_and(|track| {
                 track.standing == StepStanding::Done
                     || (track.standing == StepStanding::Skipped && track.by_person.is_none())
@@ -73,6 +68,19 @@ fn open_scopes(plan: &Plan, tracks: &Tracks<'_>, out: &mut Vec<Leftover>) {
                 });
             }
         }
+    }
+}
+
+/// Whether a step has begun to have its effect.
+fn took_effect(track: &Track<'_>) -> bool {
+    match track.standing {
+        StepStanding::Waiting | StepStanding::Held | StepStanding::Asked => false,
+        StepStanding::Skipped => track.by_person.is_none(),
+        StepStanding::Running
+        | StepStanding::Done
+        | StepStanding::Failed
+        | StepStanding::Unknown
+        | StepStanding::Voided => true,
     }
 }
 

@@ -1,0 +1,16 @@
+//! The command as people meet it: whole outputs and exit codes.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests: the first surprise ends one"
+)]
+
+mod decisions;
+mod input;
+mod loopback;
+mod offline;
+mod scene;
+mod sshd;
+mod stored;

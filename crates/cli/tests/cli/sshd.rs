@@ -1,0 +1,158 @@
+//! An sshd of our own on loopback, and the helper of this build.
+
+use crate::scene::Scene;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long sshd may take to answer on a busy machine.
+const START_S_MAX: u64 = 20;
+
+/// Ports that are tried when another process takes the one that was free.
+const STARTS_MAX: usize = 5;
+
+/// Lets in who runs the tests; ends with this.
+pub struct Sshd {
+    child: Child,
+    pub port: u16,
+}
+
+fn tool(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).output();
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(
+        output.status.success(),
+        "{program}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn public(private: &Path) -> String {
+    let text = std::fs::read_to_string(private.with_extension("pub")).unwrap();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+impl Sshd {
+    /// Starts it; keys and configuration lie in the scene's folder `sshd`.
+    pub fn start(scene: &Scene) -> Self {
+        let dir = scene.path("sshd");
+        std::fs::create_dir_all(&dir).unwrap();
+        for name in ["host_key", "client", "other_key"] {
+            let file = dir.join(name).display().to_string();
+            tool(
+                "ssh-keygen",
+                &["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", &file],
+            );
+        }
+        std::fs::write(
+            dir.join("authorized_keys"),
+            public(&dir.join("client")) + "\n",
+        )
+        .unwrap();
+        let at = dir.display();
+        let config = format!(
+            "ListenAddress 127.0.0.1\nPidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n\
+             PasswordAuthentication no\nKbdInteractiveAuthentication no\nMaxStartups 100\n\
+             AuthorizedKeysFile {at}/authorized_keys\nHostKey {at}/host_key\n"
+        );
+        std::fs::write(dir.join("sshd_config"), config).unwrap();
+        if tool("id", &["-u"]) == "0" {
+            std::fs::create_dir_all("/run/sshd").unwrap();
+        }
+        for _ in 0..STARTS_MAX {
+            let port = TcpListener::bind("127.0.0.1:0")
+                .unwrap()
+                .local_addr()
+                .unwrap()
+                .port();
+            if let Some(child) = spawn(&dir, port) {
+                let sshd = Self { child, port };
+                sshd.known_by(scene, "host_key");
+                return sshd;
+            }
+        }
+        panic!("sshd does not start: {}", scene.read("sshd/log"));
+    }
+
+    /// Makes this the host key that is known.
+    pub fn known_by(&self, scene: &Scene, key: &str) {
+        let key = public(&scene.path("sshd").join(key));
+        scene.write(
+            "sshd/known_hosts",
+            &format!("[127.0.0.1]:{} {key}\n", self.port),
+        );
+    }
+
+    /// Marks the host's key as revoked.
+    pub fn revoked_by(&self, scene: &Scene) {
+        let key = public(&scene.path("sshd/host_key"));
+        let known = scene.read("sshd/known_hosts");
+        scene.write("sshd/known_hosts", &format!("@revoked * {key}\n{known}"));
+    }
+
+    /// A fleet of one host, which is this.
+    pub fn fleet(&self, scene: &Scene) -> String {
+        let at = scene.path("sshd");
+        format!(
+            "fleet: shop\nhosts:\n  db1:\n    address: 127.0.0.1\n    port: {}\n    user: {}\n    \
+             identity_file: {at}/client\n    known_hosts: {at}/known_hosts\n    state_dir: {}\n    \
+             roles: [database]\n    vars: {{work: {}}}\n",
+            self.port,
+            tool("id", &["-un"]),
+            scene.path("host").display(),
+            scene.path("work").display(),
+            at = at.display(),
+        )
+    }
+}
+
+fn spawn(dir: &Path, port: u16) -> Option<Child> {
+    let mut child = Command::new("/usr/sbin/sshd")
+        .args(["-D", "-p", &port.to_string(), "-f"])
+        .arg(dir.join("sshd_config"))
+        .arg("-E")
+        .arg(dir.join("log"))
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("sshd: install the package openssh-server");
+    let until = Instant::now() + Duration::from_secs(START_S_MAX);
+    while Instant::now() < until {
+        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return Some(child);
+        }
+        if child.try_wait().unwrap().is_some() {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let _gone = child.kill();
+    let _reaped = child.wait();
+    None
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+/// The helper of this build, built now: cargo does nothing when it is there already.
+pub fn helper() -> PathBuf {
+    static BUILT: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            let overhaul = Path::new(env!("CARGO_BIN_EXE_overhaul"));
+            let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+            let done = Command::new(cargo)
+                .args(["build", "--quiet", "-p", "overhaul-helper"])
+                .current_dir(env!("CARGO_MANIFEST_DIR"))
+                .status()
+                .unwrap();
+            assert!(done.success(), "the helper does not build");
+            overhaul.with_file_name("overhaul-helper")
+        })
+        .clone()
+}
