@@ -104,7 +104,7 @@ done
     echo "ansible_port=$port"
     echo "ansible_ssh_private_key_file=$work/key"
     echo "overhaul_known_hosts=$work/known_hosts"
-    echo '[all]'
+    echo '[fan]'
     while read -r address; do
         echo "$address overhaul_state_dir=$work/hosts/$address/state job_dir=$work/hosts/$address/job"
     done <"$work/addresses"
@@ -115,6 +115,15 @@ for file in job.yaml kinds/nothing.yaml; do
     mkdir -p "$work/$(dirname "$file")"
     sed "s/@FROM@/$VERSION_ID/; s/@TO@/$((VERSION_ID + 1))/; s/@AT_ONCE@/$at_once/" "$here/$file" >"$work/$file"
 done
+
+# All addresses are one machine, which the checker sees.
+{
+    echo 'waivers:'
+    sed 1d "$work/addresses" | while read -r address; do
+        echo "  - {rule: machine-id-shared, subject: \"host:$address\", person: bench, reason: one machine plays all hosts, expires: $(date -d tomorrow +%F)}"
+    done
+} >"$work/waivers.yaml"
+[ "$hosts" -eq 1 ] || cat "$work/waivers.yaml" >>"$work/job.yaml"
 
 ssh_one="ssh -p $port -l $account -i $work/key -o BatchMode=yes -o IdentitiesOnly=yes -o IdentityAgent=none \
     -o GlobalKnownHostsFile=/dev/null -o UserKnownHostsFile=$work/known_hosts -F none"
@@ -145,11 +154,14 @@ overhaul_job() {
     inside "$overhaul" --state "$state" run "$work/job.yaml" --fleet "$work/fleet.ini" --kinds "$work/kinds" \
         --helper "$helper" --yes >"$work/out" 2>&1 </dev/null || code=$?
     took=$(since "$began")
-    [ "$code" = "$needs_person" ] || fail "the run ended with $code: $(tail -n 30 "$work/out")"
+    [ "$code" = "$needs_person" ] || fail "the run ended with $code: $(grep -v "^warning\|help:" "$work/out" | tail -n 30)"
     made=$(find "$work/hosts" -path '*/job/noted' | wc -l)
     [ "$made" = "$hosts" ] || fail "the job was done on $made of $hosts hosts"
     inside "$overhaul" --state "$state" abort --reason "the bench is over" >"$work/out" 2>&1 </dev/null ||
         fail "abort: $(tail -n 5 "$work/out")"
+    # The order to end is carried out, and the hosts are freed, by whoever leads the run.
+    inside "$overhaul" --state "$state" resume --helper "$helper" --fleet "$work/fleet.ini" >"$work/out" 2>&1 </dev/null ||
+        [ $? = 9 ] || fail "resume: $(tail -n 5 "$work/out")"
     rm -rf "$state"
     echo "$took"
 }
