@@ -35,6 +35,13 @@ pub(crate) struct Probe {
     measure: Measure,
 }
 
+#[cfg(test)]
+impl Probe {
+    pub fn vantage(&self) -> &Vantage {
+        &self.vantage
+    }
+}
+
 /// The probes of a plan: one for each host of a service, but one alone where every host gives the
 /// same question to the controller, as with an address that moves.
 pub(crate) fn probes(plan: &Plan) -> Vec<Probe> {

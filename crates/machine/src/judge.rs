@@ -87,7 +87,7 @@ impl Run {
                 _ => Ok(()),
             },
             (Choice::Approve { .. }, _) => no("asks"),
-            (Choice::Retry { .. }, _) if blocked => Ok(()),
+            (Choice::Retry { .. }, _) if blocked || self.is_doubted(key) => Ok(()),
             (Choice::Retry { .. }, _) if state.then() == Some(&Then::Settle) => {
                 Err(format!("the receipt of `{position}` is being asked for"))
             }
@@ -117,6 +117,12 @@ impl Run {
             (Choice::Skip { .. }, _) => no("failed, is unknown or did not begin"),
             (Choice::Pause | Choice::Unpause | Choice::Abort, _) => Ok(()),
         }
+    }
+
+    fn is_doubted(&self, key: &Key) -> bool {
+        let host = self.tree.position(key).and_then(|p| p.host);
+        let host = host.and_then(|h| self.hosts.get(&h));
+        self.open.contains(key) && host.is_some_and(|h| h.seen.is_some())
     }
 
     fn needs_reason(&self, choice: &Choice) -> bool {

@@ -44,7 +44,7 @@ pub(crate) enum Stand {
 }
 
 /// A run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Run {
     pub(crate) plan: Plan,
     pub(crate) hash: Digest,
@@ -322,6 +322,7 @@ impl Run {
             host.link = HostLink::Registered;
             host.install_id = Some(install_id.clone());
             host.sequence = sequence;
+            host.seen = None;
             return Ok(Vec::new());
         };
         host.link = HostLink::Doubted { why: why.clone() };
@@ -514,17 +515,19 @@ impl Run {
         let Some(host) = host.and_then(|h| self.hosts.get_mut(&h)) else {
             return false;
         };
-        if host.blocked().is_none() {
+        // A doubt outlives the controller that had it, also before the next one has registered.
+        let accepted = host.seen.take();
+        if host.blocked().is_none() && accepted.is_none() {
             return false;
         }
-        host.link = match (&host.link, host.seen.take()) {
-            (HostLink::Doubted { .. }, Some((install_id, sequence))) => {
-                host.install_id = Some(install_id);
-                host.sequence = sequence;
-                HostLink::Registered
-            }
+        host.link = match host.link {
+            HostLink::Doubted { .. } => HostLink::Registered,
             _ => HostLink::Absent,
         };
+        if let Some((install_id, sequence)) = accepted {
+            host.install_id = Some(install_id);
+            host.sequence = sequence;
+        }
         true
     }
 

@@ -525,3 +525,6 @@ pub(crate) fn taken_over(step: &Step, slot: &Slot, at: Timestamp) -> Slot {
         | StepState::Voided { .. } => slot,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,7 @@ pub(crate) struct Key {
     pub turn: Option<HostName>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Node {
     pub parent: Option<usize>,
     /// The roll around it.
@@ -44,7 +44,7 @@ pub(crate) struct Node {
     pub kind: Kind,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Kind {
     Step(Arc<Step>),
     Sequence(Vec<usize>),
@@ -67,7 +67,7 @@ pub(crate) enum Kind {
     },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tree {
     nodes: Vec<Node>,
     /// Steps and repairs by their id.

@@ -162,22 +162,6 @@ pub fn skeleton() -> Plan {
     let gate = Ask {
         question: "Begin with {{ to.release }}?".to_owned(),
     };
-    let copy = Fetch {
-        exec: argv("do copy 400"),
-        file: "db/orders/dump".to_owned(),
-    };
-    let feed = |from: &str| Feed {
-        exec: argv("do read-back 200"),
-        file: "db/orders/dump".to_owned(),
-        digest_from: from.to_owned(),
-    };
-    let conf = WriteFile {
-        path: "/etc/motd".to_owned(),
-        content: "{{ motto }}, {{ steps.look.said }}".to_owned(),
-        mode: None,
-        backup: false,
-        absent: false,
-    };
     let wait = Wait {
         until: so("has start"),
         every: Span::from_s(2),
@@ -186,65 +170,82 @@ pub fn skeleton() -> Plan {
     let announce = Announce {
         message: "{{ from.release }} is gone".to_owned(),
     };
-    let mut look = does("prepare/look", 30, Repeat::Safe);
-    look.work = Primitive::Exec(Exec::argv(["echo", "look", "30", "hello"]));
-    look.outputs = [("said".to_owned(), OutputFrom::Stdout)].into();
-    let once_copy = Step {
-        repeat: ONCE,
-        ..step(
-            "prepare/hand-over",
-            Primitive::Fetch(Fetch {
-                exec: argv("do hand-over 300"),
-                ..copy.clone()
-            }),
-            ONCE,
-        )
+    let change = Block::Scope {
+        id: "change/held".into(),
+        title: "services held".to_owned(),
+        open: Box::new(checked(does("change/hold", 50, Repeat::CheckFirst))),
+        body: Box::new(sequence("change/each", changes())),
+        close: Box::new(does("change/let-go", 50, Repeat::Safe)),
     };
-    let prepare = sequence(
-        "prepare/each",
-        vec![
-            block(look),
-            block(step(
-                "prepare/conf",
-                Primitive::WriteFile(conf),
-                Repeat::Safe,
-            )),
-            block(Step {
-                retry: twice(),
-                ..step("prepare/copy", Primitive::Fetch(copy), Repeat::Safe)
-            }),
-            block(Step {
-                retry: twice(),
-                ..step(
-                    "prepare/read-back",
-                    Primitive::Feed(feed("copy")),
-                    Repeat::Safe,
-                )
-            }),
-            block(once_copy),
-        ],
-    );
-    let mut stop = does("change/stop", 100, Repeat::CheckFirst);
-    stop.check = Some(so("has stop"));
+    let wait = step("finish/wait", Primitive::Wait(wait), Repeat::Safe);
+    let blocks = vec![
+        block(on_run("begin/gate", Primitive::Ask(gate))),
+        roll("prepare", sequence("prepare/each", preparations())),
+        roll("change", change),
+        roll("finish", block(wait)),
+        block(on_run("finish/say", Primitive::Announce(announce))),
+    ];
+    plan(&["a", "b"], 2, sequence("all", blocks))
+}
+
+fn preparations() -> Vec<Block> {
+    let fetch = |words: &str| Fetch {
+        exec: argv(words),
+        file: "db/orders/dump".to_owned(),
+    };
+    let feed = Feed {
+        exec: argv("do read-back 200"),
+        file: "db/orders/dump".to_owned(),
+        digest_from: "copy".to_owned(),
+    };
+    let conf = WriteFile {
+        path: "/etc/motd".to_owned(),
+        content: "{{ motto }}, {{ steps.look.said }}".to_owned(),
+        mode: None,
+        backup: false,
+        absent: false,
+    };
+    let say = Exec::argv(["echo", "look", "30", "hello"]);
+    let mut look = step("prepare/look", Primitive::Exec(say), Repeat::Safe);
+    look.outputs = [("said".to_owned(), OutputFrom::Stdout)].into();
+    let copy = Primitive::Fetch(fetch("do copy 400"));
+    let hand_over = Primitive::Fetch(fetch("do hand-over 300"));
+    vec![
+        block(look),
+        block(step(
+            "prepare/conf",
+            Primitive::WriteFile(conf),
+            Repeat::Safe,
+        )),
+        block(twice(step("prepare/copy", copy, Repeat::Safe))),
+        block(twice(step(
+            "prepare/read-back",
+            Primitive::Feed(feed),
+            Repeat::Safe,
+        ))),
+        // Ends with the connection and has no check: what became of it only a person can tell.
+        block(step("prepare/hand-over", hand_over, ONCE)),
+    ]
+}
+
+fn changes() -> Vec<Block> {
     let mut upgrade = does("change/upgrade", 5_000, ONCE);
     upgrade.guards = vec![Guard {
         name: "stopped".to_owned(),
         measure: so("has stop"),
         at_most: Span::from_s(60),
     }];
-    let mut migrate = does("change/migrate", 2_000, ONCE);
-    migrate.check = Some(so("has migrate"));
+    let mut migrate = checked(does("change/migrate", 2_000, ONCE));
     migrate.verify = Some(so("has migrate"));
     let reboot = Reboot {
         command: vec!["reboot".to_owned()],
         back_within: Span::from_s(300),
     };
-    let mut boot = step(
+    let reboot = step(
         "change/reboot",
         Primitive::Reboot(reboot),
         Repeat::CheckFirst,
     );
-    boot.check = Some(so("has reboot"));
     let mut start = does("change/start", 100, Repeat::Safe);
     start.verify = Some(so("has start"));
     let mut stuck = does("change/unstick", 50, Repeat::Safe);
@@ -257,50 +258,31 @@ pub fn skeleton() -> Plan {
         remedy: Box::new(block(does("change/oil", 50, Repeat::Safe))),
         attempts: 2,
     };
-    let change = Block::Scope {
-        id: "change/held".into(),
-        title: "services held".to_owned(),
-        open: Box::new(Step {
-            check: Some(so("has hold")),
-            ..does("change/hold", 50, Repeat::CheckFirst)
-        }),
-        body: Box::new(sequence(
-            "change/each",
-            vec![
-                block(stop),
-                block(upgrade),
-                block(migrate),
-                block(boot),
-                repair,
-                block(start),
-            ],
-        )),
-        close: Box::new(does("change/let-go", 50, Repeat::Safe)),
-    };
-    plan(
-        &["a", "b"],
-        2,
-        sequence(
-            "all",
-            vec![
-                block(on_run("begin/gate", Primitive::Ask(gate))),
-                roll("prepare", prepare),
-                roll("change", change),
-                roll(
-                    "finish",
-                    block(step("finish/wait", Primitive::Wait(wait), Repeat::Safe)),
-                ),
-                block(on_run("finish/say", Primitive::Announce(announce))),
-            ],
-        ),
-    )
+    vec![
+        block(checked(does("change/stop", 100, Repeat::CheckFirst))),
+        block(upgrade),
+        block(migrate),
+        block(checked(reboot)),
+        repair,
+        block(start),
+    ]
 }
 
-fn twice() -> Retry {
-    Retry {
+/// Already so when the effect that its name says is there.
+fn checked(step: Step) -> Step {
+    let effect = step.id.as_str().rsplit('/').next().unwrap();
+    Step {
+        check: Some(so(&format!("has {effect}"))),
+        ..step
+    }
+}
+
+fn twice(step: Step) -> Step {
+    let retry = Retry {
         attempts: 2,
         back_off: Span::from_s(1),
-    }
+    };
+    Step { retry, ..step }
 }
 
 /// With a service that is down between two effects.
