@@ -1,6 +1,8 @@
 old=$1 name=$2 port=$3
+# Another root is for tests of this script only.
+root=${OVERHAUL_TEST_ROOT:-}
 newest() {
-    for binary in /usr/lib/postgresql/*/bin/postgres; do
+    for binary in "$root"/usr/lib/postgresql/*/bin/postgres; do
         [ -x "$binary" ] || continue
         version=${binary%/bin/postgres}
         echo "${version##*/}"
@@ -18,8 +20,8 @@ echo "$lines" | awk -v name="$name" -v new="$new" -v port="$port" '
     END { exit !found }' || { echo "no cluster $new $name${port:+ on port $port}"; exit 1; }
 [ "$new" = "$old" ] && exit 0
 # pg_upgradecluster writes this only after everything was restored, and swaps the ports after that.
-if [ -n "$old" ] && [ -e "/etc/postgresql/$old/$name/postgresql.conf" ]; then
-    grep -qsx manual "/etc/postgresql/$old/$name/start.conf" || { echo "cluster $old $name was not retired"; exit 1; }
+if [ -n "$old" ] && [ -e "$root/etc/postgresql/$old/$name/postgresql.conf" ]; then
+    grep -qsx manual "$root/etc/postgresql/$old/$name/start.conf" || { echo "cluster $old $name was not retired"; exit 1; }
     if echo "$lines" | awk -v name="$name" -v old="$old" '
         $1 == old && $2 == name && $4 ~ /^online/ { online = 1 } END { exit !online }'; then
         echo "cluster $old $name runs"

@@ -8,5 +8,6 @@
 
 mod kinds;
 mod refusals;
+mod scripts;
 mod support;
 mod trees;
