@@ -7,6 +7,10 @@ use overhaul_model::fleet::Host;
 use overhaul_model::id::HostName;
 use std::collections::BTreeMap;
 
+/// Kinds of units that facts tell of. Masking a unit that does not exist succeeds, so that a wrong name
+/// would hold nothing, and silently.
+const LISTED: [&str; 4] = [".service", ".socket", ".timer", ".mount"];
+
 /// Where the helper lives when it runs as root and no other place is named.
 const STATE_DIR: &str = "/var/lib/overhaul";
 
@@ -91,11 +95,12 @@ pub(super) fn units(view: &View<'_>) -> Vec<Complaint> {
             let known = units
                 .iter()
                 .any(|unit| unit.name == service.unit && unit.load != "not-found");
-            if !service.hosts.contains(host) || known || service.unit.contains("{{") {
+            let listed = LISTED.iter().any(|suffix| service.unit.ends_with(suffix));
+            if !service.hosts.contains(host) || known || !listed || service.unit.contains("{{") {
                 continue;
             }
             let sentence = format!("its unit {} is not on {host}", service.unit);
-            let help = "write the unit as `systemctl list-units` shows it";
+            let help = "write the unit as `systemctl list-units` shows it, and see that it runs before the upgrade";
             out.push(Complaint::error(format!("service:{name}"), sentence, help));
         }
     }

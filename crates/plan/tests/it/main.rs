@@ -2,8 +2,10 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test that meets the unexpected shall stop there"
+    reason = "a test that meets the unexpected shall stop there, and tests of scripts run them"
 )]
 
 mod kinds;
