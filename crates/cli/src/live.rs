@@ -445,7 +445,7 @@ impl Live {
                 Doing::Working { work, since } => {
                     let since = since.or_else(|| inner.began.get(position).copied());
                     let clock = since
-                        .map(|s| text::span(Span::between(s, now)))
+                        .map(|s| text::seconds(Span::between(s, now)))
                         .unwrap_or_default();
                     let output = inner.outputs.get(position).map(|o| text::last_line(o, 200));
                     match output.filter(|output| !output.is_empty()) {
@@ -533,7 +533,6 @@ impl Screen {
                 .entry(key)
                 .or_insert_with(|| all.insert_before(run, Self::bar()));
             bar.set_message(text::cut(&line, width));
-            bar.tick();
         }
         let more = if hidden > 0 {
             format!(" ({hidden} more lanes)")
@@ -542,7 +541,6 @@ impl Screen {
         };
         self.run
             .set_message(text::cut(&format!("{whole}{more}"), width));
-        self.run.tick();
     }
 }
 

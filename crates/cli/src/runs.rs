@@ -2,7 +2,9 @@
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::gather;
 use crate::person::person;
+use crate::text;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use overhaul_engine::ports::JournalError;
@@ -12,6 +14,10 @@ use overhaul_model::id::{Nonce, Position, RunId};
 use overhaul_model::plan::Plan;
 use overhaul_store::{RunDir, RunStore, StoreError};
 use std::path::{Path, PathBuf};
+
+/// Free space without which no run is begun or taken up: the journal of a thousand hosts takes about so
+/// much, and a full disk in mid run stops the controller.
+const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
 /// Candidates that an error lists.
 const CANDIDATES_MAX: usize = 10;
@@ -42,6 +48,28 @@ pub fn state_dir(named: Option<&Path>) -> Result<PathBuf, Failure> {
 /// When its folder cannot be made.
 pub fn open_store(named: Option<&Path>) -> Result<RunStore, Failure> {
     Ok(RunStore::open(&state_dir(named)?)?)
+}
+
+/// There is room for a run's journal in its folder.
+///
+/// # Errors
+/// When there is not.
+pub fn room(state: &Path) -> Result<(), Failure> {
+    let facts = gather::controller(state);
+    let mount = facts.mounts.value().and_then(|mounts| mounts.first());
+    match mount {
+        Some(mount) if mount.free_bytes < FREE_BYTES_MIN => Err(Failure::new(
+            Exit::StoreTrouble,
+            format!(
+                "{} has {} of free space, and a journal needs {}; nothing was changed",
+                mount.path,
+                text::size(mount.free_bytes),
+                text::size(FREE_BYTES_MIN)
+            ),
+        )
+        .hint("make room there, or name another folder: --state DIR")),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// A run as its journal tells it.

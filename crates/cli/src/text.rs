@@ -103,6 +103,11 @@ pub fn span(span: Span) -> String {
     Span::from_ms(whole).to_string()
 }
 
+/// A span for a clock that moves: whole seconds.
+pub fn seconds(length: Span) -> String {
+    span(Span::from_s(length.as_ms().checked_div(1_000).unwrap_or(0)))
+}
+
 /// A moment as the clock on the wall shows it.
 pub fn clock(at: Timestamp) -> String {
     at.to_zoned(TimeZone::system())

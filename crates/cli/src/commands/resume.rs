@@ -31,6 +31,7 @@ pub async fn resume(
         return Err(Failure::input(format!("run {id} is over"))
             .hint(format!("overhaul report {id} tells of it")));
     }
+    runs::room(told.dir.path())?;
     let lock = match told.dir.lock() {
         Ok(lock) => lock,
         Err(StoreError::Held { .. }) if told.run.is_paused() => {

@@ -52,6 +52,7 @@ pub async fn run(args: &RunArgs, state: Option<&std::path::Path>, console: Conso
     no_other_run(&store, &wanted.fleet, console)?;
     let id = runs::new_id(Timestamp::now());
     let state = runs::state_dir(state)?;
+    runs::room(&state)?;
     let data = state.join("runs").join(id.as_str()).join("data");
     let reach = wiring::reach(
         &wanted.fleet,

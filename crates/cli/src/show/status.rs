@@ -255,7 +255,7 @@ impl Down {
         format!(
             "service {}{host} is down for {}{budget}",
             self.service,
-            text::span(self.length)
+            text::seconds(self.length)
         )
     }
 }

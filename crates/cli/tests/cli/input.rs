@@ -173,6 +173,25 @@ fn wrong_input_is_named_with_its_place_and_changes_nothing() {
 }
 
 #[test]
+fn a_full_disk_is_found_before_a_run_begins() {
+    if !is_root() {
+        // Only root can mount a disk to be filled.
+        return;
+    }
+    let scene = Scene::new(&[("upgrade.yaml", UPGRADE), ("fleet.yaml", FLEET)]);
+    let script =
+        "$OVERHAUL run upgrade.yaml --fleet fleet.yaml --yes || echo exit code $?\nls state/runs";
+    let shown = scene.on_small_disk("1m", script);
+    insta::assert_snapshot!(shown.all());
+}
+
+/// Whether the tests run as root.
+pub fn is_root() -> bool {
+    let output = std::process::Command::new("id").arg("-u").output().unwrap();
+    output.stdout == b"0\n"
+}
+
+#[test]
 fn a_failure_is_one_json_value_when_json_is_wanted() {
     let scene = Scene::new(&[]);
     let shown = scene.call(&["--json", "status"]).with(2);

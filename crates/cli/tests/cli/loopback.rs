@@ -1,6 +1,7 @@
 //! Whole runs over a real sshd, as a plain account would make them: started, killed, decided about,
 //! resumed, reported. What needs a real upgrade or a reboot is left out by decision.
 
+use crate::input::is_root;
 use crate::scene::{Scene, kill, wait_for};
 use crate::sshd::{Sshd, helper};
 use serde_json::Value;
@@ -264,6 +265,36 @@ fn the_first_interrupt_pauses_and_the_second_leaves() {
     other.scene.call(&["resume"]).with(4);
     assert_eq!(other.state_of("long"), "done");
     assert_eq!(other.scene.read("work/long"), "began\n");
+}
+
+#[test]
+fn a_disk_that_fills_in_mid_run_stops_the_controller_and_not_the_work() {
+    if !is_root() {
+        // Only root can mount a disk to be filled.
+        return;
+    }
+    let stage = Stage::new();
+    let scene = &stage.scene;
+    scene.write("work/good", "");
+    let script = format!(
+        "code=0
+        $OVERHAUL {} >out 2>&1 & run=$!
+        until test -e work/long; do sleep 0.1; done
+        cat /dev/zero >state/fill 2>/dev/null || :
+        touch work/go
+        wait $run || code=$?
+        echo run $code
+        rm state/fill
+        code=0
+        $OVERHAUL resume >again 2>&1 || code=$?
+        echo resume $code",
+        Stage::RUN.join(" ")
+    );
+    let shown = scene.on_small_disk("20m", &script).with(0);
+    let said = scene.read("out") + &scene.read("again");
+    assert_eq!(shown.stdout, "run 7\nresume 4\n", "{}{said}", shown.all());
+    assert!(said.contains("the journal cannot be written"), "{said}");
+    assert_eq!(scene.read("work/long"), "began\n");
 }
 
 #[test]

@@ -79,8 +79,23 @@ impl Scene {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_overhaul"));
+        command.args(args);
+        self.at_home(command)
+    }
+
+    /// Runs a script with a small disk of its own at `state`; `$OVERHAUL` is the command.
+    pub fn on_small_disk(&self, size: &str, script: &str) -> Shown {
+        std::fs::create_dir_all(self.path("state")).unwrap();
+        let mut command = Command::new("unshare");
+        let script = format!("mount -t tmpfs -o size={size} none state\n{script}");
+        command.args(["-m", "sh", "-euc", &script]);
+        let mut command = self.at_home(command);
+        command.env("OVERHAUL", env!("CARGO_BIN_EXE_overhaul"));
+        self.end(command.spawn().unwrap(), &["SCRIPT"])
+    }
+
+    fn at_home(&self, mut command: Command) -> Command {
         command
-            .args(args)
             .current_dir(self.dir.path())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
