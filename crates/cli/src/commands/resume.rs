@@ -14,9 +14,12 @@ use crate::wiring;
 use overhaul_machine::HostLink;
 use overhaul_model::event::Choice;
 use overhaul_model::facts::FleetFacts;
-use overhaul_model::id::{HostName, Position};
+use overhaul_model::id::{HostName, Position, StepId};
+use overhaul_model::plan::{Block, Child};
+use overhaul_reach::SshReach;
 use overhaul_store::StoreError;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Takes a run up where it stands.
 pub async fn resume(
@@ -55,19 +58,17 @@ pub async fn resume(
         &args.hosts,
         &told.dir.data(),
     )?;
-    let (needed, others) = needed(&told);
-    let wanted = inputs::wanted_by_plan(&plan);
-    let mut facts = gather::facts_of_present(&reach, &needed, &wanted, console).await?;
-    gather::none_in_trouble(&facts)?;
-    let rest: FleetFacts = gather::facts(&reach, &others, &wanted).await?;
-    facts.extend(rest);
-    let checked = checked(&plan, &facts, &settled(&told), told.dir.path());
+    let aborting = is_aborting(&told)?;
+    let facts = facts(&told, &reach, aborting, console).await?;
+    let settled = settled(&told, aborting);
+    let checked = checked(&plan, &facts, &settled, told.dir.path());
     if !console.json {
         console.out(&show::findings::findings(&checked.findings));
     }
     let Some(passed) = checked.passed else {
-        return Err(blocked(&checked.findings)
-            .hint("a run that shall not go on is ended with: overhaul abort"));
+        return Err(blocked(&checked.findings).hint(format!(
+            "a run that shall not go on is ended with: overhaul abort {id} --reason TEXT"
+        )));
     };
     go_on_if_paused(&told)?;
     let lead_it = Lead {
@@ -79,6 +80,32 @@ pub async fn resume(
         wait: args.wait,
     };
     lead(lead_it, console).await
+}
+
+/// Facts of all hosts. Those that the rest of the run is about must be there, but when it is ended: then a
+/// host that is gone for ever must not keep the others.
+async fn facts(
+    told: &Told,
+    reach: &Arc<SshReach>,
+    aborting: bool,
+    console: Console,
+) -> Result<FleetFacts, Failure> {
+    let wanted = inputs::wanted_by_plan(told.plan());
+    if aborting {
+        return gather::facts(reach, told.plan().hosts.keys(), &wanted).await;
+    }
+    let (needed, others) = needed(told);
+    let mut facts = gather::facts_of_present(reach, &needed, &wanted, console).await?;
+    gather::none_in_trouble(&facts)?;
+    facts.extend(gather::facts(reach, &others, &wanted).await?);
+    Ok(facts)
+}
+
+/// Whether a person is ending the run, or has asked for it.
+fn is_aborting(told: &Told) -> Result<bool, Failure> {
+    let asked = told.dir.pending()?;
+    let asked = asked.iter().any(|request| request.choice == Choice::Abort);
+    Ok(asked || told.run.is_aborting())
 }
 
 /// Hosts that the rest of the run is about, and the others.
@@ -103,12 +130,30 @@ fn needed(told: &Told) -> (BTreeSet<HostName>, BTreeSet<HostName>) {
         .partition(|host| with_work.contains(host) || held(host))
 }
 
-fn settled(told: &Told) -> BTreeSet<Position> {
+/// What the checker takes for over. A run that is ended does nothing any more but close its scopes, so that
+/// no rule about anything else may stand in its way.
+fn settled(told: &Told, aborting: bool) -> BTreeSet<Position> {
+    let closings = closings(&told.plan().root);
     told.run
         .positions()
-        .filter(|(_, state)| state.is_over())
+        .filter(|(position, state)| {
+            state.is_over() || (aborting && !closings.contains(&position.step))
+        })
         .map(|(position, _)| position)
         .collect()
+}
+
+fn closings(block: &Block) -> BTreeSet<StepId> {
+    let mut out = BTreeSet::new();
+    if let Block::Scope { close, .. } = block {
+        out.insert(close.id.clone());
+    }
+    for child in block.children() {
+        if let Child::Block(block) = child {
+            out.extend(closings(block));
+        }
+    }
+    out
 }
 
 /// Who resumes wants steps to begin again, also when a pause was asked for and not taken up.

@@ -268,6 +268,32 @@ fn the_first_interrupt_pauses_and_the_second_leaves() {
 }
 
 #[test]
+fn a_host_made_anew_between_kill_and_resume_is_not_taken_for_the_old_one() {
+    let stage = Stage::new();
+    let scene = &stage.scene;
+    let child = stage.in_long();
+    kill(child.id(), "KILL");
+    scene.end(child, &Stage::RUN);
+    // Work and receipts of the old host are gone.
+    stage.go();
+    std::thread::sleep(Duration::from_secs(1));
+    std::fs::remove_dir_all(scene.path("host")).unwrap();
+    let shown = scene.call(&["resume"]).with(4);
+    assert_eq!(stage.state_of("long"), "unknown", "{}", shown.all());
+    assert_eq!(
+        scene.read("work/long"),
+        "began\n",
+        "nothing is begun again by itself"
+    );
+    for part in [
+        "it was installed anew",
+        "overhaul done prepare/database/prepare/long@db1 --reason 'TEXT'",
+    ] {
+        assert!(shown.stdout.contains(part), "{part}: {}", shown.all());
+    }
+}
+
+#[test]
 fn a_disk_that_fills_in_mid_run_stops_the_controller_and_not_the_work() {
     if !is_root() {
         // Only root can mount a disk to be filled.
