@@ -42,7 +42,8 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(failure) => {
             if console.json {
-                console.out_json(&failure.json());
+                // On one line, like the events of a run that it may follow.
+                console.out(&format!("{}\n", failure.json()));
             }
             console.note(&failure.to_string());
             failure.exit.into()
