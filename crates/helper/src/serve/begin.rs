@@ -136,8 +136,9 @@ fn detach(
         limits,
         redact,
         order,
+        leave_group: false,
     };
-    match supervise::detach(&session.store, &attempt, &spec) {
+    match supervise::detach(&session.store, &attempt, spec) {
         // Here this process gives the lock up; the supervisor has it.
         Ok(()) | Err(NotDetached::Died) => Ok(()),
         Err(NotDetached::NotBegun(why)) => {

@@ -70,7 +70,8 @@ impl<'a> Locked<'a> {
     pub fn register(&self, asked: &Generation) -> Result<Result<(), Refusal>, StoreError> {
         let held = self.store.holder()?;
         match acceptance::accept(held.as_ref(), asked) {
-            Ok(Accept::Again) => Ok(Ok(())),
+            // Who stored it may have been killed before it was durable.
+            Ok(Accept::Again) => durable::sync_dir(self.store.dir()).map(Ok),
             Ok(Accept::Taken | Accept::Succeeded) => self.hold(Some(asked.clone())).map(Ok),
             Err(refusal) => Ok(Err(refusal)),
         }

@@ -144,8 +144,14 @@ impl Receipt {
         }
     }
 
+    /// The end on record, durable. Its writer may have been seen, or killed, between the rename and the
+    /// sync of the directory; whoever tells of an end must know that it will still be there tomorrow.
     fn end(&self) -> Result<Option<ReceiptEnd>, StoreError> {
-        durable::read_json(&self.dir.join("end.json"))
+        let end = durable::read_json(&self.dir.join("end.json"))?;
+        if end.is_some() {
+            durable::sync_dir(&self.dir)?;
+        }
+        Ok(end)
     }
 
     /// Whether somebody holds the lock of the work. Asked with a shared lock, so that two who ask do

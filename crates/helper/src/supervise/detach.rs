@@ -2,7 +2,7 @@
 
 use super::spec::{READY, Spec};
 use crate::process;
-use crate::store::{Attempt, Store, StoreError};
+use crate::store::{Attempt, Store, StoreError, create};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -39,8 +39,7 @@ pub enum NotDetached {
 ///
 /// # Errors
 /// When nobody carries the work on.
-pub fn detach(store: &Store, attempt: &Attempt, spec: &Spec) -> Result<(), NotDetached> {
-    let spec = serde_json::to_vec(spec).map_err(|e| NotDetached::NotBegun(e.to_string()))?;
+pub fn detach(store: &Store, attempt: &Attempt, mut spec: Spec) -> Result<(), NotDetached> {
     let mut note = "a session of its own".to_owned();
     if let Some((command, unit)) = by_systemd(store, attempt) {
         match start(command, &spec, attempt) {
@@ -49,6 +48,7 @@ pub fn detach(store: &Store, attempt: &Attempt, spec: &Spec) -> Result<(), NotDe
                 return Ok(());
             }
             Err(NotDetached::NotBegun(why)) => {
+                spec.leave_group = true;
                 note = format!("a session of its own, since the scope {unit} failed: {why}");
             }
             Err(other) => return Err(other),
@@ -63,7 +63,8 @@ pub fn detach(store: &Store, attempt: &Attempt, spec: &Spec) -> Result<(), NotDe
 
 /// For people who look for the work's place; nothing depends on it.
 fn leave_note(attempt: &Attempt, note: &str) {
-    let _ = std::fs::write(attempt.dir().join("detached"), format!("{note}\n"));
+    let _ = create(&attempt.dir().join("detached"))
+        .map(|mut file| file.write_all(format!("{note}\n").as_bytes()));
 }
 
 fn by_systemd(store: &Store, attempt: &Attempt) -> Option<(Command, String)> {
@@ -87,7 +88,8 @@ fn by_systemd(store: &Store, attempt: &Attempt) -> Option<(Command, String)> {
     Some((command, unit))
 }
 
-fn start(mut command: Command, spec: &[u8], attempt: &Attempt) -> Result<(), NotDetached> {
+fn start(mut command: Command, spec: &Spec, attempt: &Attempt) -> Result<(), NotDetached> {
+    let spec = serde_json::to_vec(spec).map_err(|e| NotDetached::NotBegun(e.to_string()))?;
     // The supervisor's standard error is the lock of the attempt: it holds it from its first moment on,
     // and what systemd-run complains of is found there.
     let mut child = command
@@ -96,7 +98,7 @@ fn start(mut command: Command, spec: &[u8], attempt: &Attempt) -> Result<(), Not
         .stderr(attempt.share_lock()?)
         .spawn()
         .map_err(|error| NotDetached::NotBegun(error.to_string()))?;
-    hand_over(&mut child, spec.to_vec());
+    hand_over(&mut child, spec);
     let ready = child.stdout.take().is_some_and(|pipe| {
         let mut pipe = File::from(std::os::fd::OwnedFd::from(pipe));
         if said_ready(&mut pipe, Duration::from_secs(READY_S_MAX)) {

@@ -72,6 +72,9 @@ pub enum SuperviseError {
 pub fn run(dir: &Path) -> Result<(), SuperviseError> {
     let spec: Spec = serde_json::from_reader(io::stdin().lock().take(SPEC_BYTES_MAX))?;
     cut_loose();
+    if spec.leave_group {
+        leave_group();
+    }
     let spool = match spec.exec.output {
         OutputPolicy::Keep => {
             Spool::create(dir, Redactor::new(&spec.redact)).unwrap_or_else(|_| Spool::nothing(dir))
@@ -127,6 +130,23 @@ fn cut_loose() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     for signal in [libc::SIGTERM, libc::SIGHUP, libc::SIGINT] {
         outlive(signal);
+    }
+}
+
+/// Without a scope, whoever ends the login session's group would end the work with it. Only root may
+/// leave a group; a plain account's work stays where it is. One group serves all works, so that they
+/// leave no more than this one empty folder behind until the next boot.
+fn leave_group() {
+    for root in [
+        "/sys/fs/cgroup",
+        "/sys/fs/cgroup/unified",
+        "/sys/fs/cgroup/systemd",
+    ] {
+        let group = Path::new(root).join("overhaul");
+        let is_tree = Path::new(root).join("cgroup.procs").exists();
+        if is_tree && std::fs::create_dir_all(&group).is_ok() {
+            let _ = std::fs::write(group.join("cgroup.procs"), "0");
+        }
     }
 }
 

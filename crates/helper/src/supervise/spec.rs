@@ -22,4 +22,7 @@ pub struct Spec {
     pub redact: Vec<String>,
     /// Whether the command only orders a reboot, so that its own end says nothing.
     pub order: bool,
+    /// Whether the supervisor must leave the control group that it was started in by itself.
+    #[serde(default)]
+    pub leave_group: bool,
 }
