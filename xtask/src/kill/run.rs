@@ -71,6 +71,12 @@ pub fn run(args: Args) -> ExitCode {
             Err(error) => {
                 failed += 1;
                 println!("FAIL {:28} {error}", case.name);
+                if undisturbed.is_none() {
+                    println!(
+                        "without an undisturbed end there is nothing to compare the other rows with"
+                    );
+                    break;
+                }
             }
         }
     }

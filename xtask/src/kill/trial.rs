@@ -264,14 +264,11 @@ impl Trial<'_> {
                 moved.trim()
             )));
         }
-        let holder = self
-            .lab
-            .on_host("cat /var/lib/overhaul/generation.json 2>/dev/null || true")?;
-        if !(holder.trim().is_empty() || holder.trim() == "null") {
-            return Err(Failure::new(format!(
-                "the host was not released: {}",
-                holder.trim()
-            )));
+        let stored = self.lab.on_host("cat /var/lib/overhaul/generation.json")?;
+        let stored: Value = serde_json::from_str(&stored)
+            .map_err(|error| Failure::new(format!("generation.json: {error}: {stored}")))?;
+        if stored.get("holder") != Some(&Value::Null) {
+            return Err(Failure::new(format!("the host was not released: {stored}")));
         }
         let report = self.ask(dir, &["report", "--json"])?;
         match report.get("verdict").and_then(Value::as_str) {
