@@ -252,7 +252,9 @@ impl Starter {
         if is(ABSENT) || is(WRONG_DIGEST) {
             return Failed::Lacking(path);
         }
-        let error = if is(NOT_EXECUTABLE) {
+        // The same status for a file that the kernel does not take for a program.
+        let no_program = text.contains("format error");
+        let error = if is(NOT_EXECUTABLE) && !no_program {
             StartError::NoExec { path, text }
         } else if is(NO_SHA256SUM) {
             StartError::NoSha256sum

@@ -7,6 +7,7 @@ use overhaul_engine::ports::{Fault, Reach as _};
 use overhaul_model::facts::FactsWanted;
 use overhaul_model::fleet::Become;
 use overhaul_model::secret::Secret;
+use overhaul_reach::HelperBinary;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -146,6 +147,42 @@ async fn a_full_disk_is_named_and_nothing_half_stays() {
         .unwrap()
         .collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn helpers_for_another_machine_and_broken_ones_are_told() {
+    let mut scene = Scene::new();
+    let load = |machine: u8| {
+        let path = scene.dir.path().join(format!("elf-{machine}"));
+        let mut elf = vec![0; 64];
+        elf[..4].copy_from_slice(b"\x7fELF");
+        elf[18] = machine;
+        fs::write(&path, elf).unwrap();
+        HelperBinary::load(&path).unwrap()
+    };
+    let here = tool("uname", "coreutils", &["-m"]);
+    let (ours, other) = match here.trim() {
+        "x86_64" => (load(62), load(183)),
+        _ => (load(183), load(62)),
+    };
+    scene.helper = other;
+    let told = fault(&scene).await;
+    assert!(
+        told.why.contains(&format!("is a {} machine", here.trim())) && !told.transient,
+        "{told}"
+    );
+    assert!(!scene.installed().exists());
+    scene.helper = ours;
+    let told = fault(&scene).await;
+    assert!(
+        told.why.contains("does not start") && !told.transient,
+        "{told}"
+    );
+
+    let missing = HelperBinary::load(&scene.dir.path().join("missing")).unwrap_err();
+    assert!(missing.to_string().contains("missing"), "{missing}");
+    let script = HelperBinary::load(Path::new("/etc/os-release")).unwrap_err();
+    assert!(script.to_string().contains("not a program"), "{script}");
 }
 
 /// A host on which an account of ours may use sudo with its password.
