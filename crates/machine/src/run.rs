@@ -64,7 +64,8 @@ pub struct Run {
     /// Blocks that were begun and are not over.
     pub(crate) active: BTreeMap<Key, Active>,
     pub(crate) hosts: BTreeMap<HostName, HostState>,
-    pub(crate) outputs: BTreeMap<Key, BTreeMap<String, Value>>,
+    /// Outputs by host, then by node.
+    pub(crate) outputs: BTreeMap<Option<HostName>, BTreeMap<usize, BTreeMap<String, Value>>>,
 }
 
 static WAITING: StepState = StepState::Waiting;
@@ -232,12 +233,13 @@ impl Run {
             Event::Settled { .. } => None,
             _ => return false,
         };
+        let host = self.tree.position(key).and_then(|p| p.host);
         if let Some(Outcome::Succeeded { outputs, .. }) = outcome
             && !outputs.is_empty()
         {
-            self.outputs.insert(key.clone(), outputs.clone());
+            let of_host = self.outputs.entry(host.clone()).or_default();
+            of_host.insert(key.node, outputs.clone());
         }
-        let host = self.tree.position(key).and_then(|p| p.host);
         let Some(host) = host
             .and_then(|h| self.hosts.get_mut(&h))
             .filter(|_| !by_the_loop(step))
@@ -675,13 +677,18 @@ impl Run {
     /// The outputs that a step at this position can refer to, those nearest to it last: of steps of
     /// its own host, and of steps of no host. A step of no host sees all.
     pub fn outputs_for(&self, position: &Position) -> Vec<(&StepId, &BTreeMap<String, Value>)> {
-        let mut seen = Vec::new();
-        for (key, outputs) in &self.outputs {
-            let host = self.tree.position(key).and_then(|p| p.host);
-            if position.host.is_none() || host.is_none() || host == position.host {
-                seen.push((self.tree.id(key.node), outputs));
+        let mut seen: Vec<_> = match &position.host {
+            None => self.outputs.values().flatten().collect(),
+            Some(_) => {
+                let of_host = self.outputs.get(&position.host);
+                let of_none = self.outputs.get(&None);
+                of_none.into_iter().chain(of_host).flatten().collect()
             }
-        }
-        seen
+        };
+        // Stable: of one step on several hosts, the last host in order is the nearest.
+        seen.sort_by_key(|(node, _)| **node);
+        seen.into_iter()
+            .map(|(node, outputs)| (self.tree.id(*node), outputs))
+            .collect()
     }
 }

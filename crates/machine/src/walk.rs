@@ -522,17 +522,18 @@ impl Run {
         Ok(vec![Move::Begin(remedy_key)])
     }
 
-    /// Steps of a remedy that ran before stand at their beginning again; attempts keep counting, so
-    /// that no attempt's key comes twice.
+    /// Steps of a remedy that ran before stand at their beginning again, but for what must happen once;
+    /// attempts keep counting, so that no attempt's key comes twice.
     fn forget(&mut self, remedy: &Key) {
-        let inside: Vec<Key> = self
-            .slots
-            .keys()
-            .filter(|k| self.tree.is_inside(k, remedy))
-            .cloned()
-            .collect();
+        let inside = self.slots.keys().filter(|k| self.tree.is_inside(k, remedy));
+        let inside: Vec<Key> = inside.cloned().collect();
         for key in inside {
+            let once = self
+                .tree
+                .step(key.node)
+                .is_some_and(|step| matches!(repeat_class(step), Repeat::Once(_)));
             if let Some(slot) = self.slots.get_mut(&key)
+                && !once
                 && !matches!(slot.state, StepState::Skipped { .. })
             {
                 *slot = Slot {

@@ -208,6 +208,14 @@ fn events() -> Vec<(String, Event)> {
         };
         all.push((format!("started {attempt}"), started));
     }
+    all.extend(endings());
+    all.extend(decisions());
+    all
+}
+
+fn endings() -> Vec<(String, Event)> {
+    let position = || Position::alone("x".into());
+    let mut all = Vec::new();
     let mut settlements = vec![
         ("never-began".to_owned(), Settlement::NeverBegan),
         ("running".to_owned(), Settlement::Running),
@@ -235,6 +243,12 @@ fn events() -> Vec<(String, Event)> {
         };
         all.push((format!("settled {word}"), settled));
     }
+    all
+}
+
+fn decisions() -> Vec<(String, Event)> {
+    let position = || Position::alone("x".into());
+    let mut all = Vec::new();
     let choices = [
         Choice::Approve {
             position: position(),

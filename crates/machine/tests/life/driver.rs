@@ -1,0 +1,296 @@
+//! A driver that answers the machine's commands: wildly, then kindly.
+
+use crate::laws;
+use jiff::Timestamp;
+use overhaul_machine::{Command, Run, StepState};
+use overhaul_model::event::{Choice, Decision, Event, Generation, Outcome, Record, Settlement};
+use overhaul_model::facts::BootProof;
+use overhaul_model::id::{HostName, Position};
+use overhaul_model::plan::Plan;
+use overhaul_model::primitive::{Measurement, Primitive};
+use overhaul_model::receipt::WorkEnd;
+use overhaul_model::span::Span;
+use std::collections::BTreeMap;
+
+/// Events after which a kind world must have brought any of these plans to its end.
+const KIND_EVENTS_MAX: usize = 6_000;
+
+pub struct Life {
+    pub run: Run,
+    /// The same events through the journal's text.
+    again: Run,
+    pub records: Vec<Record>,
+    now: Timestamp,
+    /// How often each host was installed anew.
+    installs: BTreeMap<HostName, u32>,
+}
+
+impl Life {
+    pub fn new(plan: Plan) -> Self {
+        let mut life = Self {
+            run: Run::new(plan.clone()).unwrap(),
+            again: Run::new(plan).unwrap(),
+            records: Vec::new(),
+            now: Timestamp::from_second(1_800_000_000).unwrap(),
+            installs: BTreeMap::new(),
+        };
+        let plan = life.run.hash().clone();
+        life.put(Event::RunOpened {
+            run: "r".into(),
+            plan,
+            person: "p".into(),
+            warned: Vec::new(),
+        });
+        life.take();
+        life
+    }
+
+    fn take(&mut self) {
+        let counter = self.run.generation().map_or(0, |g| g.counter) + 1;
+        self.put(Event::ControllerTook {
+            generation: Generation {
+                fleet: "random".to_owned(),
+                run: "r".into(),
+                counter,
+                nonce: "n".into(),
+            },
+            person: "p".into(),
+        });
+    }
+
+    /// Every event goes into the run and, through its text, into the second one.
+    fn put(&mut self, event: Event) {
+        let record = Record {
+            seq: self.records.len() as u64 + 1,
+            at: self.now,
+            before: Record::genesis(),
+            event,
+        };
+        laws::before(&self.run, &record);
+        let under_way = laws::under_way(&self.run);
+        self.run.apply(&record).unwrap();
+        laws::budget(&self.run, &under_way);
+        let text = serde_json::to_string(&record).unwrap();
+        self.again
+            .apply(&serde_json::from_str(&text).unwrap())
+            .unwrap();
+        assert!(self.run == self.again, "a replay differs after {record:?}");
+        self.records.push(record);
+        laws::at_every_moment(self);
+    }
+
+    fn later(&mut self, span: Span) {
+        self.now = span.after(self.now);
+    }
+
+    pub fn live(&mut self, choices: &[u32]) {
+        for choice in choices {
+            if self.run.verdict().is_some() {
+                return;
+            }
+            let (what, pick) = (choice % 16, (choice / 16) as usize);
+            match what {
+                0 => self.later(Span::from_s(u64::from(choice / 16 % 90))),
+                1 if pick % 4 == 0 => self.take(),
+                2 => self.decide_wildly(pick),
+                3 if pick % 8 == 0 => {
+                    let host = HostName::new(crate::plans::HOSTS[pick / 8 % 4]);
+                    *self.installs.entry(host).or_default() += 1;
+                }
+                _ => {
+                    let mut commands = self.run.next(self.now).commands;
+                    if commands.is_empty() {
+                        self.later(Span::from_s(10));
+                    } else {
+                        let command = commands.swap_remove(pick % commands.len());
+                        self.answer(command, pick / 64);
+                    }
+                }
+            }
+        }
+    }
+
+    fn decide_wildly(&mut self, pick: usize) {
+        let positions: Vec<Position> = self.run.positions().map(|(p, _)| p).collect();
+        let Some(position) = positions.get(pick / 8 % positions.len().max(1)).cloned() else {
+            return;
+        };
+        let choice = match pick % 8 {
+            0 => Choice::Approve {
+                position,
+                question: None,
+            },
+            1 | 2 => Choice::Retry { position },
+            3 => Choice::Done { position },
+            4 => Choice::Skip { position },
+            5 => Choice::Void { position },
+            6 if pick % 16 == 6 => Choice::Pause,
+            6 => Choice::Unpause,
+            _ if pick % 64 == 7 => Choice::Abort,
+            _ => Choice::Unpause,
+        };
+        self.decide(choice);
+    }
+
+    fn decide(&mut self, choice: Choice) {
+        let decision = Decision {
+            person: "p".into(),
+            reason: "because".to_owned(),
+            plan: self.run.hash().clone(),
+            nonce: format!("n{}", self.records.len()).as_str().into(),
+            choice,
+        };
+        if self.run.judge(&decision).is_ok() {
+            self.put(Event::Decided(decision));
+        }
+    }
+
+    pub fn abort(&mut self) {
+        self.decide(Choice::Abort);
+    }
+
+    fn measured(luck: usize) -> Measurement {
+        let seen = || "seen".to_owned();
+        match luck % 6 {
+            0..=3 => Measurement::So { evidence: seen() },
+            4 => Measurement::NotSo { evidence: seen() },
+            _ => Measurement::Unknown { reason: seen() },
+        }
+    }
+
+    fn outcome(luck: usize) -> Outcome {
+        let failed = |end| Outcome::Failed {
+            why: "bad luck".to_owned(),
+            tail: String::new(),
+            end,
+        };
+        match luck % 8 {
+            0..=3 => Outcome::Succeeded {
+                changed: true,
+                outputs: [("out".to_owned(), serde_json::json!(luck))].into(),
+                evidence: "done".to_owned(),
+            },
+            4 | 5 => failed(Some(WorkEnd::Signaled { signal: 9 })),
+            6 => failed(None),
+            _ => Outcome::Unknown {
+                reason: "who knows".to_owned(),
+            },
+        }
+    }
+
+    /// One of the events that can complete a command; 0 is good luck.
+    fn answer(&mut self, command: Command, luck: usize) {
+        let refused = |host| Event::HostRefused {
+            host,
+            why: "not today".to_owned(),
+            transient: luck % 2 == 0,
+        };
+        let event = match command {
+            Command::Register { host } if luck % 5 == 4 => refused(host),
+            Command::Register { host } => {
+                let installs = self.installs.get(&host).copied().unwrap_or(0);
+                Event::HostRegistered {
+                    install_id: format!("{host}-{installs}").as_str().into(),
+                    host,
+                    // Never lower than what the journal can know.
+                    sequence: self.records.len() as u64,
+                    boot: BootProof {
+                        boot_id: "b".to_owned(),
+                        init_started_ticks: 1,
+                    },
+                }
+            }
+            Command::Release { host } if luck % 5 == 4 => refused(host),
+            Command::Release { host } => Event::HostReleased { host },
+            Command::MeasureGuard { position, guard } => Event::GuardMeasured {
+                position,
+                guard,
+                result: Self::measured(luck),
+            },
+            Command::Ask { position } => Event::Asked {
+                position,
+                question: "go on?".to_owned(),
+                nonce: format!("q{}", self.records.len()).as_str().into(),
+            },
+            Command::Check { position } => Event::Checked {
+                position,
+                result: Self::measured(luck),
+            },
+            Command::Verify { position, attempt } => Event::Verified {
+                position,
+                attempt,
+                result: Self::measured(luck),
+            },
+            Command::MeasureRepair { position } => Event::RepairMeasured {
+                position,
+                result: Self::measured(luck),
+            },
+            Command::Settle { position, attempt } => Event::Settled {
+                position,
+                attempt,
+                settlement: match luck % 5 {
+                    0 => Settlement::NeverBegan,
+                    1 => Settlement::Running,
+                    2 => Settlement::Unknown {
+                        reason: "cut".to_owned(),
+                    },
+                    _ => Settlement::Ended(Self::outcome(luck / 5)),
+                },
+            },
+            Command::Act { position, attempt } => {
+                if matches!(self.run.state(&position), StepState::Running { .. }) {
+                    self.ended(position, attempt, luck)
+                } else {
+                    Event::Started {
+                        position,
+                        attempt,
+                        key: format!("k{}", self.records.len()).as_str().into(),
+                    }
+                }
+            }
+            Command::Finish { verdict } => Event::Finished { verdict },
+        };
+        self.put(event);
+    }
+
+    fn ended(&self, position: Position, attempt: u32, luck: usize) -> Event {
+        let by_the_loop = self
+            .run
+            .step(&position)
+            .is_some_and(|s| matches!(s.work, Primitive::Announce(_)));
+        Event::Ended {
+            position,
+            attempt,
+            outcome: Self::outcome(if by_the_loop { 0 } else { luck }),
+        }
+    }
+
+    /// Everything goes well from now on, and people answer.
+    pub fn come_to_the_end(&mut self) {
+        self.decide(Choice::Unpause);
+        for _ in 0..KIND_EVENTS_MAX {
+            if self.run.verdict().is_some() {
+                return;
+            }
+            let next = self.run.next(self.now);
+            if let Some(command) = next.commands.into_iter().next() {
+                self.answer(command, 0);
+            } else if let Some(wake) = next.wake {
+                assert!(wake > self.now, "it would spin");
+                self.now = wake;
+            } else {
+                let open = next.standing.open.into_iter();
+                let choices: Vec<Choice> =
+                    open.flat_map(|o| self.run.choices(&o.position)).collect();
+                assert!(!choices.is_empty(), "nothing can make it go on");
+                for choice in choices {
+                    self.decide(choice);
+                }
+            }
+        }
+        panic!(
+            "it does not come to its end: {:#?}",
+            self.run.next(self.now)
+        );
+    }
+}

@@ -1,0 +1,244 @@
+//! What must hold whatever happens, said again without the machine's own words.
+
+use crate::driver::Life;
+use overhaul_machine::{HostLink, Run, StepState};
+use overhaul_model::action::Repeat;
+use overhaul_model::event::{Choice, Event, Outcome, Record, Settlement};
+use overhaul_model::id::{HostName, Position, StepId};
+use overhaul_model::plan::{Block, Child, Turns};
+use overhaul_model::primitive::Primitive;
+use overhaul_model::step::Step;
+use std::collections::BTreeSet;
+
+/// A step begins only when everything before it is over.
+pub fn before(run: &Run, record: &Record) {
+    if let Event::Started { position, .. } = &record.event {
+        let root = Child::Block(&run.plan().root);
+        assert!(
+            may_begin(run, root, None, position) == Some(true),
+            "{position} begins too early"
+        );
+        inner_scopes_first(run, position);
+    }
+}
+
+/// Whether the position may begin, as far as this part of the tree says; `None` when it is not in it.
+fn may_begin(
+    run: &Run,
+    child: Child<'_>,
+    turn: Option<&HostName>,
+    wanted: &Position,
+) -> Option<bool> {
+    let over = |child: Child<'_>| is_over(run, child, turn);
+    let block = match child {
+        Child::Step(step) => return (step.position(turn).as_ref() == Some(wanted)).then_some(true),
+        Child::Block(Block::Step(step)) => {
+            return (step.position(turn).as_ref() == Some(wanted)).then_some(true);
+        }
+        Child::Block(block) => block,
+    };
+    match block {
+        Block::Roll { id, body, .. } => {
+            let host = wanted.host.as_ref()?;
+            let inside = may_begin(run, Child::Block(body), Some(host), wanted)?;
+            let turns = &run.plan().rolls[id];
+            let batch = turns.batches.iter().position(|b| b.contains(host))?;
+            let earlier = turns.batches[..batch].iter().flatten();
+            let mut earlier_over = earlier.map(|h| is_over(run, Child::Block(body), Some(h)));
+            Some(inside && earlier_over.all(|over| over))
+        }
+        Block::Sequence { .. } | Block::Scope { .. } => {
+            let mut all_over = true;
+            for child in block.children() {
+                if let Some(inside) = may_begin(run, child, turn, wanted) {
+                    let closes =
+                        matches!(block, Block::Scope { close, .. } if close.id == wanted.step);
+                    return Some(inside && (all_over || (closes && run.is_aborting())));
+                }
+                all_over &= over(child);
+            }
+            None
+        }
+        Block::Step(_) | Block::Parallel { .. } | Block::Repair { .. } => block
+            .children()
+            .into_iter()
+            .find_map(|c| may_begin(run, c, turn, wanted)),
+    }
+}
+
+fn is_over(run: &Run, child: Child<'_>, turn: Option<&HostName>) -> bool {
+    let step_over = |step: &Step| step.position(turn).is_none_or(|p| run.state(&p).is_over());
+    let block = match child {
+        Child::Step(step) => return step_over(step),
+        Child::Block(block) => block,
+    };
+    match block {
+        Block::Step(step) => step_over(step),
+        Block::Roll { id, body, .. } => {
+            let mut hosts = run.plan().rolls[id].batches.iter().flatten();
+            hosts.all(|host| is_over(run, Child::Block(body), Some(host)))
+        }
+        Block::Repair { body, .. } => is_over(run, Child::Block(body), turn),
+        Block::Sequence { .. } | Block::Parallel { .. } | Block::Scope { .. } => {
+            block.children().into_iter().all(|c| is_over(run, c, turn))
+        }
+    }
+}
+
+pub fn at_every_moment(life: &Life) {
+    at_once(&life.run);
+    if let Some(Event::Started {
+        position, attempt, ..
+    }) = life.records.last().map(|r| &r.event)
+    {
+        once(life, position);
+        let same = |r: &&Record| matches!(&r.event, Event::Started { position: p, attempt: a, .. } if p == position && a == attempt);
+        let times = life.records.iter().filter(same).count();
+        assert_eq!(times, 1, "attempt {attempt} of {position} was begun twice");
+    }
+}
+
+/// Hosts that have an open position in a roll, for each roll.
+pub fn under_way(run: &Run) -> BTreeSet<(StepId, HostName)> {
+    let now = jiff::Timestamp::from_second(1_900_000_000).unwrap();
+    let mut found = BTreeSet::new();
+    for open in run.next(now).standing.open {
+        let inside = |id: &&StepId| open.position.step.as_str().starts_with(&format!("{id}/"));
+        let roll = run.plan().rolls.keys().find(inside).unwrap();
+        found.insert((roll.clone(), open.position.host.unwrap()));
+    }
+    found
+}
+
+/// No turn begins while more hosts have failed than may.
+pub fn budget(run: &Run, before: &BTreeSet<(StepId, HostName)>) {
+    if under_way(run).is_subset(before) {
+        return;
+    }
+    let mut failed: BTreeSet<HostName> = BTreeSet::new();
+    for (position, state) in run.positions() {
+        if state.is_bad() {
+            failed.extend(position.host);
+        }
+    }
+    let budget = run.plan().failure_budget as usize;
+    assert!(
+        failed.len() <= budget,
+        "a turn began although {failed:?} had failed"
+    );
+}
+
+/// A scope that is closed has no opened scope inside.
+fn inner_scopes_first(run: &Run, position: &Position) {
+    let mut all = Vec::new();
+    scopes(&run.plan().root, &mut all);
+    let Some((_, _, body)) = all.iter().find(|(_, close, _)| close.id == position.step) else {
+        return;
+    };
+    let mut inner = Vec::new();
+    scopes(body, &mut inner);
+    for (open, close, _) in inner {
+        let at = |step: &Step| step.position(position.host.as_ref());
+        let opened = at(open).is_some_and(|p| matches!(run.state(&p), StepState::Done { .. }));
+        let closed = at(close).is_none_or(|p| run.state(&p).is_over());
+        assert!(!opened || closed, "{} is open inside", close.id);
+    }
+}
+
+/// Never more hosts under way in a roll than it admits.
+fn at_once(run: &Run) {
+    let all = under_way(run);
+    for (id, Turns { at_once, .. }) in &run.plan().rolls {
+        let hosts: Vec<_> = all.iter().filter(|(roll, _)| roll == id).collect();
+        assert!(
+            hosts.len() <= *at_once as usize,
+            "{} hosts at once in {id}",
+            hosts.len()
+        );
+    }
+}
+
+/// What must happen once is begun again only when it certainly had not begun, or a person said so.
+fn once(life: &Life, position: &Position) {
+    let step = life.run.step(position).unwrap();
+    if !matches!(step.repeat, Repeat::Once(_)) || !matches!(step.work, Primitive::Exec(_)) {
+        return;
+    }
+    let mut allowed = true;
+    for record in &life.records {
+        match &record.event {
+            Event::Started { position: p, .. } if p == position => {
+                assert!(allowed, "{position} was begun twice");
+                allowed = false;
+            }
+            Event::Settled {
+                position: p,
+                settlement,
+                ..
+            } if p == position => {
+                allowed |= matches!(
+                    settlement,
+                    Settlement::NeverBegan | Settlement::Ended(Outcome::Failed { end: None, .. })
+                );
+            }
+            Event::Ended {
+                position: p,
+                outcome,
+                ..
+            } if p == position => {
+                allowed |= matches!(outcome, Outcome::Failed { end: None, .. });
+            }
+            Event::Decided(decision) => {
+                allowed |= decision.choice
+                    == Choice::Retry {
+                        position: position.clone(),
+                    };
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Opened scopes are closed, registered hosts let go; and a fresh replay says the same.
+pub fn at_the_end(life: &Life) {
+    let run = &life.run;
+    let replayed = Run::replay(run.plan().clone(), &life.records).unwrap();
+    assert!(replayed == *run);
+    let mut steps = Vec::new();
+    scopes(&run.plan().root, &mut steps);
+    for (open, close, _) in steps {
+        for (position, state) in run.positions().filter(|(p, _)| p.step == open.id) {
+            let close = close.position(position.host.as_ref());
+            let opened = life.records.iter().any(|r| match &r.event {
+                Event::Started { position: p, .. } => *p == position,
+                _ => false,
+            }) || matches!(state, StepState::Done { .. });
+            if let Some(close) = close.filter(|_| opened) {
+                assert!(run.state(&close).is_over(), "{close} is open");
+            }
+        }
+    }
+    for host in run.plan().hosts.keys() {
+        let link = run.link(host);
+        let registered = life
+            .records
+            .iter()
+            .any(|r| matches!(&r.event, Event::HostRegistered { host: h, .. } if h == host));
+        let let_go = matches!(link, Some(HostLink::Released | HostLink::LeftBehind { .. }));
+        assert!(!registered || let_go, "{host} is {link:?}");
+    }
+}
+
+fn scopes<'a>(block: &'a Block, out: &mut Vec<(&'a Step, &'a Step, &'a Block)>) {
+    if let Block::Scope {
+        open, close, body, ..
+    } = block
+    {
+        out.push((open, close, body));
+    }
+    for child in block.children() {
+        if let Child::Block(block) = child {
+            scopes(block, out);
+        }
+    }
+}
