@@ -14,13 +14,23 @@ pub enum Accept {
     Succeeded,
 }
 
-/// Whether the asking generation may become the holder.
+/// Whether the asking generation may become the holder. `last` is the generation that held the host
+/// last: once it was released, nothing that its run had sent before may land any more.
 ///
 /// # Errors
 /// When another run holds the host, or a controller of the same run that is newer or equally new.
-pub fn accept(held: Option<&Generation>, asked: &Generation) -> Result<Accept, Refusal> {
+pub fn accept(
+    held: Option<&Generation>,
+    last: Option<&Generation>,
+    asked: &Generation,
+) -> Result<Accept, Refusal> {
     let Some(held) = held else {
-        return Ok(Accept::Taken);
+        return match last {
+            Some(last) if same_run(last, asked) && asked.counter <= last.counter => {
+                Err(Refusal::Outdated { held: last.counter })
+            }
+            _ => Ok(Accept::Taken),
+        };
     };
     if held == asked {
         return Ok(Accept::Again);
@@ -126,9 +136,29 @@ mod tests {
             (generation("f", "s", 9, "x"), other.clone()),
             (generation("g", "r", 9, "x"), other),
         ] {
-            assert_eq!(accept(Some(&held), &asked), expected, "{asked:?}");
+            assert_eq!(
+                accept(Some(&held), Some(&held), &asked),
+                expected,
+                "{asked:?}"
+            );
         }
-        assert_eq!(accept(None, &held), Ok(Accept::Taken));
+        assert_eq!(accept(None, None, &held), Ok(Accept::Taken));
+    }
+
+    #[test]
+    fn after_a_release_only_newer_controllers_of_the_run_and_other_runs_come_in() {
+        let last = generation("f", "r", 2, "x");
+        let late = Err(Refusal::Outdated { held: 2 });
+        for (asked, expected) in [
+            (generation("f", "r", 1, "x"), late.clone()),
+            (generation("f", "r", 2, "x"), late.clone()),
+            (generation("f", "r", 2, "y"), late),
+            (generation("f", "r", 3, "x"), Ok(Accept::Taken)),
+            (generation("f", "s", 1, "x"), Ok(Accept::Taken)),
+            (generation("g", "r", 1, "x"), Ok(Accept::Taken)),
+        ] {
+            assert_eq!(accept(None, Some(&last), &asked), expected, "{asked:?}");
+        }
     }
 
     /// Over every pair of the small world: who was turned away once stays turned away, and only the
@@ -139,8 +169,11 @@ mod tests {
             for asked in world() {
                 assert_eq!(demand(Some(&held), &asked).is_ok(), held == asked);
                 assert_eq!(release(Some(&held), &asked).is_ok(), held == asked);
-                if accept(Some(&held), &asked) == Ok(Accept::Succeeded) {
-                    assert!(accept(Some(&asked), &held).is_err(), "{held:?} {asked:?}");
+                if accept(Some(&held), None, &asked) == Ok(Accept::Succeeded) {
+                    assert!(
+                        accept(Some(&asked), None, &held).is_err(),
+                        "{held:?} {asked:?}"
+                    );
                     assert!(demand(Some(&asked), &held).is_err());
                 }
             }

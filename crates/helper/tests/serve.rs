@@ -4,7 +4,7 @@ mod common;
 use common::{Host, begin_with, generation, limits, refusal, shell, until};
 use overhaul_model::id::{AttemptKey, Nonce, Person, RunId};
 use overhaul_model::primitive::{Exec, OutputPolicy, Reboot};
-use overhaul_model::receipt::{ReceiptStatus, WorkEnd};
+use overhaul_model::receipt::{ReceiptStatus, Said, WorkEnd};
 use overhaul_model::span::Span;
 use overhaul_model::wire::{HostWork, PROTOCOL, Refusal, RequestBody, ResponseBody};
 use std::fs;
@@ -439,6 +439,22 @@ fn output_that_may_not_be_kept_is_only_counted() {
         ("", 11)
     );
     assert!(!host.receipt("k", "spool").exists());
+}
+
+#[test]
+fn a_value_is_the_standard_output_alone() {
+    let host = Host::new();
+    let mut asked = shell("k", "echo noise >&2; echo value; echo more noise >&2");
+    if let RequestBody::Begin { value, .. } = &mut asked {
+        *value = true;
+    }
+    let followed = host.registered().run(asked);
+    assert_eq!(followed.end().said, Some(Said::Text("value".to_owned())));
+    for word in ["noise\n", "value\n", "more noise\n"] {
+        assert!(followed.text().contains(word), "{followed:?}");
+    }
+    let followed = host.registered().run(shell("other", "echo value"));
+    assert_eq!(followed.end().said, None);
 }
 
 #[test]

@@ -133,13 +133,6 @@ pub struct BootProof {
     pub init_started_ticks: u64,
 }
 
-impl BootProof {
-    /// Whether a reboot lies between the two: both signs must have changed.
-    pub fn proves_reboot_since(&self, before: &Self) -> bool {
-        self.boot_id != before.boot_id && self.init_started_ticks != before.init_started_ticks
-    }
-}
-
 /// A package that dpkg has not finished with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageState {

@@ -42,6 +42,24 @@ pub struct ReceiptEnd {
     pub output_bytes: u64,
     /// Digest of the whole streamed output, for work that is streamed to or from the controller.
     pub sha256: Option<Digest>,
+    /// What the command said on its standard output alone, when that was wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<Said>,
+}
+
+/// Longest standard output that becomes a value of a step: values are small, and stay in the journal.
+pub const VALUE_BYTES_MAX: usize = 64 * 1024;
+
+/// A command's standard output as a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Said {
+    /// All of it, secrets redacted, without the end of its last line.
+    Text(String),
+    /// It is longer than [`VALUE_BYTES_MAX`].
+    TooLong,
+    /// It is not UTF-8.
+    NoText,
 }
 
 /// How work on a target ended.

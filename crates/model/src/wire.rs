@@ -94,6 +94,9 @@ pub enum RequestBody {
         work: HostWork,
         /// Its bounds, kept by the target itself.
         limits: Limits,
+        /// Whether a command's standard output is wanted as a value (see [`crate::receipt::Said`]).
+        #[serde(default)]
+        value: bool,
         /// Values that must not appear in the spool; they stay in memory.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         redact: Vec<String>,

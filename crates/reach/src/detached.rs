@@ -53,6 +53,7 @@ pub(crate) fn begin(order: &Order, work: HostWork, redact: &[String]) -> Request
         step: order.step.clone(),
         work,
         limits: order.limits,
+        value: !order.outputs.is_empty(),
         redact: redact.to_vec(),
     }
 }
@@ -82,7 +83,7 @@ impl<'a> Ear<'a> {
         Self {
             order,
             progress,
-            heard: Heard::new(!order.outputs.is_empty()),
+            heard: Heard::new(),
         }
     }
 
@@ -245,7 +246,7 @@ pub(crate) fn gave_up(begun: Begun, error: &ReachError) -> Outcome {
 
 /// The kept output of an attempt that ended, read again from its start.
 pub(crate) async fn spool(client: &HelperClient, order: &Order) -> Heard {
-    let mut heard = Heard::new(!order.outputs.is_empty());
+    let mut heard = Heard::new();
     let read = async {
         let request = RequestBody::Attach {
             key: order.key.clone(),

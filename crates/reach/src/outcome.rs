@@ -1,9 +1,9 @@
 //! From the end of a work on a target to the outcome of an attempt.
 
-use crate::output::{Heard, NoValue};
+use crate::output::Heard;
 use overhaul_model::definition::OutputFrom;
 use overhaul_model::event::Outcome;
-use overhaul_model::receipt::{ReceiptEnd, WorkEnd};
+use overhaul_model::receipt::{ReceiptEnd, Said, VALUE_BYTES_MAX, WorkEnd};
 use std::collections::BTreeMap;
 
 /// Longest list of processes in an outcome's words.
@@ -68,11 +68,14 @@ pub(crate) fn words(end: &WorkEnd) -> String {
     }
 }
 
-fn value(end: &ReceiptEnd, heard: &Heard) -> Result<String, NoValue> {
-    if end.output_bytes > 0 && heard.next() == 0 {
-        return Err(NoValue::Incomplete);
+/// What the command said, or why that is no value.
+fn value(end: &ReceiptEnd) -> Result<String, String> {
+    match &end.said {
+        Some(Said::Text(text)) => Ok(text.clone()),
+        Some(Said::TooLong) => Err(format!("it is longer than {VALUE_BYTES_MAX} bytes")),
+        Some(Said::NoText) => Err("it is not UTF-8 text".to_owned()),
+        None => Err("it was not kept".to_owned()),
     }
-    heard.value()
 }
 
 /// The outcome of detached work.
@@ -87,7 +90,7 @@ pub(crate) fn of_end(
     let mut outputs = BTreeMap::new();
     for (name, from) in wanted {
         match from {
-            OutputFrom::Stdout => match value(&end, heard) {
+            OutputFrom::Stdout => match value(&end) {
                 Ok(text) => {
                     outputs.insert(name.clone(), serde_json::Value::String(text));
                 }

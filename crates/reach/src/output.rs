@@ -2,8 +2,6 @@
 
 use crate::ssh::strip;
 
-/// Longest output that becomes a value of a step.
-pub const VALUE_BYTES_MAX: usize = 64 * 1024;
 /// Lines that a person is shown of a failure: a screen still holds them.
 pub const TAIL_LINES_MAX: usize = 20;
 /// The same in bytes, for the journal's sake.
@@ -51,38 +49,15 @@ pub(crate) struct Heard {
     next: u64,
     /// The first byte that will come, after the last [`Heard::from`].
     coming: u64,
-    /// The beginning, when its value is wanted; one byte more than a value may have.
-    head: Option<Vec<u8>>,
     tail: Vec<u8>,
-    gap: bool,
-}
-
-/// Why an output is no value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoValue {
-    TooLong,
-    Incomplete,
-    NotText,
-}
-
-impl std::fmt::Display for NoValue {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::TooLong => write!(f, "it is longer than {VALUE_BYTES_MAX} bytes"),
-            Self::Incomplete => f.write_str("a part of it was not kept"),
-            Self::NotText => f.write_str("it is not UTF-8 text"),
-        }
-    }
 }
 
 impl Heard {
-    pub(crate) fn new(value_wanted: bool) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             next: 0,
             coming: 0,
-            head: value_wanted.then(Vec::new),
             tail: Vec::new(),
-            gap: false,
         }
     }
 
@@ -93,7 +68,6 @@ impl Heard {
 
     /// The helper said which byte comes next.
     pub(crate) fn from(&mut self, byte: u64) {
-        self.gap |= byte > self.next;
         self.coming = byte;
     }
 
@@ -106,28 +80,10 @@ impl Heard {
         self.coming = self.coming.saturating_add(bytes.len() as u64);
         self.next = self.next.max(self.coming);
         let fresh = bytes.get(known..).unwrap_or_default();
-        if let Some(head) = &mut self.head {
-            let room = (VALUE_BYTES_MAX + 1).saturating_sub(head.len());
-            head.extend(fresh.iter().take(room));
-        }
         self.tail.extend(fresh);
         let surplus = self.tail.len().saturating_sub(RAW_TAIL_BYTES_MAX);
         self.tail.drain(..surplus);
         fresh
-    }
-
-    /// The whole output without the end of its last line.
-    pub(crate) fn value(&self) -> Result<String, NoValue> {
-        let head = self.head.as_deref().ok_or(NoValue::Incomplete)?;
-        if head.len() > VALUE_BYTES_MAX {
-            return Err(NoValue::TooLong);
-        }
-        if self.gap {
-            return Err(NoValue::Incomplete);
-        }
-        let text = std::str::from_utf8(head).map_err(|_| NoValue::NotText)?;
-        let text = text.strip_suffix('\n').unwrap_or(text);
-        Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
     }
 
     /// The last lines, for a person.
@@ -173,31 +129,6 @@ mod tests {
         assert_eq!(tail(b""), "");
     }
 
-    #[test]
-    fn a_value_is_whole_or_there_is_none() {
-        let value = |pieces: &[(u64, &[u8])]| {
-            let mut heard = Heard::new(true);
-            for (from, bytes) in pieces {
-                heard.from(*from);
-                heard.take(bytes);
-            }
-            heard.value()
-        };
-        assert_eq!(value(&[(0, b"  17\n")]), Ok("  17".to_owned()));
-        assert_eq!(value(&[(0, b"a\n\n")]), Ok("a\n".to_owned()));
-        assert_eq!(value(&[]), Ok(String::new()));
-        // The second connection repeats what the first one had brought.
-        assert_eq!(value(&[(0, b"abc"), (1, b"bcd")]), Ok("abcd".to_owned()));
-        assert_eq!(value(&[(0, b"abc"), (5, b"f")]), Err(NoValue::Incomplete));
-        assert_eq!(value(&[(0, b"\xff")]), Err(NoValue::NotText));
-        let long = vec![b'x'; VALUE_BYTES_MAX + 1];
-        assert_eq!(value(&[(0, &long)]), Err(NoValue::TooLong));
-        assert_eq!(
-            value(&[(0, &[&long[1..], b"\n"].concat())]),
-            Err(NoValue::TooLong)
-        );
-    }
-
     proptest! {
         #[test]
         fn nothing_that_steers_a_terminal_is_left(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
@@ -209,19 +140,19 @@ mod tests {
         }
 
         #[test]
-        fn cutting_and_repeating_do_not_change_a_value(text in "[a-z\n]{0,60}", cuts in prop::collection::vec((0_usize..60, 0_usize..20), 0..6)) {
-            let mut heard = Heard::new(true);
+        fn cutting_and_repeating_bring_each_byte_once(text in "[a-z\n]{0,60}", cuts in prop::collection::vec((0_usize..60, 0_usize..20), 0..6)) {
+            let mut heard = Heard::new();
+            let mut fresh: Vec<u8> = Vec::new();
             let bytes = text.as_bytes();
             for (back, length) in cuts {
                 let at = (heard.next() as usize).saturating_sub(back);
                 heard.from(at as u64);
-                heard.take(&bytes[at..(at + length).min(bytes.len())]);
+                fresh.extend(heard.take(&bytes[at..(at + length).min(bytes.len())]));
             }
             let at = heard.next() as usize;
             heard.from(at as u64);
-            heard.take(&bytes[at..]);
-            let whole = text.strip_suffix('\n').unwrap_or(&text);
-            prop_assert_eq!(heard.value().unwrap(), whole);
+            fresh.extend(heard.take(&bytes[at..]));
+            prop_assert_eq!(fresh, bytes);
         }
     }
 }

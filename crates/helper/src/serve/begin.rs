@@ -22,6 +22,7 @@ pub(super) struct Asked {
     pub(super) new: NewAttempt,
     pub(super) work: HostWork,
     pub(super) limits: Limits,
+    pub(super) value: bool,
     pub(super) redact: Vec<String>,
 }
 
@@ -77,14 +78,26 @@ fn act(
     let Asked {
         work,
         limits,
+        value,
         redact,
         ..
     } = asked;
     let done = match work {
-        HostWork::Exec(exec) => detach(session, attempt, exec, limits, redact, false),
+        HostWork::Exec(exec) => {
+            let spec = Spec::new(exec, limits, redact);
+            detach(session, attempt, Spec { value, ..spec })
+        }
         HostWork::Reboot(reboot) => {
             let exec = Exec::new(Command::Argv(reboot.command));
-            detach(session, attempt, exec, order_limits(limits), redact, true)
+            let spec = Spec::new(exec, order_limits(limits), redact);
+            detach(
+                session,
+                attempt,
+                Spec {
+                    order: true,
+                    ..spec
+                },
+            )
         }
         HostWork::WriteFile(file) => end_file(attempt, files::write(&file)),
         HostWork::EditFile(file) => end_file(attempt, files::edit(&file)),
@@ -123,21 +136,7 @@ fn order_limits(limits: Limits) -> Limits {
     }
 }
 
-fn detach(
-    session: &Session,
-    attempt: Attempt,
-    exec: Exec,
-    limits: Limits,
-    redact: Vec<String>,
-    order: bool,
-) -> Result<(), StoreError> {
-    let spec = Spec {
-        exec,
-        limits,
-        redact,
-        order,
-        leave_group: false,
-    };
+fn detach(session: &Session, attempt: Attempt, spec: Spec) -> Result<(), StoreError> {
     match supervise::detach(&session.store, &attempt, spec) {
         // Here this process gives the lock up; the supervisor has it.
         Ok(()) | Err(NotDetached::Died) => Ok(()),

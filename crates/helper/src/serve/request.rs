@@ -54,6 +54,7 @@ pub(super) fn answer(
             step,
             work,
             limits,
+            value,
             redact,
         } => {
             let asked = begin::Asked {
@@ -65,6 +66,7 @@ pub(super) fn answer(
                 },
                 work,
                 limits,
+                value,
                 redact,
             };
             begin::begin(session, id, asked, feed);

@@ -203,6 +203,7 @@ fn refused(why: String) -> ReceiptEnd {
         changed: false,
         output_bytes: 0,
         sha256: None,
+        said: None,
     }
 }
 
@@ -215,6 +216,7 @@ fn ended(end: WorkEnd, moved: &Moved) -> ReceiptEnd {
         changed: true,
         output_bytes: moved.output.load(Ordering::SeqCst),
         sha256: moved.digest().filter(|_| by_itself),
+        said: None,
     }
 }
 

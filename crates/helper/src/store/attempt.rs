@@ -180,6 +180,7 @@ impl Attempt {
             changed,
             output_bytes: 0,
             sha256: None,
+            said: None,
         };
         write_end(&self.dir, &end)?;
         Ok(end)

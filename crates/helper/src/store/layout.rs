@@ -71,8 +71,12 @@ impl Store {
     /// # Errors
     /// When it cannot be read.
     pub fn holder(&self) -> Result<Option<Generation>, StoreError> {
-        let held: Option<Held> = durable::read_json(&self.path("generation.json"))?;
-        Ok(held.and_then(|held| held.holder))
+        Ok(self.held()?.holder)
+    }
+
+    /// Who holds the host, and who did last.
+    pub(super) fn held(&self) -> Result<Held, StoreError> {
+        Ok(durable::read_json(&self.path("generation.json"))?.unwrap_or_default())
     }
 
     /// The highest sequence number that was given to a receipt.

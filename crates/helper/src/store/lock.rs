@@ -26,6 +26,9 @@ const LOCK_RETRY_MS: u64 = 5;
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Held {
     pub(super) holder: Option<Generation>,
+    /// Who held it last; kept when the host is released.
+    #[serde(default)]
+    pub(super) last: Option<Generation>,
 }
 
 /// A row of the history of releases by force.
@@ -68,8 +71,8 @@ impl<'a> Locked<'a> {
     /// # Errors
     /// When the store fails; the refusal is the inner result.
     pub fn register(&self, asked: &Generation) -> Result<Result<(), Refusal>, StoreError> {
-        let held = self.store.holder()?;
-        match acceptance::accept(held.as_ref(), asked) {
+        let held = self.store.held()?;
+        match acceptance::accept(held.holder.as_ref(), held.last.as_ref(), asked) {
             // Who stored it may have been killed before it was durable.
             Ok(Accept::Again) => durable::sync_dir(self.store.dir()).map(Ok),
             Ok(Accept::Taken | Accept::Succeeded) => self.hold(Some(asked.clone())).map(Ok),
@@ -112,7 +115,11 @@ impl<'a> Locked<'a> {
     }
 
     fn hold(&self, holder: Option<Generation>) -> Result<(), StoreError> {
-        durable::replace_json(&self.store.path("generation.json"), &Held { holder })
+        let last = match &holder {
+            Some(holder) => Some(holder.clone()),
+            None => self.store.held()?.last,
+        };
+        durable::replace_json(&self.store.path("generation.json"), &Held { holder, last })
     }
 
     fn record(&self, row: &ForceRelease) -> Result<(), StoreError> {

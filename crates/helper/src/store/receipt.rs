@@ -206,6 +206,7 @@ impl Receipt {
             changed: true,
             output_bytes: 0,
             sha256: None,
+            said: None,
         };
         write_end(&self.dir, &end)?;
         Ok(self.ended(end))

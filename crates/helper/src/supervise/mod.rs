@@ -3,6 +3,7 @@
 mod detach;
 mod run;
 mod spec;
+mod voice;
 mod watch;
 
 pub use detach::{NotDetached, detach};

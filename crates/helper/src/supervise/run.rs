@@ -4,6 +4,7 @@
 //! long as it lives that the work runs.
 
 use super::spec::{READY, SPEC_BYTES_MAX, Spec};
+use super::voice::Voice;
 use super::watch::{Stall, exit_of};
 use crate::process::{self, Proc};
 use crate::redact::Redactor;
@@ -81,20 +82,21 @@ pub fn run(dir: &Path) -> Result<(), SuperviseError> {
         }
         OutputPolicy::None => Spool::nothing(dir),
     };
-    let (from, to) = io::pipe()?;
-    rustix::fs::fcntl_setfl(&from, OFlags::NONBLOCK).map_err(io::Error::from)?;
+    let (from, to) = pipe()?;
+    let apart = spec.value && spec.exec.output == OutputPolicy::Keep;
+    let (value_from, value_to) = apart.then(pipe).transpose()?.unzip();
     rustix::io::retry_on_intr(|| rustix::io::write(rustix::stdio::stdout(), &[READY]))
         .map_err(io::Error::from)?;
-    let (end, changed, bytes) = match start(&spec, to) {
+    let (end, changed, bytes, said) = match start(&spec, to, value_to) {
         Ok(pid) => {
-            let mut watch = Watch::new(dir, &spec, spool, from, pid);
+            let mut watch = Watch::new(dir, &spec, spool, from, value_from, pid);
             let end = watch.run_out();
             if spec.order {
                 return Ok(());
             }
-            (end, true, watch.bytes)
+            (end, true, watch.bytes, watch.voice.map(Voice::finish))
         }
-        Err(why) => (WorkEnd::Refused { why }, false, 0),
+        Err(why) => (WorkEnd::Refused { why }, false, 0, None),
     };
     let end = ReceiptEnd {
         at: Timestamp::now(),
@@ -102,6 +104,7 @@ pub fn run(dir: &Path) -> Result<(), SuperviseError> {
         changed,
         output_bytes: bytes,
         sha256: None,
+        said,
     };
     write_until(dir, &end)
 }
@@ -160,10 +163,21 @@ fn outlive(signal: libc::c_int) {
     let _ = unsafe { libc::signal(signal, handler as libc::sighandler_t) };
 }
 
-fn start(spec: &Spec, to: io::PipeWriter) -> Result<Pid, String> {
+/// A pipe whose reader does not wait.
+fn pipe() -> io::Result<(PipeReader, io::PipeWriter)> {
+    let (from, to) = io::pipe()?;
+    rustix::fs::fcntl_setfl(&from, OFlags::NONBLOCK)?;
+    Ok((from, to))
+}
+
+/// One pipe for both outputs keeps their order; a value needs a pipe of its own.
+fn start(spec: &Spec, to: io::PipeWriter, value_to: Option<io::PipeWriter>) -> Result<Pid, String> {
     let mut command: Command = process::command(&spec.exec).map_err(|e| e.to_string())?;
-    let second = to.try_clone().map_err(|e| e.to_string())?;
-    command.stdin(Stdio::null()).stdout(to).stderr(second);
+    let out = match value_to {
+        Some(pipe) => pipe,
+        None => to.try_clone().map_err(|e| e.to_string())?,
+    };
+    command.stdin(Stdio::null()).stdout(out).stderr(to);
     let child = command
         .spawn()
         .map_err(|error| format!("the command cannot be started: {error}"))?;
@@ -186,6 +200,9 @@ struct Watch<'a> {
     spool: Spool,
     /// `None` when all writers have closed it.
     pipe: Option<PipeReader>,
+    /// The standard output, when it is apart.
+    value_pipe: Option<PipeReader>,
+    voice: Option<Voice>,
     buffer: Vec<u8>,
     bytes: u64,
     me: i32,
@@ -201,7 +218,14 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(dir: &'a Path, spec: &'a Spec, spool: Spool, pipe: PipeReader, main: Pid) -> Self {
+    fn new(
+        dir: &'a Path,
+        spec: &'a Spec,
+        spool: Spool,
+        pipe: PipeReader,
+        value_pipe: Option<PipeReader>,
+        main: Pid,
+    ) -> Self {
         let main_end = rustix::process::pidfd_open(main, PidfdFlags::empty()).ok();
         let tick = if main_end.is_some() {
             TICK_MS
@@ -213,6 +237,8 @@ impl<'a> Watch<'a> {
             spec,
             spool,
             pipe: Some(pipe),
+            voice: value_pipe.is_some().then(|| Voice::new(&spec.redact)),
+            value_pipe,
             buffer: vec![0; READ_BYTES],
             bytes: 0,
             me: rustix::process::getpid().as_raw_nonzero().get(),
@@ -245,15 +271,16 @@ impl<'a> Watch<'a> {
 
     /// Until there is output, the command ends, or a tick has passed.
     fn sleep(&self) {
-        let pipe = self
-            .pipe
-            .as_ref()
+        let pipes = [&self.pipe, &self.value_pipe];
+        let pipes = pipes
+            .into_iter()
+            .flatten()
             .map(|pipe| PollFd::new(pipe, PollFlags::IN));
         let main = self
             .main_end
             .as_ref()
             .map(|fd| PollFd::new(fd, PollFlags::IN));
-        let mut fds: Vec<PollFd<'_>> = pipe.into_iter().chain(main).collect();
+        let mut fds: Vec<PollFd<'_>> = pipes.chain(main).collect();
         let tick = Timespec::try_from(self.tick).unwrap_or_default();
         // An interrupted wait is a short one.
         let _ = rustix::event::poll(&mut fds, Some(&tick));
@@ -261,22 +288,28 @@ impl<'a> Watch<'a> {
 
     fn read(&mut self) {
         for _ in 0..READS_AT_ONCE {
-            let Some(pipe) = &mut self.pipe else {
-                return;
-            };
-            match pipe.read(&mut self.buffer) {
-                Ok(0) => self.pipe = None,
-                Ok(count) => {
-                    let piece = self.buffer.get(..count).unwrap_or_default();
-                    self.spool.push(piece);
-                    let count = u64::try_from(count).unwrap_or(0);
-                    self.bytes = self.bytes.saturating_add(count);
+            let heard = read_once(&mut self.pipe, &mut self.buffer);
+            if let Some(count) = heard {
+                self.keep(count);
+            }
+            let said = read_once(&mut self.value_pipe, &mut self.buffer);
+            if let Some(count) = said {
+                if let Some(voice) = &mut self.voice {
+                    voice.push(self.buffer.get(..count).unwrap_or_default());
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => self.pipe = None,
+                self.keep(count);
+            }
+            if heard.is_none() && said.is_none() {
+                return;
             }
         }
+    }
+
+    fn keep(&mut self, count: usize) {
+        self.spool
+            .push(self.buffer.get(..count).unwrap_or_default());
+        let count = u64::try_from(count).unwrap_or(0);
+        self.bytes = self.bytes.saturating_add(count);
     }
 
     /// Waits for whatever ended: the command, and orphans of it.
@@ -310,7 +343,7 @@ impl<'a> Watch<'a> {
         }
         let (end, at) = self.exit.as_ref()?;
         let rested = at.elapsed() > Duration::from_millis(REST_MS_MAX);
-        (self.pipe.is_none() || rested).then(|| end.clone())
+        ((self.pipe.is_none() && self.value_pipe.is_none()) || rested).then(|| end.clone())
     }
 
     fn living(&self) -> Vec<Proc> {
@@ -347,6 +380,18 @@ impl<'a> Watch<'a> {
             since: Instant::now(),
         })
     }
+}
+
+/// Bytes that are there now; `None` when there are none. A pipe that has ended is let go.
+fn read_once(pipe: &mut Option<PipeReader>, buffer: &mut [u8]) -> Option<usize> {
+    match pipe.as_mut()?.read(buffer) {
+        Ok(0) => *pipe = None,
+        Ok(count) => return Some(count),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => return Some(0),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        Err(_) => *pipe = None,
+    }
+    None
 }
 
 /// The reason in a request to end the work, if there is one.

@@ -22,7 +22,24 @@ pub struct Spec {
     pub redact: Vec<String>,
     /// Whether the command only orders a reboot, so that its own end says nothing.
     pub order: bool,
+    /// Whether the standard output is wanted as a value, apart from the standard error.
+    #[serde(default)]
+    pub value: bool,
     /// Whether the supervisor must leave the control group that it was started in by itself.
     #[serde(default)]
     pub leave_group: bool,
+}
+
+impl Spec {
+    /// A command with its bounds, and nothing out of the ordinary.
+    pub fn new(exec: Exec, limits: Limits, redact: Vec<String>) -> Self {
+        Self {
+            exec,
+            limits,
+            redact,
+            order: false,
+            value: false,
+            leave_group: false,
+        }
+    }
 }

@@ -99,6 +99,7 @@ pub fn begin_with(key: &str, work: HostWork, limits: Limits, redact: &[&str]) ->
         step: Digest::of("step"),
         work,
         limits,
+        value: false,
         redact: redact.iter().map(|text| (*text).to_owned()).collect(),
     }
 }
