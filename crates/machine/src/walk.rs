@@ -264,10 +264,7 @@ impl Run {
 
     /// Begins turns: batches in order, at most so many hosts at once, none beyond the failure budget.
     fn admit(&mut self, queue: &mut VecDeque<Move>) {
-        let rolls = self
-            .active
-            .iter()
-            .filter(|(_, a)| matches!(a, Active::Roll { .. }));
+        let rolls = self.active.iter().filter(|(key, a)| self.has_room(key, a));
         let rolls: Vec<Key> = rolls.map(|(key, _)| key.clone()).collect();
         if rolls.is_empty() {
             return;
@@ -302,6 +299,26 @@ impl Run {
                 queue.push_back(Move::Begin(Key { node: *body, turn }));
             }
         }
+    }
+
+    /// Whether a further turn could begin, if no host had failed.
+    fn has_room(&self, key: &Key, active: &Active) -> bool {
+        let (
+            Kind::Roll { turns, .. },
+            Active::Roll {
+                batch,
+                begun,
+                under_way,
+            },
+        ) = (&self.tree.node(key.node).kind, active)
+        else {
+            return false;
+        };
+        let left = turns
+            .batches
+            .get(*batch)
+            .is_some_and(|b| b.is_empty() || *begun < b.len());
+        left && (under_way.len() as u64) < u64::from(turns.at_once)
     }
 
     /// Hosts with a failed or unknown step, or that only a person can bring back.

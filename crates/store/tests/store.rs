@@ -1,5 +1,7 @@
 //! The store against what happens to disks, files and processes.
 
+#![cfg(test)]
+
 use jiff::Timestamp;
 use overhaul_engine::ports::{Inbox, Journal, JournalError};
 use overhaul_model::definition::Release;
@@ -263,6 +265,20 @@ fn a_kill_loses_nothing_that_was_acknowledged() {
             records.len()
         );
     }
+}
+
+#[test]
+fn a_reader_beside_the_controller_always_sees_a_whole_chain() {
+    let state = tempfile::tempdir().unwrap();
+    let dir = new_run(state.path());
+    let (mut child, _lines) = start(appender(state.path(), "300"));
+    let mut seen = 0;
+    while child.try_wait().unwrap().is_none() {
+        let rows = dir.records().unwrap().len();
+        assert!(rows >= seen, "rows went missing");
+        seen = rows;
+    }
+    assert_eq!(dir.records().unwrap().len(), 300);
 }
 
 type Lines = std::io::Lines<BufReader<std::process::ChildStdout>>;
