@@ -22,6 +22,8 @@ fn fails(id: &str, repeat: Repeat) -> Step {
     step(id, Primitive::Exec(argv(&format!("fail {id} 10"))), repeat)
 }
 
+type Decide = fn(Position) -> Choice;
+
 fn at(text: &str) -> Position {
     text.parse().unwrap()
 }
@@ -51,7 +53,7 @@ async fn a_failure_that_only_a_person_can_judge_stops_the_run_and_each_decision_
     let done = |position| Choice::Done { position };
     let skip = |position| Choice::Skip { position };
     let void = |position| Choice::Void { position };
-    let cases: [(fn(Position) -> Choice, Option<&str>, &str, usize); 4] = [
+    let cases: [(Decide, Option<&str>, &str, usize); 4] = [
         (retry, None, "failed", 2),
         (done, Some("done"), "done", 1),
         (skip, Some("skipped"), "skipped", 1),

@@ -183,7 +183,7 @@ impl Life {
         let refused = |host| Event::HostRefused {
             host,
             why: "not today".to_owned(),
-            transient: luck % 2 == 0,
+            transient: luck.is_multiple_of(2),
         };
         let event = match command {
             Command::Register { host } if luck % 5 == 4 => refused(host),
