@@ -21,7 +21,8 @@
 //! `check`, `verify` (a measure each: `{run: [argv] | text}`, `{shell: text}`, `{unit, state}`,
 //! `{release: debian 13}`, `{packages_clean: true}`, `{installed: [names]}`, `{file: {..}}`,
 //! `{edit: {..}}`, `{http, status}`, `{tcp}`, `{all: [..]}`), `repeat: safe`, `timeout`, `stall`,
-//! `expected`, `retry: {attempts, back_off}`, `outputs: {name: stdout}`, and for `run` and `shell` also
+//! `expected`, `part: prepare` (in `change`, while the old release still comes back by itself),
+//! `retry: {attempts, back_off}`, `outputs: {name: stdout}`, and for `run` and `shell` also
 //! `env`, `cwd`, `success: [0]`, `output: none`.
 //!
 //! Texts may use `from` and `to` (each with `os` and `release`), `from_codename`, `to_codename`, `host`,
@@ -50,10 +51,23 @@ const TOTAL_DEFAULT: Span = Span::from_s(3_600);
 /// How long an upgrader's step takes when it does not say.
 const EXPECTED_DEFAULT: Span = Span::from_s(10);
 
+/// Parts that a step may name for itself.
+const PARTS: [(&str, UpgradePart); 2] = [
+    ("prepare", UpgradePart::Prepare),
+    ("settle", UpgradePart::Settle),
+];
+
 static KIND_STEP: Shape = Shape {
     id: "kind_step",
     what: "a step of an upgrader",
-    keys: &[STEP_KEYS],
+    keys: &[
+        STEP_KEYS,
+        &[may(
+            "part",
+            Kind::Words(&["prepare", "settle"]),
+            "what the step is when its list says too much: `prepare` if the old release still comes back by itself",
+        )],
+    ],
     later: &[
         ("undo", "what must be taken away again is a scope"),
         (
@@ -343,6 +357,7 @@ impl Steps<'_, '_, '_> {
             self.unique(&title, &node.span);
             Some(title)
         });
+        let part = fields.word("part", &PARTS).unwrap_or(part);
         let work = act(desk, &fields).and_then(|act| primitive(act.action));
         let waits = matches!(work, Some(Primitive::Wait(_)));
         let runs = !matches!(&work, Some(work) if !matches!(work, Primitive::Exec(_)));
