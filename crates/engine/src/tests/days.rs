@@ -200,6 +200,31 @@ async fn the_same_request_counts_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_comes_after_a_decision_is_dropped() {
+    let mut step = does("x", 10, ONCE);
+    step.check = Some(so("slow"));
+    // The run must still be there when the answer comes.
+    let both = Block::Parallel {
+        id: "both".into(),
+        title: "both".to_owned(),
+        blocks: vec![block(step), block(does("long", 10_000, ONCE))],
+    };
+    let world = World::new(plan(&["a"], 1, roll("all", both)));
+    let skip = async {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        world.request(
+            Choice::Skip {
+                position: at("x@a"),
+            },
+            "not needed",
+        );
+    };
+    let (end, ()) = tokio::join!(world.once(), skip);
+    assert_eq!(end, COMPLETE);
+    assert_eq!(world.state("x@a").word(), "skipped");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_guard_holds_until_it_is_so_and_fails_the_step_when_that_takes_too_long() {
     for (at_most_s, end_word) in [(60, "done"), (10, "failed")] {
         let mut guarded = does("late", 10, ONCE);

@@ -227,11 +227,12 @@ impl Target {
         self.log.iter().filter(|e| *e == effect).count()
     }
 
-    /// `has EFFECT`, `lacks EFFECT`, `up STOP START`: up unless the last of the two was the stop.
+    /// `has EFFECT`, `lacks EFFECT`, `slow`, `up STOP START`: up unless the last of the two was the stop.
     pub fn measure(&self, argv: &[String], now_ms: u64) -> Measurement {
         let word = |i: usize| argv.get(i).map_or("", String::as_str);
         let so = match word(0) {
             "has" => self.has(word(1), now_ms),
+            "slow" => true,
             "lacks" => !self.has(word(1), now_ms),
             "up" => {
                 let last = |effect| self.log.iter().rposition(|e| e == effect);

@@ -456,7 +456,9 @@ impl Reach for Hand {
         } else {
             self.0.point().await;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        let is_slow = argv.first().is_some_and(|w| w == "slow");
+        let takes_ms = if is_slow { 5_000 } else { 1 };
+        tokio::time::sleep(std::time::Duration::from_millis(takes_ms)).await;
         let now = self.0.now_ms();
         let answer = self.target(host, |target| target.measure(argv, now));
         if !is_probe {
