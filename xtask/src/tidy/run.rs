@@ -93,12 +93,16 @@ fn breaches() -> Result<Vec<String>, Error> {
         }
     }
     let files = output(root, "git ls-files", &["git", "ls-files", "*.rs"])?;
+    let mut texts = Vec::new();
     for path in files.lines() {
         let Ok(text) = std::fs::read_to_string(root.join(path)) else {
             continue;
         };
         out.extend(text::check(&text::Source { path, text: &text }));
+        texts.push(text);
     }
+    let promises = std::fs::read_to_string(root.join("docs/promises.md")).unwrap_or_default();
+    out.extend(text::check_promises(&promises, &texts));
     let crates: Vec<String> = metadata
         .members()
         .map(|package| package.name.trim_start_matches("overhaul-").to_owned())

@@ -105,6 +105,24 @@ pub fn check_map(map: &str, crates: &[String]) -> Vec<String> {
     missing.chain(gone).collect()
 }
 
+/// Whether every test that docs/promises.md names exists: a promise without its test is a wish.
+pub fn check_promises(promises: &str, sources: &[String]) -> Vec<String> {
+    let is_test = |word: &str| {
+        word.matches('_').count() >= 2 && word.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+    };
+    promises
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|word| is_test(word))
+        .filter(|word| {
+            let function = format!("fn {word}(");
+            !sources.iter().any(|text| text.contains(&function))
+        })
+        .map(|word| format!("docs/promises.md names the test `{word}`, which does not exist"))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +148,13 @@ mod tests {
             text: "// Safe: no threads yet.\nunsafe { x() }\n",
         };
         assert_eq!(check(&good), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_promise_without_its_test_is_found() {
+        let sources = ["fn what_is_held() {}".to_owned()];
+        let found = check_promises("`what_is_held` `cargo x` `what_is_not_held`", &sources);
+        assert_eq!(found.len(), 1, "{found:?}");
     }
 
     #[test]
