@@ -101,6 +101,6 @@ pub const CASES: [Case; 8] = [
         dpkg: None,
         delay: Duration::from_secs(3),
         fault: Fault::Network(Duration::from_secs(RECONNECT_BUDGET_S + 25)),
-        shows: "beyond the budget the run stops honestly, and resume learns the truth from the receipt",
+        shows: "beyond the budget the outcome is unknown, until the host is back and its receipt tells the truth",
     },
 ];
