@@ -23,6 +23,7 @@ use overhaul_plan::{compile, print::tree};
 use overhaul_reach::SshReach;
 use overhaul_store::RunStore;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 /// What is to be run.
@@ -42,7 +43,7 @@ struct Wanted {
 }
 
 /// Runs a definition or a stored plan.
-pub async fn run(args: &RunArgs, state: Option<&std::path::Path>, console: Console) -> Outcome {
+pub async fn run(args: &RunArgs, state: Option<&Path>, console: Console) -> Outcome {
     let wanted = wanted(args, console)?;
     if !args.yes && !console.can_ask() {
         return Err(Failure::input("nobody can be asked whether to go on")
@@ -63,7 +64,7 @@ pub async fn run(args: &RunArgs, state: Option<&std::path::Path>, console: Conso
     )?;
     let facts = gather::facts(&reach, wanted.hosts.keys(), &wanted.facts).await?;
     gather::none_in_trouble(&facts)?;
-    nobody_holds(&reach, &facts).await?;
+    nobody_holds(&reach, &facts, args.fleet.as_deref()).await?;
     let plan = match wanted.input {
         Input::Plan(plan) => *plan,
         Input::Definition(both) => compile(&both.0, &both.1, &facts)?,
@@ -153,7 +154,11 @@ fn no_other_run(store: &RunStore, fleet: &str, console: Console) -> Result<(), F
 }
 
 /// No host belongs to another run, as the hosts themselves say.
-async fn nobody_holds(reach: &Arc<SshReach>, facts: &FleetFacts) -> Result<(), Failure> {
+async fn nobody_holds(
+    reach: &Arc<SshReach>,
+    facts: &FleetFacts,
+    fleet: Option<&Path>,
+) -> Result<(), Failure> {
     let mut tasks = tokio::task::JoinSet::new();
     for host in facts.keys() {
         let (reach, host) = (Arc::clone(reach), host.clone());
@@ -173,6 +178,11 @@ async fn nobody_holds(reach: &Arc<SshReach>, facts: &FleetFacts) -> Result<(), F
         .iter()
         .map(|(host, holder)| format!("\n  {host}: run {} of fleet {}", holder.run, holder.fleet))
         .collect();
+    // A stored plan is run without a fleet file, and freeing a host needs one.
+    let fleet = fleet.map_or_else(
+        || "FILE".to_owned(),
+        |file| text::shell_word(&file.to_string_lossy()),
+    );
     Err(Failure::new(
         Exit::Held,
         format!(
@@ -184,7 +194,7 @@ async fn nobody_holds(reach: &Arc<SshReach>, facts: &FleetFacts) -> Result<(), F
     )
     .hint("go on with that run, or abort it, where its journal lies")
     .hint(format!(
-        "if the journal of {} is lost: overhaul abort --lost --host {host} --fleet FILE --reason TEXT",
+        "if the journal of {} is lost: overhaul abort --lost --host {host} --fleet {fleet} --reason TEXT",
         text::clean(holder.run.as_str())
     )))
 }

@@ -1,134 +1,11 @@
-//! Whole runs over a real sshd, as a plain account would make them: started, killed, decided about,
-//! resumed, reported. What needs a real upgrade or a reboot is left out by decision.
+//! Whole runs over a real sshd: started, killed, decided about, resumed, reported. What needs a real
+//! upgrade or a reboot is left out by decision.
 
 use crate::input::is_root;
-use crate::scene::{Scene, kill, wait_for};
-use crate::sshd::{Sshd, helper};
+use crate::scene::{kill, wait_for};
+use crate::stage::{Stage, release};
 use serde_json::Value;
-use std::process::Child;
-use std::time::{Duration, Instant};
-
-/// Longest wait for a state of a run.
-const STATE_S_MAX: u64 = 60;
-
-const KIND: &str = r#"upgrader: tiny
-describes: pretends
-paths:
-  - {from: "OS FROM here", to: "OS TO there"}
-prepare: []
-change:
-  - {name: change it, shell: "echo changed", repeat: safe, timeout: 1m, expected: 1s}
-settle: []
-"#;
-
-/// `WORK/go` ends the long step; `WORK/good` makes the step succeed that fails without it.
-const UPGRADE: &str = r#"upgrade: small
-from: {os: OS, release: "FROM"}
-to: {os: OS, release: "TO"}
-roles:
-  database:
-    strategy: in-place
-    upgrader: tiny
-    prepare:
-      - {name: folder, run: [mkdir, -p, "{{ work }}"], touches: []}
-      - name: long
-        shell: |
-          echo began >> {{ work }}/long
-          until test -e {{ work }}/go; do sleep 0.1; done
-          printf '\033]0;title\007going on\n'
-          echo 'of the long step'
-        touches: []
-        outputs: {leftover_note: stdout}
-      - name: picky
-        shell: "echo looked; test -e {{ work }}/good || { echo not good >&2; exit 3; }"
-        touches: []
-    drain:
-      - {name: look around, gate: "Is {{ host.name }} quiet?"}
-"#;
-
-struct Stage {
-    scene: Scene,
-    sshd: Sshd,
-}
-
-/// The release of this machine, since facts are real.
-fn release() -> (String, String) {
-    let text = std::fs::read_to_string("/etc/os-release").unwrap();
-    let value = |key: &str| {
-        text.lines()
-            .find_map(|line| line.strip_prefix(key))
-            .map(|value| value.trim_matches('"').to_owned())
-            .unwrap_or_default()
-    };
-    (value("ID="), value("VERSION_ID="))
-}
-
-impl Stage {
-    fn new() -> Self {
-        let scene = Scene::new(&[]).with_helper(helper());
-        let sshd = Sshd::start(&scene);
-        let (os, from) = release();
-        let fill = |text: &str| {
-            text.replace("OS", &os)
-                .replace("FROM", &from)
-                .replace("TO", "next")
-        };
-        scene.write("upgrade.yaml", &fill(UPGRADE));
-        scene.write("kinds/tiny.yaml", &fill(KIND));
-        scene.write("fleet.yaml", &sshd.fleet(&scene));
-        Self { scene, sshd }
-    }
-
-    const RUN: [&str; 7] = [
-        "run",
-        "upgrade.yaml",
-        "--fleet",
-        "fleet.yaml",
-        "--kinds",
-        "kinds",
-        "--yes",
-    ];
-
-    fn status(&self) -> Value {
-        self.scene.call(&["status", "--json"]).json()
-    }
-
-    fn state_of(&self, step: &str) -> String {
-        let status = self.status();
-        let steps = status["steps"].as_array().unwrap();
-        let found = steps.iter().find(|row| {
-            row["position"]
-                .as_str()
-                .unwrap()
-                .ends_with(&format!("/{step}@db1"))
-        });
-        found.unwrap()["state"].as_str().unwrap().to_owned()
-    }
-
-    fn wait_for_state(&self, step: &str, state: &str) {
-        let until = Instant::now() + Duration::from_secs(STATE_S_MAX);
-        while self.state_of(step) != state {
-            assert!(
-                Instant::now() < until,
-                "{step} is {} and not {state}",
-                self.state_of(step)
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    /// A run whose long step is under way.
-    fn in_long(&self) -> Child {
-        let child = self.scene.start(&Self::RUN);
-        wait_for(&self.scene.path("work/long"));
-        self.wait_for_state("long", "running");
-        child
-    }
-
-    fn go(&self) {
-        self.scene.write("work/go", "");
-    }
-}
+use std::time::Duration;
 
 #[test]
 fn a_killed_run_is_resumed_decided_about_and_reported() {
@@ -181,17 +58,7 @@ fn a_killed_run_is_resumed_decided_about_and_reported() {
     assert_eq!(stage.state_of("look-around"), "asked");
 
     // What needs a real upgrade is left out; the gate is opened.
-    let status = stage.status();
-    for row in status["steps"].as_array().unwrap() {
-        let position = row["position"].as_str().unwrap();
-        if row["state"] == "waiting" {
-            scene
-                .call(&["skip", position, "--reason", "no upgrade in this test"])
-                .with(0);
-        }
-    }
-    scene.call(&["approve", "look-around"]).with(0);
-    let ended = scene.call(&["resume"]).with(0);
+    let ended = stage.to_the_end();
     assert!(ended.stdout.contains(": complete"), "{}", ended.all());
 
     let report = scene.call(&["report", "--json"]).with(0).json();
@@ -325,35 +192,24 @@ fn a_disk_that_fills_in_mid_run_stops_the_controller_and_not_the_work() {
 
 #[test]
 fn hosts_that_cannot_be_trusted_or_reached_stop_a_run_before_it_begins() {
-    let stage = Stage::new();
-    let scene = &stage.scene;
-    let refused = |what: &str| {
-        let shown = scene.call(&Stage::RUN).with(6);
-        assert!(
-            shown.stderr.contains("nothing was changed"),
-            "{}",
-            shown.all()
-        );
-        assert!(
-            shown.stderr.to_lowercase().contains(what),
-            "{what}: {}",
-            shown.all()
-        );
-        let runs = scene.path("state/runs");
-        assert_eq!(runs.read_dir().unwrap().count(), 0);
+    let mut stage = Stage::new();
+    let refused = |stage: &Stage, what: &str| {
+        let shown = stage.refused(6, &Stage::RUN);
+        let said = shown.stderr.to_lowercase();
+        assert!(said.contains(what), "{what}: {}", shown.all());
     };
-    stage.sshd.known_by(scene, "other_key");
-    refused("key");
-    stage.sshd.known_by(scene, "host_key");
-    stage.sshd.revoked_by(scene);
-    refused("revoked");
-    scene.write("sshd/known_hosts", "");
-    refused("key");
-    stage.sshd.known_by(scene, "host_key");
-    scene.write("sshd/authorized_keys", "");
-    refused("db1");
-    drop(stage.sshd);
-    refused("refused");
+    stage.sshd.known_by(&stage.scene, "other_key");
+    refused(&stage, "key");
+    stage.sshd.known_by(&stage.scene, "host_key");
+    stage.sshd.revoked_by(&stage.scene);
+    refused(&stage, "revoked");
+    stage.scene.write("sshd/known_hosts", "");
+    refused(&stage, "key");
+    stage.sshd.known_by(&stage.scene, "host_key");
+    stage.scene.write("sshd/authorized_keys", "");
+    refused(&stage, "db1");
+    stage.sshd.stop();
+    refused(&stage, "refused");
 }
 
 #[test]
@@ -361,14 +217,20 @@ fn a_host_whose_journal_is_lost_is_freed_by_name_and_reason() {
     let stage = Stage::new();
     let scene = &stage.scene;
     stage.go();
-    scene.call(&Stage::RUN).with(4);
+    let begun = scene.call(&Stage::RUN).with(4);
     std::fs::remove_dir_all(scene.path("state")).unwrap();
-    let held = scene.call(&Stage::RUN).with(8);
-    assert!(
-        held.stderr.contains("belong to another run"),
-        "{}",
-        held.all()
-    );
+    std::fs::remove_dir_all(scene.path("work")).unwrap();
+    let held = stage.refused(8, &Stage::RUN);
+    let run = run_id(&begun.stderr);
+    for part in [
+        "1 of 1 host belong to another run; nothing was changed".to_owned(),
+        format!("  db1: run {run} of fleet shop"),
+        format!(
+            "hint: if the journal of {run} is lost: overhaul abort --lost --host db1 --fleet fleet.yaml --reason TEXT"
+        ),
+    ] {
+        assert!(held.stderr.contains(&part), "{part}: {}", held.all());
+    }
     let free = [
         "abort",
         "--lost",
@@ -379,7 +241,15 @@ fn a_host_whose_journal_is_lost_is_freed_by_name_and_reason() {
         "--reason",
         "disk lost",
     ];
-    scene.call(&free).with(2);
+    let asked = scene.call(&free).with(2);
+    assert!(
+        asked
+            .stderr
+            .contains(&format!("db1 belongs to run {run} of fleet shop")),
+        "{}",
+        asked.all()
+    );
+    assert!(asked.stderr.contains("then give --yes"), "{}", asked.all());
     let freed = scene.call(&[free.as_slice(), &["--yes"]].concat()).with(0);
     assert!(freed.stdout.contains("db1 is free"), "{}", freed.all());
     scene.call(&Stage::RUN).with(4);
@@ -393,14 +263,7 @@ fn a_look_at_one_host_changes_nothing_but_the_helpers_folder() {
     if os != "debian" {
         return;
     }
-    let user = String::from_utf8(
-        std::process::Command::new("id")
-            .arg("-un")
-            .output()
-            .unwrap()
-            .stdout,
-    );
-    let target = format!("{}@127.0.0.1:{}", user.unwrap().trim(), stage.sshd.port);
+    let target = format!("root@127.0.0.1:{}", stage.sshd.port);
     let args = [
         "try",
         &target,
@@ -419,4 +282,36 @@ fn a_look_at_one_host_changes_nothing_but_the_helpers_folder() {
         shown.all()
     );
     assert!(!scene.path("state/runs").exists());
+}
+
+#[test]
+fn no_step_of_these_tests_can_act_on_this_machine() {
+    let stage = Stage::new();
+    // Nothing here orders a reboot: were the cage open, this test would be the one to do it.
+    let script = "cat /usr/bin/systemctl /sbin/reboot /sbin/shutdown; ls -A /run/systemd /run/dbus; \
+                  touch /etc/left /usr/left /var/left /root/left /home/left; readlink /proc/self/ns/pid";
+    let done = stage.sshd.shell(&stage.scene, script);
+    let said = String::from_utf8(done.stdout).unwrap();
+    let wrong = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(
+        said.matches("is refused: this is a test").count(),
+        3,
+        "{said}{wrong}"
+    );
+    assert_eq!(wrong.matches("No such file").count(), 2, "{wrong}");
+    let ours = std::fs::read_link("/proc/self/ns/pid").unwrap();
+    let theirs = said.lines().last().unwrap();
+    assert!(theirs.starts_with("pid:["), "{said}");
+    assert_ne!(theirs, ours.to_str().unwrap());
+    for folder in ["etc", "usr", "var", "root", "home"] {
+        assert!(!std::path::Path::new("/").join(folder).join("left").exists());
+    }
+}
+
+/// The run that a call has begun, by its own words.
+fn run_id(said: &str) -> String {
+    let line = said.lines().find_map(|line| line.strip_prefix("run "));
+    line.and_then(|rest| rest.split(',').next())
+        .unwrap()
+        .to_owned()
 }

@@ -13,4 +13,5 @@ mod loopback;
 mod offline;
 mod scene;
 mod sshd;
+mod stage;
 mod stored;

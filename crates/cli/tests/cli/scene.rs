@@ -83,6 +83,30 @@ impl Scene {
         self.at_home(command)
     }
 
+    /// Calls the command to its end with its clock moved, like `-2h`. Its monotonic clock goes on as it did.
+    pub fn call_at(&self, shift: &str, args: &[&str]) -> Shown {
+        let child = self.start_at(shift, args);
+        self.end(child, args)
+    }
+
+    /// The same, and goes on.
+    pub fn start_at(&self, shift: &str, args: &[&str]) -> Child {
+        // The program `faketime` would stay between us and the command, which is to be killed.
+        let asked = Command::new("faketime")
+            .args(["-f", "+0", "sh", "-c", "printf %s \"$LD_PRELOAD\""])
+            .output()
+            .expect("faketime: install the package faketime");
+        let library = String::from_utf8(asked.stdout).unwrap();
+        assert!(library.contains("faketime"), "{library}");
+        let mut command = self.command(args);
+        command
+            .env("LD_PRELOAD", library)
+            .env("FAKETIME", shift)
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+            .env("DONT_FAKE_MONOTONIC", "1");
+        command.spawn().unwrap()
+    }
+
     /// Runs a script with a small disk of its own at `state`; `$OVERHAUL` is the command.
     pub fn on_small_disk(&self, size: &str, script: &str) -> Shown {
         std::fs::create_dir_all(self.path("state")).unwrap();

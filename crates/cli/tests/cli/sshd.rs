@@ -1,9 +1,13 @@
-//! An sshd of our own on loopback, and the helper of this build.
+//! An sshd of our own on loopback, in a world of its own, and the helper of this build.
+//!
+//! Plans hold reboots, and stop and mask units. Those who log in here act in namespaces (`cage.sh`) in
+//! which no step can reboot this machine, reach its service manager or change its files, whatever
+//! the program under test gets wrong.
 
 use crate::scene::Scene;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long sshd may take to answer on a busy machine.
@@ -12,7 +16,10 @@ const START_S_MAX: u64 = 20;
 /// Ports that are tried when another process takes the one that was free.
 const STARTS_MAX: usize = 5;
 
-/// Lets in who runs the tests; ends with this.
+/// Makes the world around it.
+const CAGE: &str = include_str!("cage.sh");
+
+/// Lets in who runs the tests; ends with this, and every process that it let in too.
 pub struct Sshd {
     child: Child,
     pub port: u16,
@@ -35,8 +42,14 @@ fn public(private: &Path) -> String {
 }
 
 impl Sshd {
-    /// Starts it; keys and configuration lie in the scene's folder `sshd`.
-    pub fn start(scene: &Scene) -> Self {
+    /// Starts it in a world in which this script has run, with the scene for `$scene`; keys and
+    /// configuration lie in the scene's folder `sshd`.
+    pub fn start(scene: &Scene, script: &str) -> Self {
+        assert_eq!(
+            tool("id", &["-u"]),
+            "0",
+            "what logs in here must not act on this machine, and only root can see to that: run these tests as root"
+        );
         let dir = scene.path("sshd");
         std::fs::create_dir_all(&dir).unwrap();
         for name in ["host_key", "client", "other_key"] {
@@ -58,22 +71,36 @@ impl Sshd {
              AuthorizedKeysFile {at}/authorized_keys\nHostKey {at}/host_key\n"
         );
         std::fs::write(dir.join("sshd_config"), config).unwrap();
-        if tool("id", &["-u"]) == "0" {
-            std::fs::create_dir_all("/run/sshd").unwrap();
-        }
         for _ in 0..STARTS_MAX {
             let port = TcpListener::bind("127.0.0.1:0")
                 .unwrap()
                 .local_addr()
                 .unwrap()
                 .port();
-            if let Some(child) = spawn(&dir, port) {
+            if let Some(child) = spawn(scene, script, port) {
                 let sshd = Self { child, port };
                 sshd.known_by(scene, "host_key");
                 return sshd;
             }
         }
-        panic!("sshd does not start: {}", scene.read("sshd/log"));
+        panic!(
+            "sshd does not start: {}{}",
+            scene.read("sshd/cage"),
+            scene.read("sshd/log")
+        );
+    }
+
+    /// What a script says in that world, of another program than the one under test.
+    pub fn shell(&self, scene: &Scene, script: &str) -> Output {
+        let at = scene.path("sshd");
+        let known = format!("UserKnownHostsFile={}", at.join("known_hosts").display());
+        Command::new("ssh")
+            .args(["-F", "none", "-o", "BatchMode=yes", "-o", &known, "-p"])
+            .args([&self.port.to_string(), "-i"])
+            .arg(at.join("client"))
+            .args(["root@127.0.0.1", script])
+            .output()
+            .unwrap()
     }
 
     /// Makes this the host key that is known.
@@ -92,15 +119,14 @@ impl Sshd {
         scene.write("sshd/known_hosts", &format!("@revoked * {key}\n{known}"));
     }
 
-    /// A fleet of one host, which is this.
+    /// A fleet of one host, which is this machine in its cage.
     pub fn fleet(&self, scene: &Scene) -> String {
         let at = scene.path("sshd");
         format!(
-            "fleet: shop\nhosts:\n  db1:\n    address: 127.0.0.1\n    port: {}\n    user: {}\n    \
+            "fleet: shop\nhosts:\n  db1:\n    address: 127.0.0.1\n    port: {}\n    user: root\n    \
              identity_file: {at}/client\n    known_hosts: {at}/known_hosts\n    state_dir: {}\n    \
              roles: [database]\n    vars: {{work: {}}}\n",
             self.port,
-            tool("id", &["-un"]),
             scene.path("host").display(),
             scene.path("work").display(),
             at = at.display(),
@@ -108,15 +134,31 @@ impl Sshd {
     }
 }
 
-fn spawn(dir: &Path, port: u16) -> Option<Child> {
-    let mut child = Command::new("/usr/sbin/sshd")
-        .args(["-D", "-p", &port.to_string(), "-f"])
+fn spawn(scene: &Scene, script: &str, port: u16) -> Option<Child> {
+    let dir = scene.path("sshd");
+    let said = std::fs::File::create(dir.join("cage")).unwrap();
+    // `mount-proc` and `kill-child`: with this process all others of its world go.
+    let mut child = Command::new("unshare")
+        .args([
+            "--mount",
+            "--pid",
+            "--ipc",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+        ])
+        .args(["--propagation", "private", "sh", "-c", CAGE, "cage"])
+        .arg(scene.path("").canonicalize().unwrap())
+        .arg(script)
+        .args(["/usr/sbin/sshd", "-D", "-p", &port.to_string(), "-f"])
         .arg(dir.join("sshd_config"))
         .arg("-E")
         .arg(dir.join("log"))
+        .stdout(said.try_clone().unwrap())
+        .stderr(said)
         .stdin(Stdio::null())
         .spawn()
-        .expect("sshd: install the package openssh-server");
+        .expect("unshare: install the package util-linux");
     let until = Instant::now() + Duration::from_secs(START_S_MAX);
     while Instant::now() < until {
         if TcpStream::connect(("127.0.0.1", port)).is_ok() {
@@ -132,10 +174,17 @@ fn spawn(dir: &Path, port: u16) -> Option<Child> {
     None
 }
 
-impl Drop for Sshd {
-    fn drop(&mut self) {
+impl Sshd {
+    /// Ends it and all that it let in.
+    pub fn stop(&mut self) {
         let _gone = self.child.kill();
         let _reaped = self.child.wait();
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 
