@@ -5,12 +5,12 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::text;
 use jiff::Timestamp;
-use overhaul_engine::ports::Reach as _;
+use overhaul_engine::ports::{Fault, Reach as _};
 use overhaul_model::facts::{FactsWanted, FleetFacts, HostFacts, Known, Mount};
 use overhaul_model::id::HostName;
 use overhaul_reach::SshReach;
 use rustix::fs::{StatVfsMountFlags, statvfs};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,6 +46,30 @@ pub async fn facts<'a>(
     }
     Ok(out)
 }
+
+/// What to do about a host, by what its reason says. Tests over a real connection hold the words together.
+const WAYS_OUT: [(&str, &str); 5] = [
+    (
+        "sudo wants a password",
+        "give it: --ask-sudo-password, or --sudo-password-file FILE",
+    ),
+    (
+        "wrong sudo password",
+        "it was tried once on each host: many wrong ones lock an account",
+    ),
+    (
+        "helper of another version",
+        "overhaul and overhaul-helper must be of one build; the helper is the file beside overhaul, or --helper FILE",
+    ),
+    (
+        "overhaul_state_dir",
+        "in an INI inventory it is a variable of the host; in our own form it is the host's key `state_dir`",
+    ),
+    (
+        "No space left on device",
+        "make room there, or name a folder on another disk: `state_dir` of the host, `overhaul_state_dir` in an INI inventory",
+    ),
+];
 
 /// Facts of this machine, as far as the checker asks for them: free space where runs are kept.
 pub fn controller(state: &Path) -> HostFacts {
@@ -115,7 +139,11 @@ pub fn none_in_trouble(facts: &FleetFacts) -> Result<(), Failure> {
         let more = troubled.len().saturating_sub(TROUBLE_LISTED_MAX);
         message.push_str(&format!("\n  and {more} more"));
     }
-    Err(Failure::new(Exit::HostTrouble, message))
+    let failure = Failure::new(Exit::HostTrouble, message);
+    Err(WAYS_OUT
+        .iter()
+        .filter(|(words, _)| troubled.iter().any(|(_, why)| why.contains(words)))
+        .fold(failure, |failure, (_, hint)| failure.hint(hint)))
 }
 
 /// Facts for a run that is taken up: hosts that are away for a moment, as in a reboot, are waited for.
@@ -129,14 +157,18 @@ pub async fn facts_of_present(
     console: Console,
 ) -> Result<FleetFacts, Failure> {
     let until = Instant::now() + Duration::from_secs(RESUME_WAIT_S_MAX);
-    let mut out = facts(reach, hosts, wanted).await?;
+    let mut out = FleetFacts::new();
+    let mut away = hosts.clone();
     loop {
-        let away: Vec<HostName> = out
-            .iter()
-            .filter(|(_, facts)| trouble(facts).is_some())
-            .map(|(host, _)| host.clone())
-            .collect();
-        if away.is_empty() || Instant::now() >= until || !may_pass(reach, &away).await {
+        let absent = absent(reach, &away).await?;
+        let present = away.iter().filter(|host| !absent.contains_key(*host));
+        out.extend(facts(reach, present, wanted).await?);
+        let may_pass = absent.values().all(|fault| fault.transient);
+        for (host, fault) in absent {
+            out.insert(host, HostFacts::unknown(Timestamp::now(), &fault.why));
+        }
+        away.retain(|host| out.get(host).is_none_or(|facts| trouble(facts).is_some()));
+        if away.is_empty() || Instant::now() >= until || !may_pass {
             return Ok(out);
         }
         let names: Vec<&str> = away.iter().map(HostName::as_str).collect();
@@ -145,18 +177,25 @@ pub async fn facts_of_present(
             text::cut(&names.join(", "), 100)
         ));
         tokio::time::sleep(Duration::from_secs(RESUME_EVERY_S)).await;
-        out.extend(facts(reach, &away, wanted).await?);
     }
 }
 
-/// Whether waiting can help every one of these hosts: a wrong key or a refused login does not pass.
-async fn may_pass(reach: &Arc<SshReach>, away: &[HostName]) -> bool {
-    for host in away {
-        if let Err(fault) = reach.holder(host).await
-            && !fault.transient
-        {
-            return false;
+/// The hosts that cannot be reached, with the reason. Each is tried once: what does not pass by waiting, as
+/// a wrong key or password, must not be tried again, because accounts are locked for that.
+async fn absent(
+    reach: &Arc<SshReach>,
+    hosts: &BTreeSet<HostName>,
+) -> Result<BTreeMap<HostName, Fault>, Failure> {
+    let mut tasks = JoinSet::new();
+    for host in hosts {
+        let (reach, host) = (Arc::clone(reach), host.clone());
+        tasks.spawn(async move { (host.clone(), reach.holder(&host).await) });
+    }
+    let mut out = BTreeMap::new();
+    while let Some(done) = tasks.join_next().await {
+        if let (host, Err(fault)) = done.map_err(Failure::internal)? {
+            out.insert(host, fault);
         }
     }
-    true
+    Ok(out)
 }

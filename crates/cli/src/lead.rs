@@ -78,6 +78,7 @@ pub async fn lead(lead: Lead, console: Console) -> Outcome {
     } = lead;
     let (mut journal, inbox) = dir.open()?;
     let old = journal.replay().await?;
+    let clock = SystemClock::after(old.last().map(|record| record.at));
     let old = old.last().map_or(0, |record| record.seq);
     let live = Arc::new(Live::new(console, checked.plan(), old));
     let (sender, control) = mpsc::unbounded_channel();
@@ -85,7 +86,7 @@ pub async fn lead(lead: Lead, console: Console) -> Outcome {
         journal,
         inbox,
         reach,
-        clock: Arc::new(SystemClock::new()),
+        clock: Arc::new(clock),
     };
     let settings = Settings {
         run: dir.id().clone(),

@@ -94,24 +94,31 @@ impl From<SetupError> for Failure {
     }
 }
 
-/// The machine's clocks.
+/// The machine's clocks. The time of day does not lie before what a journal has already: the clock may have
+/// been set back since then, or was wrong then. It goes on from there until the clock has caught up.
 #[derive(Debug)]
 pub struct SystemClock {
     began: Instant,
+    not_before: Timestamp,
 }
 
 impl SystemClock {
-    /// From now on.
-    pub fn new() -> Self {
+    /// From now on, but not before the last row of the journal.
+    pub fn after(last: Option<Timestamp>) -> Self {
         Self {
             began: Instant::now(),
+            not_before: last.unwrap_or(Timestamp::MIN),
         }
     }
 }
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        let now = Timestamp::now();
+        if now >= self.not_before {
+            return now;
+        }
+        self.elapsed().after(self.not_before).max(now)
     }
 
     fn elapsed(&self) -> Span {

@@ -252,6 +252,7 @@ fn a_host_whose_journal_is_lost_is_freed_by_name_and_reason() {
     assert!(asked.stderr.contains("then give --yes"), "{}", asked.all());
     let freed = scene.call(&[free.as_slice(), &["--yes"]].concat()).with(0);
     assert!(freed.stdout.contains("db1 is free"), "{}", freed.all());
+    stage.go();
     scene.call(&Stage::RUN).with(4);
 }
 

@@ -7,6 +7,8 @@
     reason = "these are tests: the first surprise ends one"
 )]
 
+mod clock;
+mod days;
 mod decisions;
 mod input;
 mod loopback;
@@ -15,3 +17,4 @@ mod scene;
 mod sshd;
 mod stage;
 mod stored;
+mod sudo;
