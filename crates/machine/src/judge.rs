@@ -91,6 +91,9 @@ impl Run {
             (Choice::Retry { .. }, _) if state.then() == Some(&Then::Settle) => {
                 Err(format!("the receipt of `{position}` is being asked for"))
             }
+            (Choice::Done { .. }, _) if blocked && self.verifies(key) => Err(format!(
+                "the verify of `{position}` must pass, and its host cannot be asked; `retry` asks it again"
+            )),
             (Choice::Retry { .. } | Choice::Done { .. } | Choice::Void { .. }, _)
                 if state.is_bad() =>
             {
@@ -98,6 +101,9 @@ impl Run {
             }
             (Choice::Retry { .. } | Choice::Done { .. } | Choice::Void { .. }, _) => {
                 no("failed or is unknown")
+            }
+            (Choice::Skip { .. }, StepState::Running { .. }) => {
+                no("failed, is unknown or did not begin")
             }
             (Choice::Skip { .. }, _) if state.is_bad() || blocked => Ok(()),
             (
@@ -117,6 +123,12 @@ impl Run {
             (Choice::Skip { .. }, _) => no("failed, is unknown or did not begin"),
             (Choice::Pause | Choice::Unpause | Choice::Abort, _) => Ok(()),
         }
+    }
+
+    fn verifies(&self, key: &Key) -> bool {
+        self.tree
+            .step(key.node)
+            .is_some_and(|step| step.verify.is_some())
     }
 
     fn is_doubted(&self, key: &Key) -> bool {

@@ -333,7 +333,8 @@ impl Run {
         Ok(Vec::new())
     }
 
-    /// The receipts that could have told what became of begun attempts are not to be had.
+    /// The receipts that could have told what became of begun attempts are not to be had, and what was
+    /// about to be verified was done to a host that may be another one.
     fn give_up_settling(&mut self, host: &HostName, record: &Record, why: &str) {
         for key in self.open_on(host) {
             let (Some(step), Some(slot)) = (self.tree.step(key.node), self.slots.get_mut(&key))
@@ -343,7 +344,7 @@ impl Run {
             let doubtful = matches!(
                 slot.state,
                 StepState::Running {
-                    phase: Phase::Settling,
+                    phase: Phase::Settling | Phase::Verifying { .. },
                     ..
                 } | StepState::Unknown {
                     then: Then::Settle,

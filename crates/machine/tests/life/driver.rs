@@ -282,7 +282,11 @@ impl Life {
                 let open = next.standing.open.into_iter();
                 let choices: Vec<Choice> =
                     open.flat_map(|o| self.run.choices(&o.position)).collect();
-                assert!(!choices.is_empty(), "nothing can make it go on");
+                assert!(
+                    !choices.is_empty(),
+                    "nothing can make it go on: {:#?}",
+                    self.run.next(self.now).standing
+                );
                 for choice in choices {
                     self.decide(choice);
                 }
