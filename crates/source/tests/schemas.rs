@@ -149,3 +149,19 @@ fn every_key_of_the_schemas_is_read() {
         }
     }
 }
+
+/// The published schemas are written anew by `OVERHAUL_UPDATE_SCHEMAS=1 cargo nextest run -p overhaul-source published`.
+#[test]
+fn the_published_schemas_are_those_of_the_readers() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schema");
+    for described in Described::ALL {
+        let path = folder.join(described.file_name());
+        let text = serde_json::to_string_pretty(&schema(described)).unwrap() + "\n";
+        if option_env!("OVERHAUL_UPDATE_SCHEMAS").is_some() {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(&path, &text).unwrap();
+        }
+        let published = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(published == text, "{} is out of date", path.display());
+    }
+}
