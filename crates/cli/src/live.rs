@@ -28,6 +28,9 @@ const DRAWS_PER_S: u8 = 10;
 /// Width of a moving line when the terminal does not tell its own.
 const WIDTH_USUAL: usize = 100;
 
+/// A title is not cut below this, however narrow the terminal.
+const TITLE_CHARS_MIN: usize = 16;
+
 /// Characters of what was measured that a line shows.
 const EVIDENCE_CHARS_MAX: usize = 80;
 
@@ -439,7 +442,8 @@ impl Live {
                 .titles
                 .get(&position.step)
                 .map_or(position.step.as_str(), String::as_str);
-            let mut line = format!("{lane}: {}", text::clean(title));
+            let title = text::cut(&text::clean(title), title_chars_max(width()));
+            let mut line = format!("{lane}: {title}");
             // Writing to a String cannot fail.
             let _ = match &open.doing {
                 Doing::Working { work, since } => {
@@ -528,10 +532,13 @@ impl Screen {
         for (key, line) in shown {
             let all = &self.all;
             let run = &self.run;
+            // A lane has its place by its name, not by when it began.
+            let next = self.lanes.range(key.clone()..).next();
+            let next = next.map_or_else(|| run.clone(), |(_, bar)| bar.clone());
             let bar = self
                 .lanes
                 .entry(key)
-                .or_insert_with(|| all.insert_before(run, Self::bar()));
+                .or_insert_with(|| all.insert_before(&next, Self::bar()));
             bar.set_message(text::cut(&line, width));
         }
         let more = if hidden > 0 {
@@ -542,6 +549,11 @@ impl Screen {
         self.run
             .set_message(text::cut(&format!("{whole}{more}"), width));
     }
+}
+
+/// What a lane's title may take of the line: what happens right now must stay in sight.
+fn title_chars_max(width: usize) -> usize {
+    (width / 2).max(TITLE_CHARS_MIN)
 }
 
 /// Columns of the terminal.
