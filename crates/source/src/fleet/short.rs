@@ -1,5 +1,6 @@
 //! Our short form of a fleet, in YAML.
 
+use super::ansible::is_setting;
 use super::draft::{Draft, Settings, address_fault, is_template};
 use super::input::Read;
 use super::range::{expand, has_range};
@@ -444,6 +445,11 @@ fn vars(fields: &Fields) -> Placed {
         if is_reserved(name) {
             let message = format!("`{name}` is a name with a meaning of its own in templates");
             sink.add_with_help(&entry.key_span, message, "give the variable another name");
+        } else if is_setting(name) {
+            let message =
+                format!("`{name}` is a setting of INI inventories, and does nothing here");
+            let help = "this form has keys for it, like `user`, `identity_file`, `become_password` and `state_dir`";
+            sink.add_with_help(&entry.key_span, message, help);
         } else if !is_identifier(name) {
             let message = format!("`{}` is no name of a variable", shortened(name));
             let help =
