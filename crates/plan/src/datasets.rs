@@ -79,7 +79,7 @@ fn measured_cluster(draft: &mut Draft<'_>, dataset: &DatasetName, host: &HostNam
                     host: host.to_string(),
                     cluster: cluster.to_owned(),
                 },
-                "write `kind: {postgresql: {cluster: NAME}}` with a name that `pg_lsclusters` shows there",
+                "write `cluster: NAME` beside `kind: postgresql`, with a name that `pg_lsclusters` shows there",
             );
         }
         (many, _) => {

@@ -138,11 +138,13 @@ fn contradictions(desk: &Desk, fields: &Fields, step: &Draft, action: Option<&Wr
             .map_or(fields.span.clone(), |entry| entry.key_span.clone())
     };
     let again = step.retry.attempts > 1;
-    if step.once.is_some() && step.repeatable {
+    // The move of a cluster happens once for its dataset, whether that is written or not.
+    let once = step.once.is_some() || matches!(action, Some(WrittenAction::MoveCluster { .. }));
+    if once && step.repeatable {
         let message = "a step that happens once cannot be begun again freely";
         sink.add_with_help(&span("repeat"), message, "take `once` or `repeat` away");
     }
-    if step.once.is_some() && again {
+    if once && again {
         let message = "a step that happens once is not tried again";
         sink.add_with_help(&span("retry"), message, "take `once` or `retry` away");
     } else if again
