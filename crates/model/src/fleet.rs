@@ -43,20 +43,52 @@ pub struct Host {
 /// How a host is reached. Passwords are not part of it: see `secret`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Connection {
-    /// Name or address to connect to.
+    /// What one would write behind `ssh`: a name, an address, or an alias of the operator's `ssh_config`.
     pub address: String,
-    /// TCP port of sshd.
-    pub port: u16,
-    /// Account to log in with; `None` means the operator's own name.
+    /// TCP port of sshd; `None` means what `ssh_config` says, else 22.
+    pub port: Option<u16>,
+    /// Account to log in with; `None` means what `ssh_config` says, else the operator's own name.
     pub user: Option<String>,
-    /// Private keys to try, in order; empty means agent and the usual files.
+    /// Private keys to try, in order; empty means what `ssh_config` says, else agent and the usual files.
     pub identity_files: Vec<String>,
-    /// Files with known host keys; empty means the usual ones.
+    /// Files with known host keys; empty means what `ssh_config` says, else the usual ones.
     pub known_hosts: Vec<String>,
+    /// Further words for `ssh`, before the host, like `-o`, `ProxyJump=bastion`. Understood as `ssh` does.
+    pub ssh_args: Vec<String>,
+    /// Which client makes the connection.
+    pub transport: Transport,
     /// The account that work runs as.
     pub become_user: Become,
     /// Folder for helper, receipts and spools on the host; `None` means the usual one.
     pub state_dir: Option<String>,
+}
+
+impl Connection {
+    /// The way to an address when nothing else is said.
+    pub fn to(address: impl Into<String>) -> Self {
+        Self {
+            address: address.into(),
+            port: None,
+            user: None,
+            identity_files: Vec::new(),
+            known_hosts: Vec::new(),
+            ssh_args: Vec::new(),
+            transport: Transport::Native,
+            become_user: Become::No,
+            state_dir: None,
+        }
+    }
+}
+
+/// The client that connects to a host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// Our own: one process, one connection for each host.
+    #[default]
+    Native,
+    /// The `ssh` program of OpenSSH, for what only it can do: Kerberos, keys in hardware.
+    Openssh,
 }
 
 /// The account that work runs as on a host.

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 /// Key files that are tried when none is named, as other SSH clients do.
 const USUAL_KEYS: [&str; 3] = ["~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa"];
+/// The port of sshd when none is named.
+const PORT_DEFAULT: u16 = 22;
 /// Known hosts files when none is named.
 const USUAL_KNOWN_HOSTS: [&str; 4] = [
     "~/.ssh/known_hosts",
@@ -57,7 +59,7 @@ impl<'a> Targets<'a> {
         Ok(Target {
             name: host.name.as_str().to_owned(),
             address: connection.address.clone(),
-            port: connection.port,
+            port: connection.port.unwrap_or(PORT_DEFAULT),
             user,
             host_key_alias: None,
             keyring: self.keyring(&connection.identity_files),

@@ -18,7 +18,7 @@ use overhaul_model::action::{
 };
 use overhaul_model::definition::{DatasetKind, Origin, Release, Slot};
 use overhaul_model::finding::Waiver;
-use overhaul_model::fleet::{Become, Connection, Host};
+use overhaul_model::fleet::{Connection, Host};
 use overhaul_model::id::{HostName, StepId};
 use overhaul_model::plan::{
     Block, PLAN_FORMAT, Plan, PlanKind, PlannedDataset, PlannedService, PlannedSpace, Turns,
@@ -164,13 +164,8 @@ fn host(name: &str) -> Host {
         roles: ["all".into()].into(),
         zone: None,
         connection: Connection {
-            address: name.to_owned(),
-            port: 22,
             user: Some("root".to_owned()),
-            identity_files: Vec::new(),
-            known_hosts: Vec::new(),
-            become_user: Become::No,
-            state_dir: None,
+            ..Connection::to(name)
         },
         vars: BTreeMap::new(),
     }

@@ -21,9 +21,6 @@ use std::path::Path;
 /// The role of the one host.
 const ROLE: &str = "host";
 
-/// The port of sshd when none is named.
-const SSH_PORT: u16 = 22;
-
 /// Shows facts, plan and findings of one host.
 pub async fn try_host(args: &TryArgs, state: Option<&Path>, console: Console) -> Outcome {
     let upgraders = inputs::upgraders(args.kinds.as_deref())?;
@@ -116,7 +113,6 @@ fn fleet(args: &TryArgs) -> Result<Fleet, Failure> {
         roles: [ROLE.into()].into(),
         zone: None,
         connection: Connection {
-            address: address.clone(),
             port,
             user,
             identity_files: files(&args.identity),
@@ -128,7 +124,7 @@ fn fleet(args: &TryArgs) -> Result<Fleet, Failure> {
             } else {
                 Become::No
             },
-            state_dir: None,
+            ..Connection::to(address.clone())
         },
         vars: BTreeMap::new(),
     };
@@ -139,7 +135,7 @@ fn fleet(args: &TryArgs) -> Result<Fleet, Failure> {
 }
 
 /// `[USER@]ADDRESS[:PORT]`, an IPv6 address with a port in brackets.
-fn target(text: &str) -> Result<(Option<String>, String, u16), Failure> {
+fn target(text: &str) -> Result<(Option<String>, String, Option<u16>), Failure> {
     let wrong = || {
         Failure::input(format!(
             "`{text}` is not a host; one is written [USER@]ADDRESS[:PORT]"
@@ -161,10 +157,9 @@ fn target(text: &str) -> Result<(Option<String>, String, u16), Failure> {
         },
         None => (place, None),
     };
-    let port = match port {
-        Some(port) => port.parse().map_err(|_| wrong())?,
-        None => SSH_PORT,
-    };
+    let port = port
+        .map(|port| port.parse().map_err(|_| wrong()))
+        .transpose()?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._:%".contains(c);
     if address.is_empty() || !address.chars().all(plain) || address.starts_with('-') {
         return Err(wrong());
@@ -180,6 +175,7 @@ mod tests {
     fn hosts_are_read_as_people_write_them() {
         let seen = |text: &str| {
             target(text).map(|(user, address, port)| {
+                let port = port.map_or("-".to_owned(), |port| port.to_string());
                 format!(
                     "{} {address} {port}",
                     user.unwrap_or_else(|| "-".to_owned())
@@ -187,10 +183,10 @@ mod tests {
             })
         };
         for (text, expected) in [
-            ("root@db1", "root db1 22"),
+            ("root@db1", "root db1 -"),
             ("db1.example.org:2222", "- db1.example.org 2222"),
             ("ada@[2001:db8::1]:22", "ada 2001:db8::1 22"),
-            ("2001:db8::1", "- 2001:db8::1 22"),
+            ("2001:db8::1", "- 2001:db8::1 -"),
         ] {
             assert_eq!(seen(text).unwrap(), expected);
         }

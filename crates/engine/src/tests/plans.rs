@@ -2,7 +2,7 @@
 
 use overhaul_model::action::{Action, Limits, OnceScope, Repeat, Retry, Touches, Undo};
 use overhaul_model::definition::{Guard, Origin, OutputFrom, Release, Slot};
-use overhaul_model::fleet::{Become, Connection, Host};
+use overhaul_model::fleet::{Connection, Host};
 use overhaul_model::id::{HostName, StepId};
 use overhaul_model::plan::{Block, PLAN_FORMAT, Plan, PlanKind, PlannedService, Turns};
 use overhaul_model::primitive::{
@@ -88,15 +88,7 @@ pub fn host(name: &str) -> (HostName, Host) {
         name: name.into(),
         roles: [].into(),
         zone: None,
-        connection: Connection {
-            address: format!("{name}.test"),
-            port: 22,
-            user: None,
-            identity_files: Vec::new(),
-            known_hosts: Vec::new(),
-            become_user: Become::No,
-            state_dir: None,
-        },
+        connection: Connection::to(format!("{name}.test")),
         vars: [(
             "motto".to_owned(),
             serde_json::json!(format!("{name} first")),

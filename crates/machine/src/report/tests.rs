@@ -7,7 +7,7 @@ use overhaul_model::action::{
 use overhaul_model::definition::{Origin, Slot};
 use overhaul_model::event::{Choice, Decision, Generation};
 use overhaul_model::facts::BootProof;
-use overhaul_model::fleet::{Become, Connection, Host};
+use overhaul_model::fleet::{Connection, Host};
 use overhaul_model::plan::{Block, PLAN_FORMAT, PlanKind, PlannedService, Turns};
 use overhaul_model::primitive::{Ask, EditFile, Exec, Fetch, Measure, Primitive};
 use overhaul_model::step::{Lane, Step};
@@ -127,15 +127,7 @@ fn plan() -> Plan {
         name: "db1".into(),
         roles: ["database".into()].into(),
         zone: None,
-        connection: Connection {
-            address: "192.0.2.1".to_owned(),
-            port: 22,
-            user: None,
-            identity_files: Vec::new(),
-            known_hosts: Vec::new(),
-            become_user: Become::No,
-            state_dir: None,
-        },
+        connection: Connection::to("192.0.2.1"),
         vars: BTreeMap::new(),
     };
     Plan {

@@ -2,7 +2,7 @@
 
 use overhaul_model::action::{Action, Limits, OnceScope, Repeat, Retry, Touches, Undo};
 use overhaul_model::definition::{Guard, Origin, Release, Slot};
-use overhaul_model::fleet::{Become, Connection, Host};
+use overhaul_model::fleet::{Connection, Host};
 use overhaul_model::id::{HostName, StepId};
 use overhaul_model::plan::{Block, PLAN_FORMAT, Plan, PlanKind, Turns};
 use overhaul_model::primitive::{Announce, Ask, Exec, Measure, Primitive};
@@ -175,15 +175,7 @@ fn host(name: &str) -> Host {
         name: name.into(),
         roles: [].into(),
         zone: None,
-        connection: Connection {
-            address: name.to_owned(),
-            port: 22,
-            user: None,
-            identity_files: Vec::new(),
-            known_hosts: Vec::new(),
-            become_user: Become::No,
-            state_dir: None,
-        },
+        connection: Connection::to(name),
         vars: [].into(),
     }
 }

@@ -6,7 +6,7 @@ use overhaul_model::definition::{
     Strategy, WrittenAction, WrittenStep,
 };
 use overhaul_model::facts::{FleetFacts, HostFacts, Known, PostgresCluster, PostgresDatabase};
-use overhaul_model::fleet::{Become, Connection, Fleet, Host};
+use overhaul_model::fleet::{Connection, Fleet, Host};
 use overhaul_model::kind::{SpaceNeed, UpgradePath, Upgrader, UpgraderScope, UpgraderStep};
 use overhaul_model::primitive::{Exec, Measure, Primitive};
 use overhaul_model::span::Span;
@@ -29,13 +29,8 @@ pub fn fleet(lines: &[&str]) -> Fleet {
             roles: roles.split_whitespace().map(Into::into).collect(),
             zone: None,
             connection: Connection {
-                address: format!("192.0.2.{}", place + 1),
-                port: 22,
                 user: Some("root".to_owned()),
-                identity_files: Vec::new(),
-                known_hosts: Vec::new(),
-                become_user: Become::No,
-                state_dir: None,
+                ..Connection::to(format!("192.0.2.{}", place + 1))
             },
             vars: vars
                 .split_whitespace()

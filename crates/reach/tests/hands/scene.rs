@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use overhaul_engine::ports::{Order, Progress, Reach as _, Registration};
 use overhaul_model::action::Limits;
 use overhaul_model::event::{Generation, Outcome};
-use overhaul_model::fleet::{Become, Connection, Fleet, Host};
+use overhaul_model::fleet::{Connection, Fleet, Host};
 use overhaul_model::id::{AttemptKey, Digest, HostName, Nonce, Position, RunId, StepId};
 use overhaul_model::primitive::{Exec, Primitive};
 use overhaul_model::secret::Secret;
@@ -74,13 +74,12 @@ impl Scene {
         let dir = TempDir::new().unwrap();
         let host = HostName::new("web-1");
         let connection = Connection {
-            address: "127.0.0.1".to_owned(),
-            port: sshd.port,
+            port: Some(sshd.port),
             user: Some(tool("id", "coreutils", &["-un"]).trim().to_owned()),
             identity_files: vec![sshd.path("client").display().to_string()],
             known_hosts: vec![sshd.path("known_hosts").display().to_string()],
-            become_user: Become::No,
             state_dir: Some(dir.path().join("state").display().to_string()),
+            ..Connection::to("127.0.0.1")
         };
         // Known under any port, so that a proxy may stand before it.
         sshd.known("127.0.0.1", "host_ed25519");
@@ -106,7 +105,7 @@ impl Scene {
     pub async fn behind_proxy() -> (Self, Proxy) {
         let mut scene = Self::new();
         let proxy = Proxy::to(scene.sshd.port).await;
-        scene.connection.port = proxy.port;
+        scene.connection.port = Some(proxy.port);
         (scene, proxy)
     }
 

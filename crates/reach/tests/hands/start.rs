@@ -237,7 +237,7 @@ async fn sudo_wants_the_right_password() {
 #[tokio::test]
 async fn an_unreachable_host_is_a_passing_fault_and_has_no_facts() {
     let mut scene = Scene::new();
-    scene.connection.port = crate::support::free_port();
+    scene.connection.port = Some(crate::support::free_port());
     let fault = fault(&scene).await;
     assert!(fault.transient, "{fault}");
     let facts = scene

@@ -5,9 +5,6 @@ use overhaul_model::id::{HostName, RoleName, ZoneName};
 use overhaul_model::secret::Secret;
 use std::collections::BTreeSet;
 
-/// The port of sshd when none is named.
-const PORT_DEFAULT: u16 = 22;
-
 /// The account that work runs as when none is named.
 pub(super) const BECOME_USER_DEFAULT: &str = "root";
 
@@ -69,13 +66,13 @@ impl Draft {
             roles: self.roles.into_iter().map(RoleName::new).collect(),
             zone: settings.zone.map(ZoneName::new),
             connection: Connection {
-                address: settings.address.unwrap_or_else(|| self.name.clone()),
-                port: settings.port.unwrap_or(PORT_DEFAULT),
+                port: settings.port,
                 user: settings.user,
                 identity_files: settings.identity_files.unwrap_or_default(),
                 known_hosts: settings.known_hosts.unwrap_or_default(),
                 become_user,
                 state_dir: settings.state_dir,
+                ..Connection::to(settings.address.unwrap_or_else(|| self.name.clone()))
             },
             vars: self.vars,
             name: HostName::new(self.name),

@@ -52,14 +52,18 @@ fn finish(sink: &Sink, read: Read, notes: Vec<Problem>) -> FleetInput {
         passwords: BTreeMap::new(),
         notes,
     };
-    let mut sshds: BTreeMap<(String, u16), HostName> = BTreeMap::new();
+    let mut sshds: BTreeMap<(String, Option<u16>), HostName> = BTreeMap::new();
     for (draft, span) in read.hosts {
         let (host, password) = draft.into_host();
         let sshd = (host.connection.address.clone(), host.connection.port);
         if let Some(other) = sshds.insert(sshd, host.name.clone()) {
+            let port = match host.connection.port {
+                Some(port) => format!(" and port {port}"),
+                None => String::new(),
+            };
             let message = format!(
-                "`{}` and `{other}` have the same address {} and port {}",
-                host.name, host.connection.address, host.connection.port
+                "`{}` and `{other}` have the same address {}{port}",
+                host.name, host.connection.address
             );
             let help = "a machine stands in a fleet once; give it all its roles under one name";
             sink.add_with_help(&span, message, help);
