@@ -5,11 +5,7 @@ use crate::words::suggestion;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-/// The group that every host belongs to.
-pub(super) const ALL: &str = "all";
-
-/// The group of hosts without another one.
-pub(super) const UNGROUPED: &str = "ungrouped";
+pub(super) use super::membership::{ALL, UNGROUPED};
 
 /// A variable with the place of its value.
 #[derive(Clone, Debug, PartialEq)]

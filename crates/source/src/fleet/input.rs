@@ -1,6 +1,7 @@
 //! What reading a fleet gives, and how its two forms are told apart.
 
 use super::draft::Draft;
+use super::membership::Membership;
 use super::{ini, short};
 use crate::problem::{Problem, Problems, Sink, SourceFile};
 use overhaul_model::fleet::Fleet;
@@ -16,6 +17,8 @@ pub struct FleetInput {
     pub fleet: Fleet,
     /// Passwords for sudo, of hosts that need one.
     pub passwords: BTreeMap<HostName, Secret>,
+    /// Hosts and groups in Ansible's order, for patterns.
+    pub membership: Membership,
     /// What the inventory says and this tool does not use; nothing of it stops a run.
     pub notes: Vec<Problem>,
 }
@@ -44,7 +47,13 @@ pub(super) struct Read {
 }
 
 fn finish(sink: &Sink, read: Read, notes: Vec<Problem>) -> FleetInput {
+    let drafts = read.hosts.iter().map(|(draft, _)| draft);
+    let membership = Membership::of_hosts(drafts.map(|draft| {
+        let roles = draft.roles.iter().map(String::as_str).collect();
+        (draft.name.as_str(), roles)
+    }));
     let mut input = FleetInput {
+        membership,
         fleet: Fleet {
             name: read.name,
             hosts: BTreeMap::new(),

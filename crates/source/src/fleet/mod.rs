@@ -5,10 +5,12 @@ mod draft;
 mod groups;
 mod ini;
 mod input;
+mod membership;
 mod python;
 mod range;
 mod short;
 mod tokens;
 
 pub use input::{FleetInput, parse};
+pub use membership::Membership;
 pub(crate) use short::FLEET;

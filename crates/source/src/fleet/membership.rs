@@ -1,0 +1,42 @@
+//! Who belongs to whom, in the order in which Ansible tells it: what patterns are evaluated on.
+
+use std::collections::BTreeMap;
+
+/// Hosts and groups of an inventory, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Membership {
+    /// All hosts, in the order of Ansible's group `all`.
+    pub hosts: Vec<String>,
+    /// The hosts of every group, those of its children included, in Ansible's order. `all` and
+    /// `ungrouped` are always there; so are groups without hosts.
+    pub groups: BTreeMap<String, Vec<String>>,
+}
+
+impl Membership {
+    /// The membership of hosts that stand in an order of their own, each with its groups.
+    pub(super) fn of_hosts<'h>(hosts: impl Iterator<Item = (&'h str, Vec<&'h str>)>) -> Self {
+        let mut out = Self::default();
+        out.groups.insert(ALL.to_owned(), Vec::new());
+        out.groups.insert(UNGROUPED.to_owned(), Vec::new());
+        for (host, groups) in hosts {
+            out.hosts.push(host.to_owned());
+            let alone = [UNGROUPED];
+            let named = if groups.is_empty() {
+                &alone
+            } else {
+                groups.as_slice()
+            };
+            for group in named.iter().chain([&ALL]) {
+                let members = out.groups.entry((*group).to_owned()).or_default();
+                members.push(host.to_owned());
+            }
+        }
+        out
+    }
+}
+
+/// The group that every host belongs to.
+pub(super) const ALL: &str = "all";
+
+/// The group of hosts without another one.
+pub(super) const UNGROUPED: &str = "ungrouped";
