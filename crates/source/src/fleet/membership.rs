@@ -1,15 +1,18 @@
 //! Who belongs to whom, in the order in which Ansible tells it: what patterns are evaluated on.
 
-use std::collections::BTreeMap;
+use indexmap::IndexMap;
 
 /// Hosts and groups of an inventory, by name.
+///
+/// Orders count: `web*[0]` is the first host of the first group whose name fits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Membership {
-    /// All hosts, in the order of Ansible's group `all`.
+    /// All hosts, in the order in which they were first named. The group `all` has an order of its own.
     pub hosts: Vec<String>,
-    /// The hosts of every group, those of its children included, in Ansible's order. `all` and
-    /// `ungrouped` are always there; so are groups without hosts.
-    pub groups: BTreeMap<String, Vec<String>>,
+    /// The hosts of every group, those of its children included, in Ansible's order of both: groups as
+    /// they were first named, `all` and `ungrouped` before the others. These two are always there; so
+    /// are groups without hosts.
+    pub groups: IndexMap<String, Vec<String>>,
 }
 
 impl Membership {
