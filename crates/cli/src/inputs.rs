@@ -27,8 +27,8 @@ const OWN_KINDS_MAX: usize = 200;
 /// Largest stored plan or facts file: those of 100,000 hosts take about 100 MB.
 const JSON_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
-/// The version of the stored facts.
-const FACTS_FORMAT: u32 = 1;
+/// The version of the stored facts. In 1 there were fewer; what is not there is read as unknown.
+const FACTS_FORMAT: u32 = 2;
 
 /// A definition with its fleet, both whole and fitting each other.
 #[derive(Debug)]
@@ -105,6 +105,8 @@ pub fn wanted(definition: &Definition) -> FactsWanted {
             .datasets
             .values()
             .any(|dataset| matches!(dataset.kind, DatasetKind::Postgresql { .. })),
+        upgrade: true,
+        ..FactsWanted::default()
     }
 }
 
@@ -115,6 +117,8 @@ pub fn wanted_by_plan(plan: &Plan) -> FactsWanted {
             .datasets
             .values()
             .any(|dataset| matches!(dataset.kind, DatasetKind::Postgresql { .. })),
+        upgrade: true,
+        ..FactsWanted::default()
     }
 }
 

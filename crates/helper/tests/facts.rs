@@ -55,7 +55,10 @@ fn every_fact_is_measured_or_says_why_not() {
     told(&found.foreign_sources);
     told(&found.units);
     assert_eq!(found.postgresql, Known::not_asked());
-    let wanted = FactsWanted { postgresql: true };
+    let wanted = FactsWanted {
+        postgresql: true,
+        ..FactsWanted::default()
+    };
     let asked = facts(client.ask(RequestBody::Facts {
         wanted,
         controller_now: jiff::Timestamp::now(),

@@ -114,6 +114,7 @@ fn good(host: &HostName, units: Vec<Unit>) -> HostFacts {
         listening: known(Vec::new()),
         clock_offset_ms: known(0),
         postgresql: known(Vec::new()),
+        ..HostFacts::unknown(at(), "not asked")
     }
 }
 
@@ -129,8 +130,10 @@ fn databases(names: &str) -> Vec<PostgresCluster> {
             .map(|name| PostgresDatabase {
                 name: name.to_owned(),
                 size_bytes: 1 << 20,
+                extensions: known(Vec::new()),
             })
             .collect(),
+        replication: Known::not_asked(),
     }]
 }
 

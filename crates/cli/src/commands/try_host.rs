@@ -35,7 +35,11 @@ pub async fn try_host(args: &TryArgs, state: Option<&Path>, console: Console) ->
         &args.hosts,
         Path::new(NO_DATA),
     )?;
-    let wanted = FactsWanted { postgresql: true };
+    let wanted = FactsWanted {
+        postgresql: true,
+        upgrade: true,
+        ..FactsWanted::default()
+    };
     let facts = gather::facts(&reach, fleet.hosts.keys(), &wanted).await?;
     gather::none_in_trouble(&facts)?;
     let plan = overhaul_plan::compile(&definition, &fleet, &facts)?;

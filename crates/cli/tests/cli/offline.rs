@@ -97,8 +97,11 @@ pub fn facts(release: &str) -> String {
             databases: vec![PostgresDatabase {
                 name: "shop".to_owned(),
                 size_bytes: 200 << 20,
+                extensions: Known::not_asked(),
             }],
+            replication: Known::not_asked(),
         }]),
+        ..HostFacts::unknown(Timestamp::now(), "not asked")
     };
     json!({"format": 1, "hosts": {"db1": host}}).to_string()
 }

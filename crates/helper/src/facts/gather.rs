@@ -8,7 +8,7 @@ use crate::process::{plain, run_bounded};
 use crate::store::{Store, read_capped};
 use jiff::Timestamp;
 use overhaul_model::facts::{
-    FactsWanted, ForeignSource, HostFacts, Known, Listener, Mount, OsRelease, Unit,
+    FactsWanted, ForeignSource, HostFacts, Known, Listener, Mount, NOT_ASKED, OsRelease, Unit,
 };
 use std::fs;
 use std::io;
@@ -76,6 +76,7 @@ pub fn gather(store: &Store, wanted: &FactsWanted, controller_now: Timestamp) ->
         } else {
             Known::not_asked()
         },
+        ..HostFacts::unknown(controller_now, NOT_ASKED)
     }
 }
 

@@ -1,7 +1,7 @@
 //! PostgreSQL clusters and databases, as Debian's own tools tell of them.
 
 use crate::process::{plain, run_bounded};
-use overhaul_model::facts::{PostgresCluster, PostgresDatabase};
+use overhaul_model::facts::{Known, PostgresCluster, PostgresDatabase};
 use std::ffi::OsStr;
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ fn parse_clusters(text: &str) -> Result<Vec<(PostgresCluster, String)>, String> 
             port: fields.get(2)?.parse().ok()?,
             online: status.split(',').any(|word| word == "online"),
             data_dir: (*fields.get(5)?).to_owned(),
-            databases: Vec::new(),
+            ..PostgresCluster::default()
         };
         Some((cluster, (*owner).to_owned()))
     };
@@ -92,6 +92,7 @@ fn parse_databases(text: &str) -> Result<Vec<PostgresDatabase>, String> {
                     Some(PostgresDatabase {
                         name: name.to_owned(),
                         size_bytes: size.parse().ok()?,
+                        extensions: Known::not_asked(),
                     })
                 })
                 .ok_or_else(|| format!("psql printed {line:?}"))

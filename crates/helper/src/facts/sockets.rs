@@ -26,6 +26,8 @@ pub(super) fn parse(protocol: &str, text: &str) -> Vec<Listener> {
                 protocol: protocol.to_owned(),
                 address: self::address(address)?,
                 port: u16::from_str_radix(port, 16).ok()?,
+                program: String::new(),
+                unit: String::new(),
             })
         })
         .collect()

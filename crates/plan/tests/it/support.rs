@@ -227,8 +227,10 @@ pub fn postgres_facts(host: &str, databases: &[(&str, u64)]) -> FleetFacts {
                 .map(|(name, size_bytes)| PostgresDatabase {
                     name: (*name).to_owned(),
                     size_bytes: *size_bytes,
+                    extensions: Known::not_asked(),
                 })
                 .collect(),
+            replication: Known::not_asked(),
         }],
     };
     FleetFacts::from([(host.into(), facts)])

@@ -1,5 +1,8 @@
-//! What was measured of a host, each fact with its time, or unknown with the reason.
+//! One host: what is gathered of it, and what a measurement is.
 
+use super::{
+    KernelFacts, MachineFacts, NameFacts, PackageFacts, PostgresCluster, RunningFacts, StorageFacts,
+};
 use crate::id::{HostName, InstallId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -32,13 +35,36 @@ impl<T> Known<T> {
         }
     }
 
+    /// No measurement, for this reason.
+    pub fn unknown(reason: &str) -> Self {
+        Self::Unknown {
+            reason: reason.to_owned(),
+        }
+    }
+
     /// A fact that nobody has asked for.
     pub fn not_asked() -> Self {
-        Self::Unknown {
-            reason: "not asked".to_owned(),
+        Self::unknown(NOT_ASKED)
+    }
+
+    /// Why there is no measurement, if there is none.
+    pub fn gap(&self) -> Option<&str> {
+        match self {
+            Self::Measured { .. } => None,
+            Self::Unknown { reason } => Some(reason),
         }
     }
 }
+
+/// A fact that is not there at all, as in a file of an older program.
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        Self::unknown("not gathered by the program that wrote these facts")
+    }
+}
+
+/// The reason of a fact that nobody has asked for.
+pub const NOT_ASKED: &str = "not asked";
 
 /// The facts of a fleet.
 pub type FleetFacts = BTreeMap<HostName, HostFacts>;
@@ -49,6 +75,19 @@ pub type FleetFacts = BTreeMap<HostName, HostFacts>;
 pub struct FactsWanted {
     /// Gather PostgreSQL clusters and databases.
     pub postgresql: bool,
+    /// Gather what a release upgrade asks about and takes some reading: packages that no source has, changed
+    /// configuration files, names of interfaces and disks in files.
+    #[serde(default)]
+    pub upgrade: bool,
+    /// Gather where data is and how large, and name every installed package.
+    #[serde(default)]
+    pub stored: bool,
+    /// Compare all files of packages with what was shipped; this reads most of `/usr`.
+    #[serde(default)]
+    pub verify_files: bool,
+    /// The code name of a release whose indexes are fetched, to see what it does to what is installed.
+    #[serde(default)]
+    pub next_release: Option<String>,
 }
 
 /// The facts of one host.
@@ -82,15 +121,31 @@ pub struct HostFacts {
     pub clock_offset_ms: Known<i64>,
     /// PostgreSQL clusters, when asked for.
     pub postgresql: Known<Vec<PostgresCluster>>,
+    /// Packages beyond their states.
+    #[serde(default)]
+    pub packages: PackageFacts,
+    /// Kernel and boot.
+    #[serde(default)]
+    pub kernel: KernelFacts,
+    /// Names of interfaces and disks.
+    #[serde(default)]
+    pub names: NameFacts,
+    /// Storage beyond the mounted filesystems.
+    #[serde(default)]
+    pub storage: StorageFacts,
+    /// What runs beyond units and sockets.
+    #[serde(default)]
+    pub running: RunningFacts,
+    /// The machine below the system.
+    #[serde(default)]
+    pub machine: MachineFacts,
 }
 
 impl HostFacts {
     /// All facts unknown for one reason, as for an unreachable host.
     pub fn unknown(at: Timestamp, reason: &str) -> Self {
         fn no<T>(reason: &str) -> Known<T> {
-            Known::Unknown {
-                reason: reason.to_owned(),
-            }
+            Known::unknown(reason)
         }
         Self {
             gathered_at: at,
@@ -107,6 +162,12 @@ impl HostFacts {
             listening: no(reason),
             clock_offset_ms: no(reason),
             postgresql: no(reason),
+            packages: PackageFacts::unknown(reason),
+            kernel: KernelFacts::unknown(reason),
+            names: NameFacts::unknown(reason),
+            storage: StorageFacts::unknown(reason),
+            running: RunningFacts::unknown(reason),
+            machine: MachineFacts::unknown(reason),
         }
     }
 }
@@ -194,30 +255,10 @@ pub struct Listener {
     pub address: String,
     /// Local port.
     pub port: u16,
-}
-
-/// A PostgreSQL cluster as `pg_lsclusters` shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PostgresCluster {
-    /// Major version, like `15`.
-    pub version: String,
-    /// Name, like `main`.
-    pub name: String,
-    /// Port.
-    pub port: u16,
-    /// Whether it runs.
-    pub online: bool,
-    /// Its data directory.
-    pub data_dir: String,
-    /// Databases but the templates, when it runs.
-    pub databases: Vec<PostgresDatabase>,
-}
-
-/// A database of a PostgreSQL cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PostgresDatabase {
-    /// Its name.
-    pub name: String,
-    /// `pg_database_size` in bytes.
-    pub size_bytes: u64,
+    /// Name of the program behind it; empty where that cannot be seen, as without root.
+    #[serde(default)]
+    pub program: String,
+    /// Unit of systemd that it belongs to; empty where it belongs to none or that cannot be seen.
+    #[serde(default)]
+    pub unit: String,
 }
