@@ -3,6 +3,8 @@
 //! No I/O, no clock, no async: all of that lies in the crates that use these.
 
 pub mod action;
+pub mod cluster;
+pub mod cluster_kind;
 pub mod definition;
 pub mod effects;
 pub mod event;

@@ -1,5 +1,6 @@
 //! Gathers all facts of the host.
 
+use super::clusters::{self, Seen};
 use super::packages::Records;
 use super::sources::{self, Source};
 use super::{mounts, postgresql, release, sockets, units};
@@ -57,6 +58,17 @@ pub fn gather(store: &Store, wanted: &FactsWanted, controller_now: Timestamp) ->
         .saturating_sub(controller_now.as_millisecond());
     let records = records();
     let records = records.as_ref().map_err(Clone::clone);
+    let units = known(all_units().and_then(bounded));
+    let listening = known(listening().and_then(bounded));
+    let seen = Seen {
+        units: &units,
+        listening: &listening,
+    };
+    let clusters = if wanted.clusters.is_empty() {
+        Known::not_asked()
+    } else {
+        known(bounded(clusters::members(&wanted.clusters, &seen)))
+    };
     HostFacts {
         gathered_at: controller_now,
         release: known(os_release()),
@@ -67,15 +79,16 @@ pub fn gather(store: &Store, wanted: &FactsWanted, controller_now: Timestamp) ->
         packages_broken: known(records.clone().and_then(|r| bounded(r.broken()))),
         packages_held: known(records.and_then(|r| bounded(r.held()))),
         foreign_sources: known(foreign_sources().and_then(bounded)),
-        units: known(all_units().and_then(bounded)),
+        units,
         mounts: known(all_mounts()),
-        listening: known(listening().and_then(bounded)),
+        listening,
         clock_offset_ms: known(Ok(offset)),
         postgresql: if wanted.postgresql {
             known(postgresql::clusters())
         } else {
             Known::not_asked()
         },
+        clusters,
         ..HostFacts::unknown(controller_now, NOT_ASKED)
     }
 }

@@ -1,5 +1,6 @@
 //! Facts of the host, each with its time or the reason why there is none.
 
+mod clusters;
 mod gather;
 mod lines;
 mod mounts;

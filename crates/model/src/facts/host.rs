@@ -3,6 +3,8 @@
 use super::{
     KernelFacts, MachineFacts, NameFacts, PackageFacts, PostgresCluster, RunningFacts, StorageFacts,
 };
+use crate::cluster::ClusterMember;
+use crate::cluster_kind::ClusterKind;
 use crate::id::{HostName, InstallId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -88,6 +90,9 @@ pub struct FactsWanted {
     /// The code name of a release whose indexes are fetched, to see what it does to what is installed.
     #[serde(default)]
     pub next_release: Option<String>,
+    /// Kinds of clusters to look for; none are when it is empty.
+    #[serde(default)]
+    pub clusters: Vec<ClusterKind>,
 }
 
 /// The facts of one host.
@@ -139,6 +144,9 @@ pub struct HostFacts {
     /// The machine below the system.
     #[serde(default)]
     pub machine: MachineFacts,
+    /// Memberships in clusters, of the kinds that were asked for.
+    #[serde(default)]
+    pub clusters: Known<Vec<ClusterMember>>,
 }
 
 impl HostFacts {
@@ -168,6 +176,7 @@ impl HostFacts {
             storage: StorageFacts::unknown(reason),
             running: RunningFacts::unknown(reason),
             machine: MachineFacts::unknown(reason),
+            clusters: no(reason),
         }
     }
 }
