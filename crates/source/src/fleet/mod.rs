@@ -6,6 +6,7 @@ mod groups;
 mod ini;
 mod input;
 mod membership;
+pub mod pattern;
 mod python;
 mod range;
 mod short;
