@@ -1,8 +1,9 @@
 //! Hands on the hosts: SSH, known hosts, and the client of the helper.
 //!
-//! [`SshReach`] is the engine's port. Below it: one [`ssh`] connection for each host, the helper
-//! program that is uploaded and verified before every start, and [`client`], its framed protocol.
+//! [`SshReach`] is the engine's port. Below it: one connection for each host over either
+//! [`transport`], the helper program that is uploaded and verified before every start, and [`client`], its framed protocol.
 
+mod channel;
 pub mod client;
 mod data_file;
 mod detached;
@@ -19,6 +20,7 @@ mod settle;
 pub mod ssh;
 mod ssh_reach;
 mod stream;
+pub mod transport;
 mod upload;
 
 pub use error::{ReachError, SetupError};

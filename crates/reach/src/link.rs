@@ -3,7 +3,8 @@
 use crate::client::{ClientError, Hello, HelperClient};
 use crate::error::ReachError;
 use crate::settings::Settings;
-use crate::ssh::{Session, SshError, Target, connect};
+use crate::ssh::SshError;
+use crate::transport::{Session, Way};
 use crate::upload::Starter;
 use overhaul_model::wire::{RequestBody, ResponseBody};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -66,7 +67,7 @@ enum State {
 
 /// How to reach one host, and the connection to it.
 pub(crate) struct Link {
-    pub(crate) target: Target,
+    pub(crate) way: Way,
     pub(crate) starter: Starter,
     pub(crate) settings: Arc<Settings>,
     pub(crate) connects: Arc<Semaphore>,
@@ -75,13 +76,13 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) fn new(
-        target: Target,
+        way: Way,
         starter: Starter,
         settings: Arc<Settings>,
         connects: Arc<Semaphore>,
     ) -> Self {
         Self {
-            target,
+            way,
             starter,
             settings,
             connects,
@@ -90,7 +91,7 @@ impl Link {
     }
 
     pub(crate) fn host(&self) -> &str {
-        &self.target.name
+        self.way.host()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -154,7 +155,7 @@ impl Link {
     async fn connect(&self) -> Result<Session, SshError> {
         let mut tries = 1;
         loop {
-            match connect(&self.target).await {
+            match self.way.connect().await {
                 Err(SshError::ClosedEarly { .. }) if tries < CLOSED_EARLY_TRIES => {
                     sleep(self.settings.back_off(tries)).await;
                     tries += 1;

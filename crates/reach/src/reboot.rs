@@ -11,7 +11,6 @@ use overhaul_model::receipt::ReceiptStatus;
 use overhaul_model::wire::{HostWork, RequestBody, ResponseBody};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// Between two looks whether the host is there: short beside any boot.
@@ -74,19 +73,15 @@ pub(crate) async fn run(
 async fn went_down(link: &Link) {
     loop {
         sleep(Duration::from_millis(LOOK_MS)).await;
-        if !accepts(link).await {
+        if accepts(link).await == Some(false) {
             return;
         }
     }
 }
 
-async fn accepts(link: &Link) -> bool {
-    let target = &link.target;
-    let connect = TcpStream::connect((target.address.as_str(), target.port));
-    matches!(
-        timeout(Duration::from_millis(ACCEPT_MS_MAX), connect).await,
-        Ok(Ok(_))
-    )
+/// `None`: nobody can tell without logging in.
+async fn accepts(link: &Link) -> Option<bool> {
+    link.way.accepts(Duration::from_millis(ACCEPT_MS_MAX)).await
 }
 
 /// The wait for the host's return.
@@ -108,7 +103,7 @@ impl Back<'_> {
     async fn wait(&self, deadline: Instant, ear: &Ear<'_>) -> Outcome {
         // Looked at once at least, also when the order itself took all the time.
         let seen = loop {
-            let seen = if accepts(self.link).await {
+            let seen = if accepts(self.link).await != Some(false) {
                 let bound = Duration::from_secs(LOOK_S_MAX);
                 match timeout(bound, self.look(ear)).await {
                     Ok(Ok(outcome)) => return outcome,

@@ -11,6 +11,7 @@ use crate::reboot;
 use crate::settings::Settings;
 use crate::settle;
 use crate::stream::Stream;
+use crate::transport::Way;
 use crate::upload::{HelperBinary, Starter};
 use jiff::Timestamp;
 use overhaul_engine::ports::{Fault, Order, Progress, Reach, Registration, Vantage};
@@ -75,7 +76,7 @@ impl SshReach {
                 state_dir: host.connection.state_dir.clone(),
             };
             let link = Link::new(
-                targets.of(host)?,
+                Way::from(targets.of(host)?),
                 starter,
                 Arc::clone(&settings),
                 Arc::clone(&connects),

@@ -8,8 +8,9 @@
 use crate::client::{ClientError, HelperClient};
 use crate::error::{ReachError, SetupError};
 use crate::ssh::{
-    Become, ExecChannel, Exit, Program, Session, SshError, printable, quote, start_privileged,
+    Become, ExecChannel, Exit, Program, SshError, printable, quote, start_privileged,
 };
+use crate::transport::Session;
 use overhaul_model::id::Digest;
 use std::io::Read as _;
 use std::path::Path;

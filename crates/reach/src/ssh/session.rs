@@ -255,7 +255,7 @@ fn config(target: &Target, view: &HostView) -> client::Config {
 }
 
 /// Bounds a future and names what took too long.
-pub(super) async fn within<T>(
+pub(crate) async fn within<T>(
     host: &str,
     what: &'static str,
     bound: Duration,

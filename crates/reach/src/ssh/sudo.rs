@@ -10,11 +10,12 @@ use rand::Rng as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::error::SshError;
-use super::exec::{ExecChannel, Exit};
 use super::quote::{command_line, quote};
 use super::secret::Secret;
-use super::session::{Session, within};
+use super::session::within;
 use super::text::printable;
+use crate::channel::{ExecChannel, Exit};
+use crate::transport::Session;
 
 /// Standard error kept while a program starts; sudo's lecture and a login message fit.
 const START_STDERR_BYTES_MAX: usize = 16 << 10;

@@ -3,14 +3,29 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use overhaul_reach::ssh::{Exit, SshError, Target, connect};
+use overhaul_reach::ssh::{Exit, SshError, Target};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{sleep, timeout};
 
-use crate::support::{ED25519, Sshd, eventually};
+use crate::each::over_each_transport;
+use crate::support::{By, ED25519, Sshd, connect, eventually};
 
 const BOUND: Duration = Duration::from_secs(30);
+
+over_each_transport! {
+    exits_are_told,
+    output_is_capped_and_the_rest_read_away,
+    a_slow_reader_holds_the_command_back,
+    ten_megabytes_come_back_unchanged,
+    a_command_that_does_not_read_ends_the_writer,
+    dropped_parts_have_their_meaning,
+    fifty_channels_at_once,
+    refused_channels_and_commands_are_told,
+    a_killed_server_is_a_lost_connection,
+    a_frozen_server_is_a_lost_connection,
+    a_reader_that_pauses_does_not_lose_the_connection,
+}
 
 /// Bytes that repeat late and compress badly.
 fn noise(length: usize) -> Vec<u8> {
@@ -22,10 +37,9 @@ fn noise(length: usize) -> Vec<u8> {
     (0..length).map(|_| next()).collect()
 }
 
-#[tokio::test]
-async fn exits_are_told() {
+async fn exits_are_told(by: By) {
     let sshd = Sshd::start();
-    let session = connect(&sshd.target()).await.unwrap();
+    let session = connect(by, &sshd.target()).await.unwrap();
     let signal = |name: &str| Exit::Signal {
         name: name.to_owned(),
         core_dumped: false,
@@ -45,10 +59,9 @@ async fn exits_are_told() {
     }
 }
 
-#[tokio::test]
-async fn output_is_capped_and_the_rest_read_away() {
+async fn output_is_capped_and_the_rest_read_away(by: By) {
     let sshd = Sshd::start();
-    let session = connect(&sshd.target()).await.unwrap();
+    let session = connect(by, &sshd.target()).await.unwrap();
     let output = session
         .run("head -c 3000000 /dev/zero; exit 3", b"", 1000, BOUND)
         .await
@@ -67,10 +80,9 @@ async fn output_is_capped_and_the_rest_read_away() {
     );
 }
 
-#[tokio::test]
-async fn a_slow_reader_holds_the_command_back() {
+async fn a_slow_reader_holds_the_command_back(by: By) {
     let sshd = Sshd::start();
-    let session = connect(&sshd.target()).await.unwrap();
+    let session = connect(by, &sshd.target()).await.unwrap();
     let count = sshd.path("count");
     let script = format!(
         "i=0; while [ $i -lt 512 ]; do head -c 131072 /dev/zero; i=$((i+1)); echo $i >{0}.new; mv {0}.new {0}; done",
@@ -106,10 +118,9 @@ async fn a_slow_reader_holds_the_command_back() {
     assert_eq!(channel.exit().await.unwrap(), Exit::Code(0));
 }
 
-#[tokio::test]
-async fn ten_megabytes_come_back_unchanged() {
+async fn ten_megabytes_come_back_unchanged(by: By) {
     let sshd = Sshd::start();
-    let session = connect(&sshd.target()).await.unwrap();
+    let session = connect(by, &sshd.target()).await.unwrap();
     let data = noise(10_000_000);
     let output = session.run("cat", &data, 20_000_000, BOUND).await.unwrap();
     assert_eq!(Sha256::digest(&output.stdout), Sha256::digest(&data));
@@ -121,10 +132,9 @@ async fn ten_megabytes_come_back_unchanged() {
     assert!(output.stdout.starts_with(hex.as_bytes()));
 }
 
-#[tokio::test]
-async fn a_command_that_does_not_read_ends_the_writer() {
+async fn a_command_that_does_not_read_ends_the_writer(by: By) {
     let sshd = Sshd::start();
-    let session = connect(&sshd.target()).await.unwrap();
+    let session = connect(by, &sshd.target()).await.unwrap();
     let output = session
         .run("exit 5", &noise(10_000_000), 100, BOUND)
         .await
@@ -149,10 +159,9 @@ async fn a_command_that_does_not_read_ends_the_writer() {
     assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
 }
 
-#[tokio::test]
-async fn dropped_parts_have_their_meaning() {
+async fn dropped_parts_have_their_meaning(by: By) {
     let sshd = Sshd::start();
-    let session = connect(&sshd.target()).await.unwrap();
+    let session = connect(by, &sshd.target()).await.unwrap();
     // Standard input dropped: end of input.
     let mut channel = session.exec("cat; echo end").await.unwrap();
     channel.stdin.write_all(b"in ").await.unwrap();
@@ -188,10 +197,9 @@ async fn dropped_parts_have_their_meaning() {
     assert_eq!(text, "still\n");
 }
 
-#[tokio::test]
-async fn fifty_channels_at_once() {
+async fn fifty_channels_at_once(by: By) {
     let sshd = Sshd::start();
-    let session = connect(&sshd.target()).await.unwrap();
+    let session = connect(by, &sshd.target()).await.unwrap();
     let began = Instant::now();
     let tasks: Vec<_> = (0..50)
         .map(|number| {
@@ -212,10 +220,9 @@ async fn fifty_channels_at_once() {
     println!("50 channels in {:?}", began.elapsed());
 }
 
-#[tokio::test]
-async fn refused_channels_and_commands_are_told() {
+async fn refused_channels_and_commands_are_told(by: By) {
     let sshd = Sshd::with("MaxSessions 1", &[("host_ed25519", ED25519)]);
-    let session = connect(&sshd.target()).await.unwrap();
+    let session = connect(by, &sshd.target()).await.unwrap();
     let held = session.exec("cat").await.unwrap();
     let error = session.exec("true").await.unwrap_err();
     assert!(
@@ -224,7 +231,7 @@ async fn refused_channels_and_commands_are_told() {
     );
     drop(held);
     let sshd = Sshd::start();
-    let session = connect(&sshd.target()).await.unwrap();
+    let session = connect(by, &sshd.target()).await.unwrap();
     let error = session
         .run("sleep 60", b"", 0, Duration::from_millis(300))
         .await
@@ -250,10 +257,9 @@ async fn refused_channels_and_commands_are_told() {
     );
 }
 
-#[tokio::test]
-async fn a_killed_server_is_a_lost_connection() {
+async fn a_killed_server_is_a_lost_connection(by: By) {
     let sshd = Sshd::start();
-    let session = connect(&sshd.target()).await.unwrap();
+    let session = connect(by, &sshd.target()).await.unwrap();
     let mut channel = session.exec("echo begun; sleep 60").await.unwrap();
     let mut begun = [0; 6];
     channel.stdout.read_exact(&mut begun).await.unwrap();
@@ -279,15 +285,14 @@ async fn a_killed_server_is_a_lost_connection() {
     assert!(matches!(error, SshError::Lost { .. }), "{error}");
 }
 
-#[tokio::test]
-async fn a_frozen_server_is_a_lost_connection() {
+async fn a_frozen_server_is_a_lost_connection(by: By) {
     let sshd = Sshd::start();
     let target = Target {
         keepalive_interval: Duration::from_millis(300),
         keepalive_max: 2,
         ..sshd.target()
     };
-    let session = connect(&target).await.unwrap();
+    let session = connect(by, &target).await.unwrap();
     // Keep-alives are answered: a quiet command lives longer than they allow for silence.
     assert!(
         session
@@ -321,15 +326,14 @@ async fn a_frozen_server_is_a_lost_connection() {
     drop(channel.stdout);
 }
 
-#[tokio::test]
-async fn a_reader_that_pauses_does_not_lose_the_connection() {
+async fn a_reader_that_pauses_does_not_lose_the_connection(by: By) {
     let sshd = Sshd::start();
     let target = Target {
         keepalive_interval: Duration::from_millis(200),
         keepalive_max: 2,
         ..sshd.target()
     };
-    let session = connect(&target).await.unwrap();
+    let session = connect(by, &target).await.unwrap();
     let mut channel = session.exec("head -c 40000000 /dev/zero").await.unwrap();
     // Far longer than silence is allowed: the held-up loop must not take its own pause for loss.
     for _ in 0..3 {

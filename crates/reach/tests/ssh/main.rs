@@ -3,12 +3,14 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "helpers of tests stop the test"
+    clippy::print_stdout,
+    reason = "helpers of tests stop the test and tell figures"
 )]
 
 mod account;
 mod auth;
 mod connect;
+mod each;
 mod exec;
 mod known_hosts;
 mod quote;

@@ -4,15 +4,28 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use overhaul_reach::ssh::{
-    Become, ExecChannel, Program, Session, SshError, Target, connect, start_privileged,
-};
+use overhaul_reach::ssh::{Become, ExecChannel, Program, SshError, Target, start_privileged};
+use overhaul_reach::transport::Session;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::account::{Account, PASSWORD};
-use crate::support::{ED25519, Sshd, eventually, secret, tool};
+use crate::each::over_each_transport;
+use crate::support::{By, ED25519, Sshd, connect, eventually, secret, tool};
 
 const BOUND: Duration = Duration::from_secs(30);
+
+over_each_transport! {
+    the_right_password_starts_it_and_stays_out_of_the_protocol,
+    megabytes_pass_through_sudo_unchanged,
+    without_a_prompt_no_password_is_written,
+    a_wrong_password_is_tried_once,
+    one_try_only_by_policy_is_a_wrong_password_too,
+    a_password_that_is_not_known_is_told,
+    refusals_by_policy_are_told,
+    a_wanted_terminal_is_told,
+    missing_sudo_is_told,
+    without_sudo_the_account_itself_runs_it,
+}
 
 struct Scene {
     session: Session,
@@ -21,7 +34,7 @@ struct Scene {
     _account: Account,
 }
 
-async fn scene(rule: &str, config: &str) -> Scene {
+async fn scene(by: By, rule: &str, config: &str) -> Scene {
     tool("sudo", "sudo", &["--version"]);
     let account = Account::new(rule);
     let sshd = Sshd::with(config, &[("host_ed25519", ED25519)]);
@@ -34,7 +47,7 @@ async fn scene(rule: &str, config: &str) -> Scene {
         user: account.name.clone(),
         ..sshd.target()
     };
-    let session = connect(&target)
+    let session = connect(by, &target)
         .await
         .unwrap_or_else(|error| panic!("{error}\n{}", sshd.log()));
     Scene {
@@ -73,9 +86,8 @@ async fn error_of(scene: &Scene, who: &Become) -> SshError {
     }
 }
 
-#[tokio::test]
-async fn the_right_password_starts_it_and_stays_out_of_the_protocol() {
-    let scene = scene("USER ALL=(ALL) ALL", "").await;
+async fn the_right_password_starts_it_and_stays_out_of_the_protocol(by: By) {
+    let scene = scene(by, "USER ALL=(ALL) ALL", "").await;
     let channel = start_privileged(&scene.session, &program(), &sudo(Some(PASSWORD)), BOUND)
         .await
         .unwrap();
@@ -89,9 +101,8 @@ async fn the_right_password_starts_it_and_stays_out_of_the_protocol() {
     assert!(!scene.sshd.log().contains(PASSWORD));
 }
 
-#[tokio::test]
-async fn megabytes_pass_through_sudo_unchanged() {
-    let scene = scene("USER ALL=(ALL) ALL", "").await;
+async fn megabytes_pass_through_sudo_unchanged(by: By) {
+    let scene = scene(by, "USER ALL=(ALL) ALL", "").await;
     let channel = start_privileged(&scene.session, &program(), &sudo(Some(PASSWORD)), BOUND)
         .await
         .unwrap();
@@ -123,9 +134,8 @@ async fn megabytes_pass_through_sudo_unchanged() {
     );
 }
 
-#[tokio::test]
-async fn without_a_prompt_no_password_is_written() {
-    let scene = scene("USER ALL=(ALL) NOPASSWD: ALL", "").await;
+async fn without_a_prompt_no_password_is_written(by: By) {
+    let scene = scene(by, "USER ALL=(ALL) NOPASSWD: ALL", "").await;
     for password in [None, Some("must not reach the program")] {
         let channel = start_privileged(&scene.session, &program(), &sudo(password), BOUND)
             .await
@@ -143,9 +153,8 @@ async fn without_a_prompt_no_password_is_written() {
     assert_eq!(out, "two words|it's|$HOME|");
 }
 
-#[tokio::test]
-async fn a_wrong_password_is_tried_once() {
-    let scene = scene("USER ALL=(ALL) ALL", "").await;
+async fn a_wrong_password_is_tried_once(by: By) {
+    let scene = scene(by, "USER ALL=(ALL) ALL", "").await;
     let error = error_of(&scene, &sudo(Some("wrong"))).await;
     assert!(
         matches!(error, SshError::WrongSudoPassword { .. }),
@@ -166,9 +175,8 @@ fn runs(pid: u32, program: &str) -> bool {
     fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == program)
 }
 
-#[tokio::test]
-async fn one_try_only_by_policy_is_a_wrong_password_too() {
-    let scene = scene("Defaults:USER passwd_tries=1\nUSER ALL=(ALL) ALL", "").await;
+async fn one_try_only_by_policy_is_a_wrong_password_too(by: By) {
+    let scene = scene(by, "Defaults:USER passwd_tries=1\nUSER ALL=(ALL) ALL", "").await;
     let error = error_of(&scene, &sudo(Some("wrong"))).await;
     assert!(
         matches!(error, SshError::WrongSudoPassword { .. }),
@@ -176,9 +184,8 @@ async fn one_try_only_by_policy_is_a_wrong_password_too() {
     );
 }
 
-#[tokio::test]
-async fn a_password_that_is_not_known_is_told() {
-    let scene = scene("USER ALL=(ALL) ALL", "").await;
+async fn a_password_that_is_not_known_is_told(by: By) {
+    let scene = scene(by, "USER ALL=(ALL) ALL", "").await;
     let error = error_of(&scene, &sudo(None)).await;
     assert!(
         matches!(error, SshError::SudoPasswordNeeded { .. }),
@@ -186,9 +193,8 @@ async fn a_password_that_is_not_known_is_told() {
     );
 }
 
-#[tokio::test]
-async fn refusals_by_policy_are_told() {
-    let denied = scene("# nothing", "").await;
+async fn refusals_by_policy_are_told(by: By) {
+    let denied = scene(by, "# nothing", "").await;
     let error = error_of(&denied, &sudo(Some(PASSWORD))).await;
     assert!(
         matches!(&error, SshError::SudoDenied { text, .. } if text.contains("sudoers")),
@@ -196,19 +202,23 @@ async fn refusals_by_policy_are_told() {
     );
 }
 
-#[tokio::test]
-async fn a_wanted_terminal_is_told() {
-    let tty = scene("Defaults:USER requiretty\nUSER ALL=(ALL) NOPASSWD: ALL", "").await;
+async fn a_wanted_terminal_is_told(by: By) {
+    let tty = scene(
+        by,
+        "Defaults:USER requiretty\nUSER ALL=(ALL) NOPASSWD: ALL",
+        "",
+    )
+    .await;
     let error = error_of(&tty, &sudo(None)).await;
     assert!(matches!(error, SshError::SudoTtyRequired { .. }), "{error}");
 }
 
-#[tokio::test]
-async fn missing_sudo_is_told() {
+async fn missing_sudo_is_told(by: By) {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     std::os::unix::fs::symlink("/usr/bin/env", dir.path().join("env")).unwrap();
     let scene = scene(
+        by,
         "# nothing",
         &format!("SetEnv PATH={}", dir.path().display()),
     )
@@ -217,10 +227,9 @@ async fn missing_sudo_is_told() {
     assert!(matches!(error, SshError::SudoMissing { .. }), "{error}");
 }
 
-#[tokio::test]
-async fn without_sudo_the_account_itself_runs_it() {
+async fn without_sudo_the_account_itself_runs_it(by: By) {
     let sshd = Sshd::start();
-    let session = connect(&sshd.target()).await.unwrap();
+    let session = connect(by, &sshd.target()).await.unwrap();
     let channel = start_privileged(&session, &program(), &Become::None, BOUND)
         .await
         .unwrap();

@@ -9,7 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use overhaul_reach::ssh::{Agent, Keyring, KnownHosts, Secret, Target};
+use overhaul_reach::ssh::{Agent, Keyring, KnownHosts, Secret, SshError, Target};
+use overhaul_reach::transport::{Session, Way};
 use tempfile::TempDir;
 
 /// How long sshd or ssh-agent may take to answer on a busy machine.
@@ -62,6 +63,24 @@ pub fn public(private: &Path) -> String {
 
 pub fn is_root() -> bool {
     tool("id", "coreutils", &["-u"]).trim() == "0"
+}
+
+/// The client that a case runs over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Our own.
+    Native,
+}
+
+/// Connects over the client of the case.
+pub async fn connect(by: By, target: &Target) -> Result<Session, SshError> {
+    way(by, target).connect().await
+}
+
+pub fn way(by: By, target: &Target) -> Way {
+    match by {
+        By::Native => Way::from(target.clone()),
+    }
 }
 
 pub struct Sshd {
