@@ -38,6 +38,11 @@ pub fn launch(instance: &Instance, name: &str) -> Result<()> {
             .arg(lower_option(&record.lowers))
             .args(["tree", "work", "root"].map(|part| folder.join(part)))
             .args([&instance.machine_name(name), name, &instance.bridge()])
+            .arg(if record.spec.containers {
+                "containers"
+            } else {
+                "plain"
+            })
             .stdin(Stdio::null())
             .stdout(console)
             .status()

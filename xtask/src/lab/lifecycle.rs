@@ -10,9 +10,11 @@ use super::error::{LabError, Named, Result, malformed};
 use super::host::{self, Common};
 use super::images::Images;
 use super::instance::{Id, Instance};
+use super::inventory;
 use super::network;
 use super::paths;
 use super::process::Record;
+use super::setup;
 use super::sources;
 use super::ssh;
 use super::topology::Topology;
@@ -47,7 +49,7 @@ pub fn up(id: &Id, topology: Option<&str>) -> Result<Instance> {
         paths::make_private_folder(&instance.host_folder(name))?;
         host::ensure_disk(&mut instance, &images, &common, name)?;
     }
-    write_client_files(&instance)?;
+    inventory::write(&instance)?;
     raise_inotify_limit()?;
     ensure_mirror(&instance)?;
     for name in &names {
@@ -56,6 +58,7 @@ pub fn up(id: &Id, topology: Option<&str>) -> Result<Instance> {
     for name in &names {
         host::wait_until_up(&instance, name)?;
     }
+    setup::all(&instance, &admin_password)?;
     Ok(instance)
 }
 
@@ -110,36 +113,6 @@ fn ensure_password(instance: &Instance) -> Result<String> {
         paths::write_private(&path, format!("{}\n", host::random_hex()?).as_bytes())?;
     }
     Ok(fs::read_to_string(&path).named(&path)?.trim().to_owned())
-}
-
-/// Writes what a client needs: the fleet file and the host keys.
-fn write_client_files(instance: &Instance) -> Result<()> {
-    let mut known_hosts = String::new();
-    for name in instance.hosts.keys() {
-        known_hosts.push_str(&host::known_host_lines(instance, name)?);
-    }
-    paths::write_private(&instance.file("known_hosts"), known_hosts.as_bytes())?;
-    paths::write_private(
-        &instance.file("fleet.yaml"),
-        fleet_file(instance).as_bytes(),
-    )
-}
-
-fn fleet_file(instance: &Instance) -> String {
-    let mut text = format!(
-        "fleet: lab-{}\ndefaults: {{user: root, identity_file: \"{}\", known_hosts: \"{}\"}}\nhosts:\n",
-        instance.id.as_str(),
-        instance.file("ssh_key").display(),
-        instance.file("known_hosts").display()
-    );
-    for (name, record) in &instance.hosts {
-        text.push_str(&format!(
-            "  {name}: {{address: {}, roles: [{}]}}\n",
-            instance.address(record),
-            record.spec.roles.join(", ")
-        ));
-    }
-    text
 }
 
 fn raise_inotify_limit() -> Result<()> {
@@ -209,7 +182,8 @@ pub fn reinstall(id: &Id, name: &str) -> Result<()> {
     };
     host::ensure_disk(&mut instance, &images, &common, name)?;
     host::power_on(&instance, name)?;
-    host::wait_until_up(&instance, name)
+    host::wait_until_up(&instance, name)?;
+    setup::host(&instance, &admin_password, name)
 }
 
 /// One line of `status`.
@@ -257,30 +231,4 @@ pub fn status(instance: &Instance) -> Vec<HostStatus> {
 pub fn mirror_runs(instance: &Instance) -> bool {
     Record::alive(&instance.file("mirror.json")).is_some()
         && instance.member_group(MIRROR_MEMBER).is_ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_fleet_file_names_what_a_client_needs() {
-        let topology = Topology::parse(
-            "hosts: {db1: {release: bookworm, layers: [base, db], roles: [database, web]}}",
-        )
-        .unwrap();
-        let instance = Instance::new(
-            Id::new("t").unwrap(),
-            "/lab/t".into(),
-            5,
-            "one-host",
-            topology,
-        );
-        assert_eq!(
-            fleet_file(&instance),
-            "fleet: lab-t\n\
-             defaults: {user: root, identity_file: \"/lab/t/ssh_key\", known_hosts: \"/lab/t/known_hosts\"}\n\
-             hosts:\n  db1: {address: 10.77.5.11, roles: [database, web]}\n"
-        );
-    }
 }

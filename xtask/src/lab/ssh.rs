@@ -16,8 +16,24 @@ const BOOT_POLL_MS: u64 = 100;
 const TRY_S_MAX: u64 = 10;
 
 fn options(instance: &Instance, user: &str, host: &str) -> Result<Vec<String>> {
-    let address = instance.address(instance.host(host)?);
-    Ok(vec![
+    let record = instance.host(host)?;
+    let address = instance.address(record);
+    let mut options = own_options(instance);
+    if let Some(jump) = &record.spec.behind {
+        let jump = instance.address(instance.host(jump)?);
+        // Options of the command line are not those of the way there: ProxyJump would know no key.
+        let way = own_options(instance).join("' '");
+        options.extend([
+            "-o".into(),
+            format!("ProxyCommand=ssh '{way}' -W %h:%p root@{jump}"),
+        ]);
+    }
+    options.push(format!("{user}@{address}"));
+    Ok(options)
+}
+
+fn own_options(instance: &Instance) -> Vec<String> {
+    vec![
         "-F".into(),
         "none".into(),
         "-i".into(),
@@ -41,8 +57,7 @@ fn options(instance: &Instance, user: &str, host: &str) -> Result<Vec<String>> {
         "ServerAliveInterval=5".into(),
         "-o".into(),
         "LogLevel=ERROR".into(),
-        format!("{user}@{address}"),
-    ])
+    ]
 }
 
 /// An ssh command that a person or a script drives; its length is theirs.

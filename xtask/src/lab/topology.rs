@@ -39,6 +39,15 @@ pub struct HostSpec {
     /// The format of its package sources.
     #[serde(default = "one_line")]
     pub sources: SourcesFormat,
+    /// Scripts of `lab/setup/` that make it what it is, once all hosts are up.
+    #[serde(default)]
+    pub setup: Vec<String>,
+    /// Whether it runs containers of its own, and may do what that needs.
+    #[serde(default)]
+    pub containers: bool,
+    /// The host that ssh goes through on its way.
+    #[serde(default)]
+    pub behind: Option<String>,
 }
 
 fn one_line() -> SourcesFormat {
@@ -86,9 +95,17 @@ impl Topology {
                 .layers
                 .iter()
                 .chain([&host.release])
+                .chain(&host.setup)
                 .find(|word| !is_name(word))
             {
                 return Err(format!("host {name}: {bad:?} is not a name"));
+            }
+            let direct =
+                |jump: &String| topology.hosts.get(jump).is_some_and(|j| j.behind.is_none());
+            if let Some(bad) = host.behind.as_ref().filter(|jump| !direct(jump)) {
+                return Err(format!(
+                    "host {name}: {bad:?} is no host that is reached directly"
+                ));
             }
         }
         Ok(topology)
@@ -141,6 +158,10 @@ mod tests {
             (
                 "hosts: {db: {release: bookworm, layers: [base], sources: rpm}}",
                 "rpm",
+            ),
+            (
+                "hosts: {db: {release: bookworm, layers: [base], behind: db}}",
+                "reached directly",
             ),
         ];
         for (text, reason) in cases {

@@ -1,0 +1,1 @@
+# Nothing: both are configured on the host.
