@@ -11,6 +11,7 @@ mod python;
 mod range;
 mod short;
 mod tokens;
+pub mod vault;
 
 pub use input::{FleetInput, parse};
 pub use membership::Membership;
