@@ -55,8 +55,14 @@ pub struct Definition {
     pub services: BTreeMap<ServiceName, Service>,
     /// Datasets, by name.
     pub datasets: BTreeMap<DatasetName, Dataset>,
-    /// Roles in the order in which they were written.
+    /// Roles in the order in which they change: as written, but none before those that it comes after.
     pub roles: Vec<RoleUpgrade>,
+    /// How the roles follow each other.
+    pub stages: Stages,
+    /// Whether hosts of two zones may never be away at once.
+    pub one_zone_at_a_time: bool,
+    /// Hosts that may fail before no further turn begins.
+    pub failure_budget: Share,
     /// Exceptions that a named person made.
     pub waivers: Vec<Waiver>,
     /// The kinds of release upgraders that the roles name, resolved.
@@ -105,6 +111,8 @@ pub struct RoleUpgrade {
     pub strategy: Strategy,
     /// In which order.
     pub order: Order,
+    /// Roles that are through a stage before this one begins it.
+    pub after: Vec<RoleName>,
     /// The release upgrader's kind, `apt` as a rule.
     pub upgrader: String,
     /// Datasets that are copied before anything changes.
@@ -126,9 +134,18 @@ pub enum Strategy {
 }
 
 /// The order of a role's hosts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Whether all hosts of one zone are over before the next zone begins; zones in the order of their names.
+    pub zone_by_zone: bool,
+    /// The order of the hosts, in each zone when it goes zone by zone.
+    pub within: Within,
+}
+
+/// The order of some hosts, which go by their names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Order {
+pub enum Within {
     /// All, but never more at once than this.
     All {
         /// The limit.
@@ -136,6 +153,69 @@ pub enum Order {
     },
     /// One after the other.
     OneByOne,
+    /// One batch after the other.
+    Batches {
+        /// Their sizes; the last one is repeated until no host is left.
+        sizes: Vec<Share>,
+        /// Hosts of one batch under way at once at most.
+        at_once: u32,
+    },
+}
+
+impl Order {
+    /// One after the other, wherever they are.
+    pub const ONE_BY_ONE: Self = Self {
+        zone_by_zone: false,
+        within: Within::OneByOne,
+    };
+}
+
+/// A part of some hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Share {
+    /// So many.
+    Hosts(u32),
+    /// So many of a hundred, 1 to 100.
+    Percent(u8),
+}
+
+impl Share {
+    /// How many of these that is, a part of a host counting as a whole one.
+    pub fn round_up(self, hosts: usize) -> usize {
+        match self {
+            Self::Hosts(count) => usize::try_from(count).unwrap_or(usize::MAX),
+            Self::Percent(percent) => hosts.saturating_mul(usize::from(percent)).div_ceil(100),
+        }
+    }
+
+    /// How many of these that is, a part of a host not counting.
+    pub fn round_down(self, hosts: usize) -> usize {
+        match self {
+            Self::Hosts(count) => usize::try_from(count).unwrap_or(usize::MAX),
+            Self::Percent(percent) => hosts.saturating_mul(usize::from(percent)) / 100,
+        }
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hosts(count) => write!(f, "{count}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+/// How the roles follow each other in the stage `upgrade`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stages {
+    /// One role after the other, wherever its hosts are.
+    #[default]
+    AcrossRoles,
+    /// All roles of one zone, one after the other, before the next zone begins.
+    WithinZone,
 }
 
 /// A named place in a strategy where steps go.

@@ -43,6 +43,8 @@ pub struct Plan {
     pub space: Vec<PlannedSpace>,
     /// Hosts that may fail before no further turn begins.
     pub failure_budget: u32,
+    /// Whether hosts of two zones may never be away at once.
+    pub one_zone_at_a_time: bool,
     /// Exceptions that a named person made.
     pub waivers: Vec<Waiver>,
     /// The tree.

@@ -9,9 +9,6 @@ use overhaul_model::id::{DatasetName, HostName, RoleName, StepId};
 use overhaul_model::plan::{Block, PLAN_FORMAT, Plan, PlanKind, Turns};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Hosts that may fail before no further turn begins: none, as the design has it.
-const FAILURE_BUDGET: u32 = 0;
-
 pub(crate) struct Draft<'a> {
     pub definition: &'a Definition,
     pub fleet: &'a Fleet,
@@ -41,7 +38,8 @@ impl<'a> Draft<'a> {
             services: BTreeMap::new(),
             datasets: BTreeMap::new(),
             space: Vec::new(),
-            failure_budget: FAILURE_BUDGET,
+            failure_budget: 0,
+            one_zone_at_a_time: definition.one_zone_at_a_time,
             waivers: definition.waivers.clone(),
             root: Block::Sequence {
                 id: StepId::new(""),

@@ -33,6 +33,14 @@ pub enum Wrong {
         /// The role written later.
         second: String,
     },
+    /// A host without a zone, where zones decide.
+    #[error("host `{host}` has no zone, and {asked_by} needs one")]
+    NoZone {
+        /// The host.
+        host: String,
+        /// What needs it.
+        asked_by: &'static str,
+    },
     /// A dataset whose service is not declared.
     #[error("dataset `{dataset}` belongs to `{service}`, which is no service")]
     NoService {

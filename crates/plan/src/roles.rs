@@ -2,8 +2,9 @@
 
 use crate::draft::Draft;
 use crate::error::Wrong;
-use overhaul_model::definition::Order;
-use overhaul_model::id::{HostName, RoleName};
+use overhaul_model::definition::{Order, RoleUpgrade, Share, Stages, Within};
+use overhaul_model::fleet::Host;
+use overhaul_model::id::{HostName, RoleName, ZoneName};
 use overhaul_model::plan::Turns;
 use std::collections::BTreeMap;
 
@@ -34,22 +35,114 @@ pub(crate) fn freeze(draft: &mut Draft<'_>) {
             }
             draft.plan.hosts.insert(host.name.clone(), (*host).clone());
         }
-        let names = hosts.iter().map(|host| host.name.clone()).collect();
-        draft
-            .turns
-            .insert(role.role.clone(), turns(role.order, names));
+        need_zones(draft, role, &hosts);
+        let turns = turns(&role.order, &hosts);
+        draft.turns.insert(role.role.clone(), turns);
+    }
+    let hosts = draft.plan.hosts.len();
+    let budget = draft.definition.failure_budget.round_down(hosts);
+    draft.plan.failure_budget = u32::try_from(budget).unwrap_or(u32::MAX);
+}
+
+/// Where zones decide about the order, each host needs one.
+fn need_zones(draft: &mut Draft<'_>, role: &RoleUpgrade, hosts: &[&Host]) {
+    let asked_by = if role.order.zone_by_zone {
+        "`order: zone-by-zone`"
+    } else if draft.definition.stages == Stages::WithinZone {
+        "`stages: within-zone`"
+    } else if draft.definition.one_zone_at_a_time {
+        "`zones: one-at-a-time`"
+    } else {
+        return;
+    };
+    for host in hosts.iter().filter(|host| host.zone.is_none()) {
+        let wrong = Wrong::NoZone {
+            host: host.name.to_string(),
+            asked_by,
+        };
+        let help = "give the host its zone in the fleet: `zone`, or the variable `overhaul_zone`";
+        draft.wrong(&role.origin, wrong, help);
     }
 }
 
-fn turns(order: Order, hosts: Vec<HostName>) -> Turns {
-    match order {
-        Order::All { at_once } => Turns {
-            at_once: at_once.clamp(1, u32::try_from(hosts.len()).unwrap_or(u32::MAX).max(1)),
-            batches: vec![hosts],
-        },
-        Order::OneByOne => Turns {
-            at_once: 1,
-            batches: hosts.into_iter().map(|host| vec![host]).collect(),
-        },
+/// The hosts of one zone; those without a zone were refused.
+pub(crate) fn of_zone<'h>(hosts: &[&'h Host], zone: &ZoneName) -> Vec<&'h Host> {
+    let here = hosts.iter().filter(|host| host.zone.as_ref() == Some(zone));
+    here.copied().collect()
+}
+
+/// The turns of some hosts.
+pub(crate) fn turns(order: &Order, hosts: &[&Host]) -> Turns {
+    if !order.zone_by_zone {
+        return within(&order.within, hosts);
+    }
+    let mut zones: BTreeMap<Option<&ZoneName>, Vec<&Host>> = BTreeMap::new();
+    for host in hosts {
+        zones.entry(host.zone.as_ref()).or_default().push(host);
+    }
+    let mut out = Turns {
+        batches: Vec::new(),
+        at_once: 1,
+    };
+    for hosts in zones.values() {
+        let zone = within(&order.within, hosts);
+        out.at_once = out.at_once.max(zone.at_once);
+        out.batches.extend(zone.batches);
+    }
+    out
+}
+
+fn within(order: &Within, hosts: &[&Host]) -> Turns {
+    let names: Vec<HostName> = hosts.iter().map(|host| host.name.clone()).collect();
+    let (at_once, batches) = match order {
+        Within::All { at_once } => (*at_once, vec![names]),
+        Within::OneByOne => (1, names.into_iter().map(|host| vec![host]).collect()),
+        Within::Batches { sizes, at_once } => (*at_once, batches(sizes, &names)),
+    };
+    let largest = batches.iter().map(Vec::len).max().unwrap_or(1);
+    let largest = u32::try_from(largest).unwrap_or(u32::MAX);
+    Turns {
+        at_once: at_once.clamp(1, largest.max(1)),
+        batches,
+    }
+}
+
+/// Batches of these sizes, the last size repeated until no host is left.
+fn batches(sizes: &[Share], names: &[HostName]) -> Vec<Vec<HostName>> {
+    let mut out = Vec::new();
+    let mut rest = names;
+    let last = sizes.last().copied().unwrap_or(Share::Hosts(1));
+    let mut sizes = sizes.iter().copied();
+    while !rest.is_empty() {
+        let size = sizes.next().unwrap_or(last).round_up(names.len()).max(1);
+        let (batch, left) = rest.split_at(size.min(rest.len()));
+        out.push(batch.to_vec());
+        rest = left;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_size_is_repeated_and_a_part_of_a_host_is_a_whole_one() {
+        let names: Vec<HostName> = (0..12).map(|n| format!("h{n}").as_str().into()).collect();
+        let sizes = |sizes: &[Share]| -> Vec<usize> {
+            batches(sizes, &names).iter().map(Vec::len).collect()
+        };
+        for (given, expected) in [
+            (vec![Share::Hosts(1)], vec![1; 12]),
+            (vec![Share::Hosts(1), Share::Hosts(5)], vec![1, 5, 5, 1]),
+            (
+                vec![Share::Hosts(1), Share::Percent(10), Share::Percent(50)],
+                vec![1, 2, 6, 3],
+            ),
+            (vec![Share::Percent(100)], vec![12]),
+            (vec![Share::Hosts(100)], vec![12]),
+        ] {
+            assert_eq!(sizes(&given), expected, "{given:?}");
+        }
     }
 }

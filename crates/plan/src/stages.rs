@@ -3,30 +3,39 @@
 use crate::draft::Draft;
 use crate::error::Wrong;
 use crate::parts::{self, Site};
+use crate::roles;
 use crate::strategy::Point;
-use overhaul_model::definition::{Order, RoleUpgrade, Slot};
-use overhaul_model::id::{StageName, StepId};
+use overhaul_model::definition::{RoleUpgrade, Share, Slot, Stages, Within};
+use overhaul_model::fleet::Host;
+use overhaul_model::id::{StageName, StepId, ZoneName};
 use overhaul_model::plan::Block;
+use std::collections::BTreeSet;
+
+/// The stage in which services are down.
+const UPGRADE: &str = "upgrade";
 
 /// The stages that a run goes through, with their titles.
 const STAGES: [(&str, &str); 3] = [
     ("prepare", "prepare: no outage"),
-    ("upgrade", "upgrade"),
+    (UPGRADE, "upgrade"),
     ("finish", "finish: after all hosts"),
 ];
 
 pub(crate) fn build(draft: &mut Draft<'_>) {
     let mut stages = Vec::new();
     for (stage, title) in STAGES {
-        let mut rolls = Vec::new();
-        for role in &draft.definition.roles {
-            rolls.extend(roll(draft, role, stage));
-        }
-        if !rolls.is_empty() {
+        let id = StepId::new(stage);
+        let by_zone = stage == UPGRADE && draft.definition.stages == Stages::WithinZone;
+        let blocks = if by_zone {
+            zones(draft, &id, stage)
+        } else {
+            roles(draft, &id, stage, None)
+        };
+        if !blocks.is_empty() {
             stages.push(Block::Sequence {
-                id: StepId::new(stage),
+                id,
                 title: title.to_owned(),
-                blocks: rolls,
+                blocks,
             });
         }
     }
@@ -48,9 +57,52 @@ pub(crate) fn build(draft: &mut Draft<'_>) {
     }
 }
 
-fn roll(draft: &mut Draft<'_>, role: &RoleUpgrade, stage: &'static str) -> Option<Block> {
-    let id = StepId::new(stage).child(role.role.as_str());
-    let hosts = draft.hosts_of(role);
+/// One zone after the other, in the order of their names; in each, all roles.
+fn zones(draft: &mut Draft<'_>, id: &StepId, stage: &'static str) -> Vec<Block> {
+    let hosts = draft.plan.hosts.values();
+    let zones: BTreeSet<ZoneName> = hosts.filter_map(|host| host.zone.clone()).collect();
+    let mut blocks = Vec::new();
+    for zone in zones {
+        let id = id.child(zone.as_str());
+        let rolls = roles(draft, &id, stage, Some(&zone));
+        if !rolls.is_empty() {
+            blocks.push(Block::Sequence {
+                title: format!("zone {zone}"),
+                blocks: rolls,
+                id,
+            });
+        }
+    }
+    blocks
+}
+
+/// One role after the other.
+fn roles(
+    draft: &mut Draft<'_>,
+    id: &StepId,
+    stage: &'static str,
+    zone: Option<&ZoneName>,
+) -> Vec<Block> {
+    let roles = &draft.definition.roles;
+    let mut rolls = Vec::new();
+    for role in roles {
+        let all = draft.hosts_of(role);
+        let hosts = zone.map_or(all.clone(), |zone| roles::of_zone(&all, zone));
+        if !hosts.is_empty() {
+            rolls.extend(roll(draft, role, stage, id, &hosts));
+        }
+    }
+    rolls
+}
+
+fn roll(
+    draft: &mut Draft<'_>,
+    role: &RoleUpgrade,
+    stage: &'static str,
+    parent: &StepId,
+    hosts: &[&Host],
+) -> Option<Block> {
+    let id = parent.child(role.role.as_str());
     let mut slots = Vec::new();
     for (slot, its_parts) in Point::of(role.strategy).slots() {
         if slot.stage() != stage {
@@ -58,7 +110,7 @@ fn roll(draft: &mut Draft<'_>, role: &RoleUpgrade, stage: &'static str) -> Optio
         }
         let site = Site {
             role,
-            hosts: &hosts,
+            hosts,
             stage: StageName::new(stage),
             slot: *slot,
             id: id.child(slot.word()),
@@ -78,7 +130,7 @@ fn roll(draft: &mut Draft<'_>, role: &RoleUpgrade, stage: &'static str) -> Optio
     if slots.is_empty() {
         return None;
     }
-    let turns = draft.turns.get(&role.role)?.clone();
+    let turns = roles::turns(&role.order, hosts);
     draft.plan.rolls.insert(id.clone(), turns);
     Some(Block::Roll {
         title: title(role, hosts.len()),
@@ -97,10 +149,18 @@ fn title(role: &RoleUpgrade, hosts: usize) -> String {
     } else {
         format!("{hosts} hosts")
     };
-    match role.order {
-        Order::All { at_once } => {
-            format!("{}: {count}, at most {at_once} at once", role.role)
+    let within = match &role.order.within {
+        Within::All { at_once } => format!("at most {at_once} at once"),
+        Within::OneByOne => "one by one".to_owned(),
+        Within::Batches { sizes, .. } => {
+            let sizes: Vec<String> = sizes.iter().map(Share::to_string).collect();
+            format!("in batches of {}", sizes.join(", "))
         }
-        Order::OneByOne => format!("{}: {count}, one by one", role.role),
-    }
+    };
+    let zones = if role.order.zone_by_zone {
+        ", zone by zone"
+    } else {
+        ""
+    };
+    format!("{}: {count}{zones}, {within}", role.role)
 }

@@ -19,6 +19,9 @@ pub(super) fn steps(draft: &mut Draft<'_>, site: &Site<'_>) -> Vec<Step> {
         let Some(authority) = draft.authority(site.role, name, &site.role.origin) else {
             continue;
         };
+        if !site.has(&authority) {
+            continue;
+        }
         let copies = Copies {
             site,
             dataset: name,

@@ -22,6 +22,9 @@ pub(super) fn step(
     dataset: &DatasetName,
 ) -> Option<Step> {
     let authority = draft.authority(site.role, dataset, &written.origin)?;
+    if !site.has(&authority) {
+        return None;
+    }
     let planned = draft.plan.datasets.get(dataset)?;
     let DatasetKind::Postgresql { cluster: name } = &planned.kind;
     let cluster = draft.clusters.get(dataset);

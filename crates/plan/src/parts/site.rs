@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) struct Site<'s> {
     pub role: &'s RoleUpgrade,
-    /// All hosts of the role, in the order of their turns.
+    /// The hosts that go through it here, in the order of their turns: all of the role, or those of a zone.
     pub hosts: &'s [&'s Host],
     pub stage: StageName,
     pub slot: Slot,
@@ -69,6 +69,11 @@ impl Site<'_> {
             why: String::new(),
             origin: self.role.origin.clone(),
         }
+    }
+
+    /// Whether this host goes through the slot here.
+    pub fn has(&self, host: &HostName) -> bool {
+        self.hosts.iter().any(|own| own.name == *host)
     }
 
     /// What [`Step::only`] says for these hosts: `None` when they are all.

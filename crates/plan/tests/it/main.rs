@@ -9,6 +9,7 @@
 )]
 
 mod kinds;
+mod orders;
 mod refusals;
 mod scripts;
 mod support;

@@ -11,7 +11,10 @@ fn refusal(definition: &Definition, fleet: &Fleet, facts: &FleetFacts) -> String
 }
 
 fn web(host_lines: &[&str]) -> String {
-    let roles = vec![role("web", Order::OneByOne), role("db", Order::OneByOne)];
+    let roles = vec![
+        role("web", Order::ONE_BY_ONE),
+        role("db", Order::ONE_BY_ONE),
+    ];
     refusal(&definition(roles), &fleet(host_lines), &FleetFacts::new())
 }
 
@@ -23,7 +26,10 @@ fn roles_and_hosts() {
 
 #[test]
 fn every_error_is_told_not_only_the_first() {
-    let mut roles = vec![role("web", Order::OneByOne), role("db", Order::OneByOne)];
+    let mut roles = vec![
+        role("web", Order::ONE_BY_ONE),
+        role("db", Order::ONE_BY_ONE),
+    ];
     roles[0].upgrader = "unheard-of".to_owned();
     let mut bad = run("when?");
     bad.when = Some("no_such_variable == 1".to_owned());

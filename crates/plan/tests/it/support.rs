@@ -2,8 +2,8 @@
 
 use overhaul_model::action::{Limits, Retry, Touches, UpgradePart};
 use overhaul_model::definition::{
-    Dataset, DatasetKind, Definition, Guard, Order, Origin, Release, RoleUpgrade, Service, Slot,
-    Strategy, WrittenAction, WrittenStep,
+    Dataset, DatasetKind, Definition, Guard, Order, Origin, Release, RoleUpgrade, Service, Share,
+    Slot, Stages, Strategy, WrittenAction, WrittenStep,
 };
 use overhaul_model::facts::{FleetFacts, HostFacts, Known, PostgresCluster, PostgresDatabase};
 use overhaul_model::fleet::{Connection, Fleet, Host};
@@ -93,6 +93,7 @@ pub fn role(name: &str, order: Order) -> RoleUpgrade {
         role: name.into(),
         strategy: Strategy::InPlace,
         order,
+        after: Vec::new(),
         upgrader: "small".to_owned(),
         backup: Vec::new(),
         guards: Vec::new(),
@@ -121,6 +122,9 @@ pub fn definition(roles: Vec<RoleUpgrade>) -> Definition {
         services: BTreeMap::new(),
         datasets: BTreeMap::new(),
         roles,
+        stages: Stages::default(),
+        one_zone_at_a_time: false,
+        failure_budget: Share::Hosts(0),
         waivers: Vec::new(),
         upgraders: BTreeMap::from([("small".to_owned(), upgrader())]),
     }
@@ -128,7 +132,7 @@ pub fn definition(roles: Vec<RoleUpgrade>) -> Definition {
 
 /// nginx and PostgreSQL with a dataset on each host of `server`, the cluster moved.
 pub fn web_and_database() -> Definition {
-    let mut server = role("server", Order::OneByOne);
+    let mut server = role("server", Order::ONE_BY_ONE);
     server.backup = vec!["orders".into()];
     server.slots.insert(
         Slot::Migrate,

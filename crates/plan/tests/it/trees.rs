@@ -4,7 +4,7 @@ use crate::support::{
     definition, fleet, guard, names, postgres_facts, role, run, service, step, web_and_database,
 };
 use overhaul_model::action::OnceScope;
-use overhaul_model::definition::{Definition, Order, Slot, WrittenAction};
+use overhaul_model::definition::{Definition, Order, Slot, Within, WrittenAction};
 use overhaul_model::facts::FleetFacts;
 use overhaul_model::fleet::Fleet;
 use overhaul_model::plan::Plan;
@@ -36,7 +36,13 @@ fn one_host_of_which_nothing_is_known() {
 
 #[test]
 fn three_hosts_two_at_once_with_guards_and_a_gate() {
-    let mut web = role("web", Order::All { at_once: 2 });
+    let mut web = role(
+        "web",
+        Order {
+            zone_by_zone: false,
+            within: Within::All { at_once: 2 },
+        },
+    );
     web.guards.push(guard("others serve"));
     web.slots.insert(
         Slot::Drain,
@@ -57,7 +63,7 @@ fn three_hosts_two_at_once_with_guards_and_a_gate() {
 
 #[test]
 fn conditions_and_services_of_some_hosts_only() {
-    let mut all = role("all", Order::OneByOne);
+    let mut all = role("all", Order::ONE_BY_ONE);
     let mut old = run("only where it is old");
     old.when = Some("kind == 'old'".to_owned());
     let mut nowhere = run("nowhere");

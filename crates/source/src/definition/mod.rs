@@ -2,8 +2,10 @@
 
 mod action;
 mod measure;
+mod order;
 mod role;
 mod root;
+mod sequence;
 mod shapes;
 mod step;
 mod strategy;

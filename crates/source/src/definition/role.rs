@@ -1,9 +1,11 @@
 //! Roles: a strategy with what is placed in its slots.
 
+use super::order::order;
 use super::root::Names;
+use super::sequence::after as after_roles;
 use super::shapes::ROLE;
 use super::step::{PlacedStep, guards, step};
-use super::strategy::{order, strategy};
+use super::strategy::strategy;
 use crate::node::{Entry, Node, Tree, shortened};
 use crate::reader::{self, Fields};
 use crate::templates::Desk;
@@ -22,7 +24,9 @@ pub(super) fn role(desk: &Desk, names: &Names, entry: &Entry) -> Option<RoleUpgr
     let good_name = reader::check_name(sink, &entry.key, &entry.key_span);
     let fields = Fields::open(sink, &entry.value, &ROLE)?;
     let strategy = strategy(desk, &fields);
-    let order = order(desk, &fields);
+    let order = order(desk, fields.get("order"));
+    let after = fields.get("after");
+    let after = after.map(|node| after_roles(sink, names, &entry.key, node));
     let upgrader = upgrader(desk, names, &fields, entry);
     let guards = fields.get("guards").map(|node| guards(desk, node));
     let mut reader = RoleReader {
@@ -55,6 +59,7 @@ pub(super) fn role(desk: &Desk, names: &Names, entry: &Entry) -> Option<RoleUpgr
         role: RoleName::new(entry.key.clone()),
         strategy: strategy?,
         order,
+        after: after.unwrap_or_default(),
         upgrader,
         backup,
         guards: guards.unwrap_or_default(),

@@ -1,7 +1,9 @@
 //! A whole definition.
 
 use super::measure::{chosen, unit};
+use super::order::share;
 use super::role::{home_of, role};
+use super::sequence::in_order;
 use super::shapes::{DATASET, DEFINITION, HEALTHY, RELEASE, SERVICE, WAIVER, WINDOW};
 use crate::node::{self, Entry, Node, Tree, shortened};
 use crate::problem::{Problems, Sink, SourceFile};
@@ -9,7 +11,9 @@ use crate::reader::{self, Fields};
 use crate::templates::Desk;
 use crate::words::suggestion;
 use jiff::civil::Date;
-use overhaul_model::definition::{Dataset, DatasetKind, Definition, Release, RoleUpgrade, Service};
+use overhaul_model::definition::{
+    Dataset, DatasetKind, Definition, Release, RoleUpgrade, Service, Share, Stages,
+};
 use overhaul_model::finding::Waiver;
 use overhaul_model::id::{DatasetName, Person, RoleName, RuleId, ServiceName};
 use overhaul_model::kind::Upgrader;
@@ -19,6 +23,10 @@ use std::ops::Range;
 /// The PostgreSQL cluster when none is named, as Debian names it.
 const CLUSTER_DEFAULT: &str = "main";
 
+/// Hosts that may fail before no further one begins, when nothing is said: none, so that a night's first
+/// surprise is its last.
+const NO_FAILURE: Share = Share::Hosts(0);
+
 /// Names that other parts of the file may refer to: those that were written, good or not, so that one
 /// mistake gives one problem.
 pub(super) struct Names {
@@ -26,6 +34,7 @@ pub(super) struct Names {
     /// Datasets with the role that each lives on, where that can be told.
     pub(super) datasets: BTreeMap<String, Option<String>>,
     pub(super) upgraders: BTreeSet<String>,
+    pub(super) roles: BTreeSet<String>,
 }
 
 /// Reads a definition.
@@ -75,8 +84,24 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
         services: service_homes.keys().cloned().collect(),
         datasets: dataset_homes.collect(),
         upgraders: upgraders.keys().cloned().collect(),
+        roles: fields
+            .get("roles")
+            .map(self::written)
+            .into_iter()
+            .flatten()
+            .collect(),
     };
     let roles = fields.get("roles").map(|node| roles(&desk, &names, node));
+    let stages = fields.word(
+        "stages",
+        &[
+            ("across-roles", Stages::AcrossRoles),
+            ("within-zone", Stages::WithinZone),
+        ],
+    );
+    let one_zone_at_a_time = fields.word("zones", &[("one-at-a-time", true), ("free", false)]);
+    let budget = fields.get("failure_budget");
+    let failure_budget = budget.and_then(|node| share(&desk, node));
     let waivers = fields
         .get("waivers")
         .map(|node| reader::list(sink, node, |node| waiver(sink, node)));
@@ -96,6 +121,9 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
         datasets,
         upgraders: used.collect(),
         roles,
+        stages: stages.unwrap_or_default(),
+        one_zone_at_a_time: one_zone_at_a_time.unwrap_or(false),
+        failure_budget: failure_budget.unwrap_or(NO_FAILURE),
         waivers: waivers.unwrap_or_default(),
     })
 }
@@ -221,10 +249,11 @@ fn roles(desk: &Desk, names: &Names, node: &Node) -> Vec<RoleUpgrade> {
         desk.sink
             .add(&node.span, "`roles` names no role, so nothing would change");
     }
-    entries
+    let roles = entries
         .iter()
         .filter_map(|entry| role(desk, names, entry))
-        .collect()
+        .collect();
+    in_order(desk.sink, entries, roles)
 }
 
 /// Each upgrader that is used leads from the one release to the other.

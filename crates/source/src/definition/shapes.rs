@@ -558,18 +558,50 @@ pub(super) static AT_ONCE: Shape = shape(
     )]],
 );
 
+/// Batches with a limit.
+pub(super) static BATCHES: Shape = shape(
+    "batches",
+    "`batches`",
+    &[&[
+        must(
+            "sizes",
+            TEXTS,
+            "hosts of each batch, like 1 or 10%; the last size is repeated until no host is left",
+        ),
+        may(
+            "at_once",
+            Kind::Int(1, 10_000),
+            "hosts of one batch under way at once at most; 50 if left out",
+        ),
+    ]],
+);
+
 /// An order with its limit.
 pub(super) static ORDER: Shape = Shape {
     id: "order",
     what: "`order`",
     keys: &[],
-    later: &[("batches", "use `all` with `at_once`, or `one-by-one`")],
-    one_of: &[may(
-        "all",
-        Kind::Object(&AT_ONCE),
-        "all hosts, with a limit",
-    )],
+    later: &[],
+    one_of: &[
+        may("all", Kind::Object(&AT_ONCE), "all hosts, with a limit"),
+        may(
+            "batches",
+            Kind::Either(&[TEXTS, Kind::Object(&BATCHES)]),
+            "one batch after the other",
+        ),
+        may(
+            "zone-by-zone",
+            Kind::Either(&ORDERS),
+            "one zone after the other, in each of them in this order",
+        ),
+    ],
 };
+
+/// An order in either form. Static, because orders hold orders.
+static ORDERS: [Kind; 2] = [
+    Kind::Words(&["all", "one-by-one", "zone-by-zone"]),
+    Kind::Object(&ORDER),
+];
 
 const STEPS: Kind = Kind::List(&Kind::Object(&STEP));
 
@@ -590,8 +622,13 @@ pub(super) static ROLE: Shape = Shape {
         ),
         may(
             "order",
-            Kind::Either(&[Kind::Words(&["all", "one-by-one"]), Kind::Object(&ORDER)]),
+            Kind::Either(&ORDERS),
             "the order of its hosts; `one-by-one` if left out",
+        ),
+        may(
+            "after",
+            Kind::Either(&[TEXTS, Kind::Text]),
+            "roles that change before this one; else roles follow the order in which they are written",
         ),
         may(
             "upgrader",
@@ -626,7 +663,6 @@ pub(super) static ROLE: Shape = Shape {
         may("finish", STEPS, "after all hosts"),
     ]],
     later: &[
-        ("after", "roles follow the order in which they are written"),
         ("carry", "with `in-place` data stays on the machine"),
         (
             "keep",
@@ -636,13 +672,10 @@ pub(super) static ROLE: Shape = Shape {
             "together",
             "roles follow the order in which they are written",
         ),
-        (
-            "batches",
-            "use `order: {all: {at_once: N}}` or `order: one-by-one`",
-        ),
-        ("zones", "use `order: one-by-one`"),
-        ("stages", "every slot stands in its usual stage"),
-        ("budget", "no host may fail before the next begins"),
+        ("batches", "write `order: {batches: [1, 10%]}`"),
+        ("zones", "write `order: zone-by-zone`"),
+        ("stages", "write it at the top of the file"),
+        ("budget", "write `failure_budget` at the top of the file"),
         ("volume", "with `in-place` data stays on the machine"),
         ("expect", "write a `verify` step"),
         (
@@ -677,14 +710,27 @@ pub(crate) static DEFINITION: Shape = Shape {
             "how each role changes, in this order",
         ),
         may(
+            "stages",
+            Kind::Words(&["across-roles", "within-zone"]),
+            "whether each role changes as a whole, or all roles of one zone before the next zone",
+        ),
+        may(
+            "zones",
+            Kind::Words(&["one-at-a-time", "free"]),
+            "whether hosts of two zones may be away at once",
+        ),
+        may(
+            "failure_budget",
+            Kind::Text,
+            "hosts that may fail before no further one begins, like 1 or 5%; 0 if left out",
+        ),
+        may(
             "waivers",
             Kind::List(&Kind::Object(&WAIVER)),
             "exceptions that named persons made",
         ),
     ]],
     later: &[
-        ("zones", "use `order: one-by-one` in each role"),
-        ("stages", "every slot stands in its usual stage"),
         (
             "clusters",
             "guard each host with a measure of the cluster's own health",
@@ -692,8 +738,7 @@ pub(crate) static DEFINITION: Shape = Shape {
         ("guards", "write guards in roles or steps"),
         ("known_issues", "write a step or a guard for the issue"),
         ("waits", "write a step with `wait:`"),
-        ("budget", "no host may fail before the next begins"),
-        ("failure_budget", "no host may fail before the next begins"),
+        ("budget", "write `failure_budget`"),
         ("vars", "variables stand in the fleet"),
     ],
     one_of: &[],

@@ -1,14 +1,10 @@
-//! How and in which order a role changes.
+//! How a role changes.
 
-use super::shapes::{AT_ONCE, ORDER};
 use crate::node::{Node, Tree, shortened};
 use crate::reader::{self, Fields, not_yet};
 use crate::templates::Desk;
 use crate::words::suggestion;
-use overhaul_model::definition::{Order, Strategy};
-
-/// Hosts under way at once when `all` names no limit: what one controller reaches without effort.
-const AT_ONCE_DEFAULT: u32 = 50;
+use overhaul_model::definition::Strategy;
 
 /// Strategies of the design that come later.
 const STRATEGIES_LATER: [&str; 5] = [
@@ -18,9 +14,6 @@ const STRATEGIES_LATER: [&str; 5] = [
     "blue-green",
     "first-then-rest",
 ];
-
-/// Orders of the design that come later.
-const ORDERS_LATER: [&str; 3] = ["zone-by-zone", "batches", "first-then-rest"];
 
 const CHANGES: [&str; 3] = ["in-place", "rebuild", "replace"];
 
@@ -104,49 +97,4 @@ fn nonsense(change: &str, data: &str) -> Option<&'static str> {
         ),
         _ => None,
     }
-}
-
-/// The order of a role's hosts; one by one when nothing is said.
-pub(super) fn order(desk: &Desk, fields: &Fields) -> Order {
-    let sink = desk.sink;
-    let Some(node) = fields.get("order") else {
-        return Order::OneByOne;
-    };
-    if matches!(node.tree, Tree::Map(_)) {
-        return limited(desk, node).unwrap_or(Order::OneByOne);
-    }
-    match reader::text(sink, node).as_deref() {
-        Some("all") => Order::All {
-            at_once: AT_ONCE_DEFAULT,
-        },
-        Some("one-by-one") | None => Order::OneByOne,
-        Some(word) if ORDERS_LATER.contains(&word) => {
-            not_yet(
-                sink,
-                &node.span,
-                word,
-                "the orders are `all`, `{all: {at_once: N}}` and `one-by-one`",
-            );
-            Order::OneByOne
-        }
-        Some(word) => {
-            let message = format!("there is no order `{}`", shortened(word));
-            let help = suggestion(word, ["all", "one-by-one"], "the orders are");
-            sink.add_with_help(&node.span, message, help);
-            Order::OneByOne
-        }
-    }
-}
-
-fn limited(desk: &Desk, node: &Node) -> Option<Order> {
-    let order = Fields::open(desk.sink, node, &ORDER)?;
-    let all = order.chosen()?;
-    let limit = Fields::open(desk.sink, &all.value, &AT_ONCE)?;
-    let at_once = limit.get("at_once")?;
-    let at_once = reader::int(desk.sink, at_once, 1..=10_000)?;
-    limit.done();
-    order.done();
-    u32::try_from(at_once)
-        .ok()
-        .map(|at_once| Order::All { at_once })
 }
