@@ -80,6 +80,8 @@ pub struct Service {
     pub healthy: Option<Measure>,
     /// The longest outage that was agreed on.
     pub window: Option<Span>,
+    /// Hosts that must serve at any time; 0 when none is asked for.
+    pub keep: u32,
 }
 
 /// Data with one authority.

@@ -81,6 +81,8 @@ pub struct PlannedService {
     pub healthy: Option<Measure>,
     /// The longest outage agreed on.
     pub window: Option<Span>,
+    /// Hosts that must serve at any time; 0 when none is asked for.
+    pub keep: u32,
 }
 
 /// A dataset as the plan knows it.

@@ -17,6 +17,7 @@ pub(crate) fn plan(draft: &mut Draft<'_>) {
                 hosts,
                 healthy: service.healthy.clone(),
                 window: service.window,
+                keep: service.keep,
             },
         );
     }

@@ -1,8 +1,8 @@
 //! The table of all rules.
 
 use super::{
-    bounds, clocks, copies, data, ids, known_names, machines, no_return, packages, release,
-    repeats, scopes, scripts, services, space, turns, unknown, windows,
+    bounds, clocks, copies, data, ids, keep, known_names, machines, no_return, packages, release,
+    repeats, scopes, scripts, services, space, turns, unknown, windows, zones,
 };
 use crate::rule::{Complaint, Rule};
 use crate::view::View;
@@ -93,6 +93,18 @@ pub static RULES: &[Rule] = &[
         "not all hosts of a service are down at once",
         true,
         services::some_stay_up,
+    ),
+    rule(
+        "keep-minimum",
+        "every service keeps its minimum of hosts at any time",
+        true,
+        keep::minimum,
+    ),
+    rule(
+        "one-zone-at-a-time",
+        "hosts of two zones are never away at once, where the definition says so",
+        true,
+        zones::one_at_a_time,
     ),
     rule(
         "reaches-release",

@@ -1,10 +1,12 @@
 //! The law, one concern per file.
 
+mod away;
 mod bounds;
 mod clocks;
 mod copies;
 mod data;
 mod ids;
+mod keep;
 mod known_names;
 mod law;
 mod machines;
@@ -19,5 +21,6 @@ mod space;
 mod turns;
 mod unknown;
 mod windows;
+mod zones;
 
 pub use law::RULES;

@@ -2,8 +2,10 @@
 //!
 //! Blocks are indented by two spaces; a step is a verb with its words, then flags:
 //!
-//!     host a
-//!     service db postgresql.service a 15m
+//!     host a @zone=z
+//!     zones one-at-a-time
+//!     budget 1
+//!     service db postgresql.service a 15m @keep=1 @healthy
 //!     dataset orders db a
 //!     space a /var 100
 //!     roll up a,b|c at-once 2
@@ -88,6 +90,7 @@ pub fn plan(text: &str) -> Plan {
         datasets: BTreeMap::new(),
         space: Vec::new(),
         failure_budget: 0,
+        one_zone_at_a_time: false,
         waivers: Vec::new(),
         root: Block::Sequence {
             id: "".into(),
@@ -117,6 +120,7 @@ fn declared(plan: &mut Plan, node: &Node<'_>) -> bool {
     match node.words.as_slice() {
         ["host", name] => {
             let mut host = host(name);
+            host.zone = node.flags.get("zone").map(|zone| (*zone).into());
             host.connection.state_dir = node.flags.get("state").map(|dir| (*dir).to_owned());
             plan.hosts.insert((*name).into(), host);
         }
@@ -124,8 +128,15 @@ fn declared(plan: &mut Plan, node: &Node<'_>) -> bool {
             let service = PlannedService {
                 unit: (*unit).to_owned(),
                 hosts: hosts(on),
-                healthy: None,
+                healthy: node.flags.contains_key("healthy").then(|| Measure::Http {
+                    url: "http://{{ host.address }}/".to_owned(),
+                    status: 200,
+                }),
                 window: window.first().map(|text| text.parse().unwrap()),
+                keep: node
+                    .flags
+                    .get("keep")
+                    .map_or(0, |text| text.parse().unwrap()),
             };
             plan.services.insert((*name).into(), service);
         }
@@ -152,6 +163,8 @@ fn declared(plan: &mut Plan, node: &Node<'_>) -> bool {
             reason: "known".to_owned(),
             expires: expires.parse().unwrap(),
         }),
+        ["zones", "one-at-a-time"] => plan.one_zone_at_a_time = true,
+        ["budget", hosts] => plan.failure_budget = hosts.parse().unwrap(),
         ["fact" | "settled" | "nofacts", ..] => {}
         _ => return false,
     }
@@ -190,6 +203,19 @@ fn block(plan: &mut Plan, node: &Node<'_>, parent: &StepId) -> Block {
                 body: Box::new(body),
                 id,
             }
+        }
+        ["parallel", name] => {
+            let id = id(name);
+            let blocks = node.children.iter();
+            Block::Parallel {
+                title: String::new(),
+                blocks: blocks.map(|child| block(plan, child, &id)).collect(),
+                id,
+            }
+        }
+        ["sequence", name] => {
+            let id = id(name);
+            sequence(plan, id.clone(), &node.children, &id)
         }
         ["scope", name] => {
             let id = id(name);

@@ -284,6 +284,7 @@ pub fn with_service(mut plan: Plan, name: &str, stop: &str, start: &str) -> Plan
         hosts: plan.hosts.keys().cloned().collect(),
         healthy: Some(so(&format!("up {stop} {start}"))),
         window: None,
+        keep: 0,
     };
     plan.services.insert(name.into(), service);
     plan

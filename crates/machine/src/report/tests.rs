@@ -155,6 +155,7 @@ fn plan() -> Plan {
                     address: "192.0.2.1:5432".to_owned(),
                 }),
                 window: Some(Span::from_s(300)),
+                keep: 0,
             },
         )]),
         datasets: BTreeMap::new(),

@@ -111,6 +111,7 @@ pub fn service(on: &str, unit: &str) -> Service {
             status: 200,
         }),
         window: Some(Span::from_s(900)),
+        keep: 0,
     }
 }
 

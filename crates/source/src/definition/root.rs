@@ -191,12 +191,21 @@ fn service(desk: &Desk, entry: &Entry) -> Option<Service> {
         fields.done();
         budget
     });
+    let keep = fields.get("keep").and_then(|node| {
+        let keep = reader::int(sink, node, 0..=100_000)?;
+        if keep > 0 && !fields.has("healthy") {
+            let message = "`keep` counts healthy hosts, and nothing says what healthy is";
+            sink.add_with_help(&node.span, message, "add `healthy`");
+        }
+        u32::try_from(keep).ok()
+    });
     fields.done();
     Some(Service {
         on: RoleName::new(on?),
         unit: unit?,
         healthy,
         window,
+        keep: keep.unwrap_or(0),
     })
 }
 

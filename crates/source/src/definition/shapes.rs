@@ -248,11 +248,13 @@ pub(super) static SERVICE: Shape = Shape {
             Kind::Object(&WINDOW),
             "the outage that was agreed on",
         ),
+        may(
+            "keep",
+            Kind::Int(0, 100_000),
+            "hosts that must serve at any time; needs `healthy`",
+        ),
     ]],
-    later: &[(
-        "keep",
-        "use `order: one-by-one`, so that one host at a time is away",
-    )],
+    later: &[],
     one_of: &[],
 };
 
@@ -664,10 +666,7 @@ pub(super) static ROLE: Shape = Shape {
     ]],
     later: &[
         ("carry", "with `in-place` data stays on the machine"),
-        (
-            "keep",
-            "use `order: one-by-one`, so that one host at a time is away",
-        ),
+        ("keep", "write `keep` in the service"),
         (
             "together",
             "roles follow the order in which they are written",
