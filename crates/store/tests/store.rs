@@ -33,6 +33,7 @@ fn plan() -> Plan {
         datasets: Default::default(),
         space: Vec::new(),
         failure_budget: 0,
+        one_zone_at_a_time: false,
         waivers: Vec::new(),
         root: Block::Sequence {
             id: "".into(),
