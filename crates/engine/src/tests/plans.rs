@@ -134,6 +134,7 @@ pub fn plan(hosts: &[&str], at_once: u32, root: Block) -> Plan {
         datasets: BTreeMap::new(),
         space: Vec::new(),
         failure_budget: 0,
+        one_zone_at_a_time: false,
         waivers: Vec::new(),
         root,
     }
