@@ -164,6 +164,7 @@ pub fn plan() -> impl Strategy<Value = Plan> {
             datasets: BTreeMap::new(),
             space: Vec::new(),
             failure_budget,
+            one_zone_at_a_time: false,
             waivers: Vec::new(),
             root,
         }
