@@ -161,6 +161,7 @@ fn plan() -> Plan {
         datasets: BTreeMap::new(),
         space: Vec::new(),
         failure_budget: 0,
+        one_zone_at_a_time: false,
         waivers: Vec::new(),
         root: Block::Roll {
             id: "upgrade".into(),
