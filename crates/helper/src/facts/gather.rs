@@ -3,7 +3,7 @@
 use super::clusters::{self, Seen};
 use super::packages::Records;
 use super::sources::{self, Source};
-use super::{mounts, postgresql, release, sockets, units};
+use super::{mounts, postgresql, release, sock_diag, sockets, units};
 use crate::boot;
 use crate::process::{plain, run_bounded};
 use crate::store::{Store, read_capped};
@@ -21,6 +21,9 @@ const TEXT_BYTES_MAX: u64 = 256 * 1024;
 
 /// Largest status file of dpkg: some hundred bytes a package, some ten thousand packages.
 const STATUS_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// There while systemd is process 1.
+const BOOTED_WITH_SYSTEMD: &str = "/run/systemd/system";
 
 /// Largest table of sockets: 150 bytes each, connections included.
 const SOCKETS_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -224,6 +227,10 @@ fn read_start(path: &Path) -> io::Result<String> {
 }
 
 fn all_units() -> Result<Vec<Unit>, String> {
+    // As sd_booted(3) has it; systemctl would only say the same, at the price of its start.
+    if !Path::new(BOOTED_WITH_SYSTEMD).exists() {
+        return Err("this host was not booted with systemd".to_owned());
+    }
     let arguments = [
         "list-units",
         "--all",
@@ -251,6 +258,11 @@ fn all_mounts() -> Result<Vec<Mount>, String> {
 fn listening() -> Result<Vec<Listener>, String> {
     let mut all = Vec::new();
     for protocol in ["tcp", "tcp6", "udp", "udp6"] {
+        // A kernel without that interface still has its tables.
+        if let Some(Ok(found)) = sock_diag::listening(protocol) {
+            all.extend(found);
+            continue;
+        }
         let path = PathBuf::from(format!("/proc/net/{protocol}"));
         match read_text(&path, SOCKETS_BYTES_MAX) {
             Ok(text) => all.extend(sockets::parse(protocol, &text)),

@@ -7,6 +7,7 @@ mod mounts;
 mod packages;
 mod postgresql;
 mod release;
+mod sock_diag;
 mod sockets;
 mod sources;
 mod units;
