@@ -89,6 +89,8 @@ impl From<SetupError> for Failure {
         let message = error.to_string();
         match error {
             SetupError::Helper { .. } | SetupError::NoAccount { .. } => Self::input(message),
+            SetupError::OpenFiles { .. } => Self::new(Exit::Internal, message)
+                .hint("raise it: `ulimit -Hn` of the shell that starts overhaul, or LimitNOFILE= of its unit"),
             SetupError::KnownHosts(_) => Self::new(Exit::HostTrouble, message),
         }
     }

@@ -29,6 +29,11 @@ const ANSWERS_MAX: usize = 16;
 const FRAMES_MAX: usize = 4;
 /// The end of the helper's standard error that is kept for the reason why it ended.
 const STDERR_BYTES_MAX: usize = 8 << 10;
+/// What a helper may write to standard error before nobody listens any more: it has a line or two to say
+/// in its life, and a host that writes without end must not keep us busy with it.
+const STDERR_BYTES_TAKEN_MAX: usize = 4 << 20;
+/// Answers to requests that were never made. A helper that understands nothing says so with the id 0.
+const STRAYS_MAX: usize = 16;
 /// How long the reason may come after the end: both come from a process that has just ended.
 const REASON_MS_MAX: u64 = 300;
 
@@ -113,7 +118,6 @@ pub struct HelperClient {
     shared: Arc<Shared>,
     frames: mpsc::Sender<Frame>,
     hello: Hello,
-    next_id: AtomicU32,
     _tasks: Tasks,
 }
 
@@ -128,6 +132,7 @@ impl Drop for Tasks {
 }
 
 struct Shared {
+    next_id: AtomicU32,
     waiting: Mutex<HashMap<u32, mpsc::Sender<Answer>>>,
     lost: watch::Sender<Option<ClientError>>,
 }
@@ -196,6 +201,7 @@ impl HelperClient {
         let hello = greeting(&first)?;
         let (frames, queue) = mpsc::channel(FRAMES_MAX);
         let shared = Arc::new(Shared {
+            next_id: AtomicU32::new(1),
             waiting: Mutex::new(HashMap::new()),
             lost: watch::Sender::new(None),
         });
@@ -208,7 +214,6 @@ impl HelperClient {
             shared,
             frames,
             hello,
-            next_id: AtomicU32::new(1),
             _tasks: tasks,
         })
     }
@@ -236,7 +241,7 @@ impl HelperClient {
     /// When the connection is lost or the request too large; then it was not sent whole.
     pub async fn open(&self, body: RequestBody) -> Result<Exchange, ClientError> {
         // 2^32 requests on one connection would take years.
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
         let (sender, answers) = mpsc::channel(ANSWERS_MAX);
         let exchange = Exchange {
             id,
@@ -265,13 +270,12 @@ impl HelperClient {
     ) -> Result<ResponseBody, ClientError> {
         let asked = async {
             let mut exchange = self.open(body).await?;
-            loop {
-                if let Answer::Body(body) = exchange.next().await? {
-                    return match *body {
-                        ResponseBody::Refused(refusal) => Err(ClientError::Refused(refusal)),
-                        body => Ok(body),
-                    };
-                }
+            match exchange.next().await? {
+                Answer::Body(body) => match *body {
+                    ResponseBody::Refused(refusal) => Err(ClientError::Refused(refusal)),
+                    body => Ok(body),
+                },
+                Answer::Data(_) => Err(protocol(&"data instead of an answer")),
             }
         };
         timeout(within, asked)
@@ -481,6 +485,7 @@ async fn read_loop<R: AsyncRead + Unpin>(
     said: Arc<Mutex<Vec<u8>>>,
     listener: tokio::task::JoinHandle<()>,
 ) {
+    let mut strays = 0;
     let error = loop {
         let (id, answer) = match read_frame(&mut stdout).await {
             Ok(Some(Frame::Data { id, bytes })) => (id, Answer::Data(bytes)),
@@ -499,6 +504,12 @@ async fn read_loop<R: AsyncRead + Unpin>(
             }
             Err(error) => break protocol(&error),
         };
+        if id == 0 || id >= shared.next_id.load(Ordering::Relaxed) {
+            strays += 1;
+            if strays > STRAYS_MAX {
+                break protocol(&"answers that nobody asked for");
+            }
+        }
         let sender = shared.waiting().get(&id).cloned();
         if let Some(sender) = sender {
             // Nobody listens any more: the rest is thrown away.
@@ -532,9 +543,15 @@ async fn write_loop<W: AsyncWrite + Unpin>(
 /// Reads a stream to its end and keeps the last of it.
 async fn keep_end<E: AsyncRead + Unpin>(mut stream: E, kept: Arc<Mutex<Vec<u8>>>) {
     let mut buffer = [0_u8; 2048];
+    let mut taken = 0_usize;
     while let Ok(length) = stream.read(&mut buffer).await {
         if length == 0 {
             return;
+        }
+        taken = taken.saturating_add(length);
+        if taken > STDERR_BYTES_TAKEN_MAX {
+            // Held unread, it stalls whoever writes; given up, it would be read away for ever.
+            return std::future::pending().await;
         }
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.extend(buffer.iter().take(length));

@@ -112,6 +112,18 @@ pub enum SetupError {
     /// A known hosts file cannot be read.
     #[error(transparent)]
     KnownHosts(#[from] SshError),
+    /// The machine lets us hold fewer files and sockets open than the hosts need.
+    #[error(
+        "{hosts} hosts need {needed} open files and sockets here, and this process may have {limit}"
+    )]
+    OpenFiles {
+        /// Hosts of the fleet.
+        hosts: usize,
+        /// What they need.
+        needed: u64,
+        /// The limit that could not be raised far enough.
+        limit: u64,
+    },
     /// No account is named and the environment does not tell ours.
     #[error(
         "{host}: no account to log in with: name one in the inventory, or set USER in the environment"

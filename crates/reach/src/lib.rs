@@ -6,6 +6,7 @@
 mod channel;
 pub mod client;
 mod data_file;
+mod descriptors;
 mod detached;
 mod error;
 pub mod frame;
@@ -21,6 +22,7 @@ pub mod ssh;
 mod ssh_reach;
 mod stream;
 pub mod transport;
+mod turns;
 mod upload;
 
 pub use error::{ReachError, SetupError};

@@ -5,12 +5,13 @@ use crate::error::ReachError;
 use crate::settings::Settings;
 use crate::ssh::SshError;
 use crate::transport::{Session, Way};
+use crate::turns::Turns;
 use crate::upload::Starter;
 use overhaul_model::wire::{RequestBody, ResponseBody};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 /// Tries when a server closes before authentication: a busy sshd does so by chance (`MaxStartups`),
@@ -70,7 +71,7 @@ pub(crate) struct Link {
     pub(crate) way: Way,
     pub(crate) starter: Starter,
     pub(crate) settings: Arc<Settings>,
-    pub(crate) connects: Arc<Semaphore>,
+    pub(crate) turns: Arc<Turns>,
     state: Mutex<State>,
 }
 
@@ -79,13 +80,13 @@ impl Link {
         way: Way,
         starter: Starter,
         settings: Arc<Settings>,
-        connects: Arc<Semaphore>,
+        turns: Arc<Turns>,
     ) -> Self {
         Self {
             way,
             starter,
             settings,
-            connects,
+            turns,
             state: Mutex::new(State::Down),
         }
     }
@@ -136,20 +137,24 @@ impl Link {
     }
 
     async fn establish(&self) -> Result<Live, ReachError> {
-        let _turn = self
-            .connects
-            .acquire()
-            .await
-            .map_err(|_| ReachError::BrokenOff {
-                host: self.host().to_owned(),
-            })?;
-        let session = self.connect().await?;
-        let client = self.starter.serve(&session).await?;
-        Ok(Live {
-            sequence: AtomicU64::new(client.hello().sequence),
-            session,
-            client,
-        })
+        let making = async {
+            let session = self.connect().await?;
+            let client = self.starter.serve(&session, &self.turns).await?;
+            Ok(Live {
+                sequence: AtomicU64::new(client.hello().sequence),
+                session,
+                client,
+            })
+        };
+        self.turns.take(making).await
+    }
+
+    /// Ends the connection, if there is one; the next who asks gets a new one.
+    pub(crate) async fn leave(&self) {
+        let state = std::mem::replace(&mut *self.state(), State::Down);
+        if let State::Up(live) = state {
+            live.session.clone().close().await;
+        }
     }
 
     async fn connect(&self) -> Result<Session, SshError> {
@@ -218,7 +223,7 @@ impl Link {
 
     /// A helper of its own over the same connection, with a greeting of this moment.
     pub(crate) async fn serve(&self, live: &Live) -> Result<HelperClient, ReachError> {
-        self.starter.serve(&live.session).await
+        self.starter.serve(&live.session, &self.turns).await
     }
 
     /// Asks something that may be asked twice: a connection that proves lost is made again once.

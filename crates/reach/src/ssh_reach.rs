@@ -1,6 +1,7 @@
 //! Hands on real hosts, over SSH.
 
 use crate::client::HelperClient;
+use crate::descriptors;
 use crate::detached::{self, unexpected};
 use crate::error::{ReachError, SetupError};
 use crate::hosts::{Targets, become_of};
@@ -12,6 +13,7 @@ use crate::settings::Settings;
 use crate::settle;
 use crate::stream::Stream;
 use crate::transport::Way;
+use crate::turns::Turns;
 use crate::upload::{HelperBinary, Starter};
 use jiff::Timestamp;
 use overhaul_engine::ports::{Fault, Order, Progress, Reach, Registration, Vantage};
@@ -27,7 +29,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 /// How long a helper may take to sync a generation to a busy disk.
@@ -66,7 +67,8 @@ impl SshReach {
         settings: Settings,
     ) -> Result<Self, SetupError> {
         let settings = Arc::new(settings);
-        let connects = Arc::new(Semaphore::new(settings.connects_max.max(1)));
+        descriptors::room_for(fleet.hosts.len())?;
+        let turns = Arc::new(Turns::new(settings.connects_max));
         let mut targets = Targets::new(&settings);
         let mut hosts = BTreeMap::new();
         for (name, host) in &fleet.hosts {
@@ -79,7 +81,7 @@ impl SshReach {
                 Way::from(targets.of(host)?),
                 starter,
                 Arc::clone(&settings),
-                Arc::clone(&connects),
+                Arc::clone(&turns),
             );
             let redact = passwords
                 .get(name)
@@ -112,6 +114,14 @@ impl SshReach {
         let link = &self.host(host)?.link;
         let bound = Duration::from_secs(bound_s);
         Ok(link.ask(what, body, bound).await?.1)
+    }
+
+    /// Ends the connection to a host with which nothing more is to be done, so that thousands of them
+    /// do not stand at one time. Work on it that is under way is not to be left so.
+    pub async fn leave(&self, host: &HostName) {
+        if let Ok(entry) = self.host(host) {
+            entry.link.leave().await;
+        }
     }
 
     /// The run that holds a host at this moment, for people whose journal is lost.

@@ -11,6 +11,7 @@ use crate::ssh::{
     Become, ExecChannel, Exit, Program, SshError, printable, quote, start_privileged,
 };
 use crate::transport::Session;
+use crate::turns::Turns;
 use overhaul_model::id::Digest;
 use std::io::Read as _;
 use std::path::Path;
@@ -191,7 +192,11 @@ pub(crate) struct Starter {
 
 impl Starter {
     /// Starts a helper over a channel of its own, uploading it first where it is lacking or wrong.
-    pub(crate) async fn serve(&self, session: &Session) -> Result<HelperClient, ReachError> {
+    pub(crate) async fn serve(
+        &self,
+        session: &Session,
+        turns: &Turns,
+    ) -> Result<HelperClient, ReachError> {
         let host = session.host();
         let start_error = |error| ReachError::Start {
             host: host.to_owned(),
@@ -199,7 +204,7 @@ impl Starter {
         };
         let channel = match self.start(session).await {
             Err(Failed::Lacking(_)) => {
-                self.upload(session).await?;
+                turns.upload(self.upload(session)).await?;
                 let channel = match self.start(session).await {
                     Ok(channel) => channel,
                     Err(Failed::Lacking(_)) => {
@@ -378,7 +383,8 @@ impl Starter {
 
     fn start_script(&self) -> String {
         let machine = self.helper.machine.map_or_else(String::new, |machine| {
-            format!("m=$(uname -m); [ \"$m\" = {machine} ] || {{ echo \"$m\" >&2; exit {OTHER_MACHINE}; }}; ")
+            // The file saves a process where the kernel has it (since 6.1).
+            format!("{{ read -r m </proc/sys/kernel/arch; }} 2>/dev/null || m=$(uname -m); [ \"$m\" = {machine} ] || {{ echo \"$m\" >&2; exit {OTHER_MACHINE}; }}; ")
         });
         format!(
             "{}; {machine}command -v sha256sum >/dev/null 2>&1 || exit {NO_SHA256SUM}; \
