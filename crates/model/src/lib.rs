@@ -20,5 +20,6 @@ pub mod secret;
 pub mod span;
 pub mod step;
 pub mod template;
+pub mod tracker;
 pub mod windows;
 pub mod wire;

@@ -11,6 +11,7 @@ pub mod kind;
 pub mod problem;
 pub mod read;
 mod schema;
+pub mod tracker;
 
 mod check_texts;
 mod node;

@@ -5,6 +5,7 @@ use crate::node::{Entry, Node, Tree, shortened};
 use crate::problem::Sink;
 use crate::shape::{Key, Shape};
 use crate::words::{NAME_HELP, name_fault, suggestion};
+use jiff::civil::Date;
 use overhaul_model::span::Span;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -227,6 +228,17 @@ pub(crate) fn span_of_time(sink: &Sink, node: &Node) -> Option<Span> {
             None
         }
     }
+}
+
+/// A day.
+pub(crate) fn date(sink: &Sink, node: &Node) -> Option<Date> {
+    let written = text(sink, node)?;
+    let date = written.parse().ok();
+    if date.is_none() {
+        let message = format!("`{}` is no date", shortened(&written));
+        sink.add_with_help(&node.span, message, "write it like 2026-03-31");
+    }
+    date
 }
 
 /// A whole number within bounds.

@@ -4,6 +4,7 @@ use crate::definition::DEFINITION;
 use crate::fleet::FLEET;
 use crate::kind::KIND;
 use crate::shape::{Kind, Shape};
+use crate::tracker::TRACKER;
 use serde_json::{Map, Value, json};
 
 /// What a file that a schema describes is.
@@ -15,11 +16,13 @@ pub enum Described {
     Upgrade,
     /// A kind of upgrader.
     Kind,
+    /// A tracker.
+    Tracker,
 }
 
 impl Described {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Fleet, Self::Upgrade, Self::Kind];
+    pub const ALL: [Self; 4] = [Self::Fleet, Self::Upgrade, Self::Kind, Self::Tracker];
 
     /// The schema's file name.
     pub fn file_name(self) -> &'static str {
@@ -27,6 +30,7 @@ impl Described {
             Self::Fleet => "fleet.schema.json",
             Self::Upgrade => "upgrade.schema.json",
             Self::Kind => "kind.schema.json",
+            Self::Tracker => "tracker.schema.json",
         }
     }
 }
@@ -37,6 +41,7 @@ pub fn schema(described: Described) -> Value {
         Described::Fleet => &FLEET,
         Described::Upgrade => &DEFINITION,
         Described::Kind => &KIND,
+        Described::Tracker => &TRACKER,
     };
     let mut definitions = Map::new();
     collect(root, &mut definitions);

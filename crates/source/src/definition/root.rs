@@ -10,7 +10,6 @@ use crate::problem::{Problems, Sink, SourceFile};
 use crate::reader::{self, Fields};
 use crate::templates::Desk;
 use crate::words::suggestion;
-use jiff::civil::Date;
 use overhaul_model::definition::{
     Dataset, DatasetKind, Definition, Release, RoleUpgrade, Service, Share, Stages,
 };
@@ -301,7 +300,9 @@ fn waiver(sink: &Sink, node: &Node) -> Option<Waiver> {
     let fields = Fields::open(sink, node, &WAIVER)?;
     let (rule, subject) = (fields.text("rule"), fields.text("subject"));
     let (person, reason) = (fields.text("person"), fields.text("reason"));
-    let expires = fields.get("expires").and_then(|node| date(sink, node));
+    let expires = fields
+        .get("expires")
+        .and_then(|node| reader::date(sink, node));
     fields.done();
     Some(Waiver {
         rule: RuleId::new(rule?),
@@ -310,14 +311,4 @@ fn waiver(sink: &Sink, node: &Node) -> Option<Waiver> {
         reason: reason?,
         expires: expires?,
     })
-}
-
-fn date(sink: &Sink, node: &Node) -> Option<Date> {
-    let written = reader::text(sink, node)?;
-    let date = written.parse().ok();
-    if date.is_none() {
-        let message = format!("`{}` is no date", shortened(&written));
-        sink.add_with_help(&node.span, message, "write it like 2026-03-31");
-    }
-    date
 }
