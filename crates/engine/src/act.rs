@@ -3,13 +3,19 @@
 use crate::MEASURE_WITHIN;
 use crate::launch::{Errand, rendered};
 use crate::ports::{Clock, Fault, Progress, Reach, Registration, Vantage};
+use crate::probe::Probe;
+use overhaul_model::definition::Guard;
 use overhaul_model::event::{Event, Generation, Outcome, Settlement};
 use overhaul_model::id::{HostName, Position};
 use overhaul_model::primitive::{Measure, Measurement, Primitive, Wait};
 use overhaul_model::span::Span;
 use overhaul_model::template::{Context, Quoting, Renderer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// Hosts of a service that are asked at one time before one of them is let away.
+const MEMBERS_AT_ONCE: usize = 64;
 
 /// What every task holds.
 pub(crate) struct Hands<R, C> {
@@ -79,7 +85,7 @@ impl<R: Reach, C: Clock> Hands<R, C> {
     }
 
     pub async fn guard(self, errand: Errand, guard: usize) -> Event {
-        let measure = errand.step.guards.get(guard).map(|g| &g.measure);
+        let measure = errand.step.guards.get(guard).and_then(Guard::measure);
         let Errand {
             position, context, ..
         } = &errand;
@@ -90,6 +96,34 @@ impl<R: Reach, C: Clock> Hands<R, C> {
             position: errand.position,
             guard,
             result,
+            serving: BTreeSet::new(),
+        }
+    }
+
+    /// Asks each host of a service whether it serves, some of them at a time.
+    pub async fn members(self, position: Position, guard: usize, probes: Vec<Probe>) -> Event {
+        let asked = probes.len();
+        let mut probes = probes.into_iter();
+        let mut tasks = JoinSet::new();
+        let mut serving = BTreeSet::new();
+        loop {
+            while tasks.len() < MEMBERS_AT_ONCE
+                && let Some(probe) = probes.next()
+            {
+                tasks.spawn(probe.serving(Arc::clone(&self.reach), MEASURE_WITHIN));
+            }
+            match tasks.join_next().await {
+                None => break,
+                // A host whose question broke off is not known to serve.
+                Some(answer) => serving.extend(answer.ok().flatten()),
+            }
+        }
+        let evidence = format!("{} of {asked} hosts serve", serving.len());
+        Event::GuardMeasured {
+            position,
+            guard,
+            result: Measurement::So { evidence },
+            serving,
         }
     }
 

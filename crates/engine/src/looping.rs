@@ -10,6 +10,7 @@ use crate::settings::{Control, Ports, RunEnd, Settings, Watcher};
 use crate::time::SteadyTime;
 use jiff::Timestamp;
 use overhaul_machine::{Command, Doing, Next, Run, Standing, StepState};
+use overhaul_model::definition::Test;
 use overhaul_model::event::{Choice, Decision, Event, Generation, Record};
 use overhaul_model::id::{AttemptKey, Digest, Nonce, Position};
 use overhaul_model::plan::Plan;
@@ -234,7 +235,13 @@ where
             }
             (Command::MeasureGuard { position, guard }, _) => {
                 if let Some(errand) = self.errand(&position, 0) {
-                    self.spawn(flight, hands.guard(errand, guard));
+                    match errand.step.guards.get(guard).map(|guard| &guard.test) {
+                        Some(Test::Members { service, .. }) => {
+                            let probes = probe::of_service(self.run.plan(), service);
+                            self.spawn(flight, hands.members(position, guard, probes));
+                        }
+                        _ => self.spawn(flight, hands.guard(errand, guard)),
+                    }
                 }
             }
             (Command::Check { position }, _) => {

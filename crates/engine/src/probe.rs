@@ -2,6 +2,7 @@
 
 use crate::ports::{Clock, Reach, Vantage};
 use overhaul_model::event::Event;
+use overhaul_model::fleet::Host;
 use overhaul_model::id::{HostName, ServiceName};
 use overhaul_model::plan::Plan;
 use overhaul_model::primitive::{Measure, Measurement};
@@ -45,30 +46,9 @@ impl Probe {
 /// The probes of a plan: one for each host of a service, but one alone where every host gives the
 /// same question to the controller, as with an address that moves.
 pub(crate) fn probes(plan: &Plan) -> Vec<Probe> {
-    let renderer = Renderer::new();
     let mut out = Vec::new();
-    for (name, service) in &plan.services {
-        let Some(healthy) = &service.healthy else {
-            continue;
-        };
-        let mut of_service: Vec<Probe> = Vec::new();
-        for host in service.hosts.iter().filter_map(|h| plan.hosts.get(h)) {
-            let context = Context::new(Some(host), &plan.from, &plan.to);
-            // The checker has rendered it before; a service that cannot be asked for has no probe.
-            let Ok(measure) = renderer.measure(healthy, &context) else {
-                continue;
-            };
-            let vantage = match measure.from_controller() {
-                true => Vantage::Controller,
-                false => Vantage::Host(host.name.clone()),
-            };
-            of_service.push(Probe {
-                service: name.clone(),
-                host: Some(host.name.clone()),
-                vantage,
-                measure,
-            });
-        }
+    for name in plan.services.keys() {
+        let of_service = of_service(plan, name);
         match of_service.as_slice() {
             [first, _, ..]
                 if first.vantage == Vantage::Controller
@@ -83,6 +63,40 @@ pub(crate) fn probes(plan: &Plan) -> Vec<Probe> {
         }
     }
     out
+}
+
+/// A probe for each host of a service, as far as it is a host of the plan.
+pub(crate) fn of_service(plan: &Plan, name: &ServiceName) -> Vec<Probe> {
+    let service = plan.services.get(name);
+    let Some((service, healthy)) = service.and_then(|s| Some((s, s.healthy.as_ref()?))) else {
+        return Vec::new();
+    };
+    let renderer = Renderer::new();
+    let hosts = service.hosts.iter().filter_map(|host| plan.hosts.get(host));
+    let probe = |host: &Host| {
+        let context = Context::new(Some(host), &plan.from, &plan.to);
+        // The checker has rendered it before; a service that cannot be asked for has no probe.
+        let measure = renderer.measure(healthy, &context).ok()?;
+        let vantage = match measure.from_controller() {
+            true => Vantage::Controller,
+            false => Vantage::Host(host.name.clone()),
+        };
+        Some(Probe {
+            service: name.clone(),
+            host: Some(host.name.clone()),
+            vantage,
+            measure,
+        })
+    };
+    hosts.filter_map(probe).collect()
+}
+
+impl Probe {
+    /// Its host, if that serves now.
+    pub async fn serving<R: Reach>(self, reach: Arc<R>, within: Span) -> Option<HostName> {
+        let answer = reach.measure(&self.vantage, &self.measure, within).await;
+        self.host.filter(|_| answer.is_so())
+    }
 }
 
 /// Starts them; what changes is sent as `Probed` events.

@@ -2,6 +2,7 @@
 
 mod crash;
 mod days;
+mod members;
 mod plans;
 mod probing;
 mod target;

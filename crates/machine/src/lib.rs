@@ -4,6 +4,7 @@
 //! and on replay; [`Run::next`] says what is to be done now.
 
 mod judge;
+mod members;
 mod next;
 pub mod report;
 mod run;

@@ -7,7 +7,9 @@ use crate::walk::{Active, Move};
 use overhaul_model::event::{
     Choice, Decision, Event, Generation, Outcome, Record, Settlement, Verdict,
 };
-use overhaul_model::id::{AttemptKey, Digest, HostName, InstallId, Position, RunId, StepId};
+use overhaul_model::id::{
+    AttemptKey, Digest, HostName, InstallId, Position, RunId, ServiceName, StepId,
+};
 use overhaul_model::plan::Plan;
 use overhaul_model::primitive::Measure;
 use overhaul_model::step::Step;
@@ -64,6 +66,8 @@ pub struct Run {
     /// Blocks that were begun and are not over.
     pub(crate) active: BTreeMap<Key, Active>,
     pub(crate) hosts: BTreeMap<HostName, HostState>,
+    /// Hosts that were let away from a service, until their turns are over.
+    pub(crate) away: BTreeMap<ServiceName, BTreeSet<HostName>>,
     /// Outputs by host, then by node.
     pub(crate) outputs: BTreeMap<Option<HostName>, BTreeMap<usize, BTreeMap<String, Value>>>,
 }
@@ -93,6 +97,7 @@ impl Run {
             open: BTreeSet::new(),
             active: BTreeMap::new(),
             hosts: BTreeMap::new(),
+            away: BTreeMap::new(),
             outputs: BTreeMap::new(),
         })
     }
@@ -202,9 +207,14 @@ impl Run {
             return Err(self.illegal(record, Some(position), "its turn has not come".to_owned()));
         };
         let (key, step) = (key.clone(), Arc::clone(step));
-        let Some(mut after) = transition(&step, before, record.at, &record.event) else {
+        let counted = self.counted(&step, position, &record.event);
+        let event = counted.as_ref().map_or(&record.event, |(event, _)| event);
+        let Some(mut after) = transition(&step, before, record.at, event) else {
             return Err(self.illegal(record, Some(position), format!("{:?}", before.state)));
         };
+        if let (Some((_, Some(service))), Some(host)) = (counted, &position.host) {
+            self.away.entry(service).or_default().insert(host.clone());
+        }
         after.fresh &= !self.evidence(&key, &step, before.fresh, &record.event);
         Ok(self.put(key, after, record.seq))
     }

@@ -244,6 +244,9 @@ impl Run {
             }
             return;
         }
+        if let (Kind::Roll { .. }, Some(host)) = (&self.tree.node(parent.node).kind, &key.turn) {
+            self.is_back(host);
+        }
         let Some(active) = self.active.get_mut(&parent) else {
             return;
         };

@@ -320,9 +320,35 @@ pub struct Guard {
     /// Its name, for the line that says what is waited for.
     pub name: String,
     /// The condition.
-    pub measure: Measure,
+    pub test: Test,
     /// How long the step is held at most while it is not so; then the step fails.
     pub at_most: Span,
+}
+
+/// What a guard asks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum Test {
+    /// This is measured.
+    Measure(Measure),
+    /// So many hosts of a service serve, the step's own host not counted, nor any host that was let away
+    /// before and is not back. From then on the step's host is away, until its turn is over.
+    Members {
+        /// The service.
+        service: ServiceName,
+        /// How many of its hosts.
+        at_least: u32,
+    },
+}
+
+impl Guard {
+    /// What is measured, where it is one thing.
+    pub fn measure(&self) -> Option<&Measure> {
+        match &self.test {
+            Test::Measure(measure) => Some(measure),
+            Test::Members { .. } => None,
+        }
+    }
 }
 
 /// A step as a person wrote it.

@@ -8,7 +8,7 @@ use crate::primitive::Measurement;
 use crate::receipt::WorkEnd;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The version of the journal's stored form; a program refuses a newer one.
 pub const JOURNAL_FORMAT: u32 = 1;
@@ -107,8 +107,11 @@ pub enum Event {
         position: Position,
         /// The guard's place in the step's list.
         guard: usize,
-        /// The answer.
+        /// The answer; of a guard that counts members, whether they could be asked at all.
         result: Measurement,
+        /// Of a guard that counts members: those that serve.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        serving: BTreeSet<HostName>,
     },
     /// A person is asked; the nonce ties the answer to this question.
     Asked {

@@ -44,6 +44,9 @@ const MOVE_BYTES_PER_S: u64 = 8_000_000;
 /// Two servers started and stopped.
 const MOVE_AT_LEAST: Span = Span::from_s(15);
 
+/// A host of a service that is missed may be repaired or reboot by itself; after an hour a person must know.
+pub(crate) const MINIMUM_AT_MOST: Span = Span::from_s(60 * 60);
+
 /// Within this a host must be back after the strategy's reboot: firmware of large machines takes ten
 /// minutes, a file system check some more.
 pub(crate) const BACK_WITHIN: Span = Span::from_s(30 * 60);

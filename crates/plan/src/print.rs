@@ -1,6 +1,7 @@
 //! The plan as people read it: a tree with everything that decides, and nothing that repeats.
 
 use overhaul_model::action::{OnceScope, Repeat, Undo};
+use overhaul_model::definition::Test;
 use overhaul_model::effects::{Effect, effects};
 use overhaul_model::id::StepId;
 use overhaul_model::plan::{Block, Plan};
@@ -150,7 +151,7 @@ impl Printer<'_> {
             let text = format!(
                 "guard: {} ({}), held at most {}",
                 guard.name,
-                measure_words(&guard.measure),
+                test_words(&guard.test),
                 guard.at_most
             );
             self.line(depth + 1, &text);
@@ -267,6 +268,15 @@ fn repeat_word(repeat: Repeat) -> String {
         Repeat::Person => "a person decides about repeating",
     }
     .to_owned()
+}
+
+fn test_words(test: &Test) -> String {
+    match test {
+        Test::Measure(measure) => measure_words(measure),
+        Test::Members { service, at_least } => {
+            format!("at least {at_least} other hosts of {service} serve")
+        }
+    }
 }
 
 fn measure_words(measure: &Measure) -> String {

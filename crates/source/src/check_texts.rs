@@ -471,7 +471,7 @@ fn owned(texts: Vec<(&str, Quoting)>) -> Texts {
 }
 
 fn texts_of_guards(guards: &[Guard]) -> Texts {
-    let measures = guards.iter().map(|guard| &guard.measure);
+    let measures = guards.iter().filter_map(Guard::measure);
     owned(measures.flat_map(texts_of_measure).collect())
 }
 

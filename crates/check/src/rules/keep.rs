@@ -2,7 +2,12 @@
 
 use super::away::Projection;
 use crate::rule::Complaint;
-use crate::view::View;
+use crate::view::{View, steps_in};
+use overhaul_model::definition::Test;
+use overhaul_model::effects::{Effect, effects};
+use overhaul_model::id::ServiceName;
+use overhaul_model::plan::{Block, Child};
+use overhaul_model::step::Step;
 
 pub(super) fn minimum(view: &View<'_>) -> Vec<Complaint> {
     let plan = view.plan;
@@ -19,6 +24,7 @@ pub(super) fn minimum(view: &View<'_>) -> Vec<Complaint> {
             let help = "say how its health is measured: `healthy`";
             out.push(Complaint::error(subject.clone(), sentence, help));
         }
+        out.extend(unguarded(view, name, service.keep));
         let projection = Projection {
             plan,
             members: service.hosts.iter().collect(),
@@ -39,6 +45,48 @@ pub(super) fn minimum(view: &View<'_>) -> Vec<Complaint> {
             );
             let help = "lower `at_once` or the batches, write `order: one-by-one`, or lower `keep`";
             out.push(Complaint::error(subject, sentence, help));
+        }
+    }
+    out
+}
+
+/// Rolls that take a host away before a guard has counted the others.
+fn unguarded(view: &View<'_>, name: &ServiceName, keep: u32) -> Vec<Complaint> {
+    let counts = |step: &Step| {
+        step.guards.iter().any(|guard| {
+            matches!(&guard.test, Test::Members { service, at_least } if service == name && *at_least >= keep)
+        })
+    };
+    let takes_away = |step: &Step| {
+        effects(step).iter().any(|effect| match effect {
+            Effect::HostDown | Effect::AnythingMayBlink => true,
+            Effect::ServiceStops(service) | Effect::ServiceMayBlink(service) => service == name,
+            _ => false,
+        })
+    };
+    let hosts = view.plan.services.get(name).map(|service| &service.hosts);
+    let mut out = Vec::new();
+    for block in view.blocks() {
+        let Block::Roll { id, body, .. } = block else {
+            continue;
+        };
+        let turns = view.plan.rolls.get(id);
+        let mut rolled = turns
+            .iter()
+            .flat_map(|turns| turns.batches.iter().flatten());
+        if !rolled.any(|host| hosts.is_some_and(|hosts| hosts.contains(host))) {
+            continue;
+        }
+        let first = steps_in(Child::Block(body))
+            .into_iter()
+            .find(|step| counts(step) || takes_away(step));
+        if let Some(step) = first.filter(|step| !counts(step)) {
+            let sentence = format!(
+                "{} takes a host away, and nothing counts the others before it",
+                step.id
+            );
+            let help = "compile the plan anew; a step of `prepare` that disturbs nothing says `touches: nothing`";
+            out.push(Complaint::error(format!("service:{name}"), sentence, help));
         }
     }
     out

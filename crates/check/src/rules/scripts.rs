@@ -2,6 +2,7 @@
 
 use crate::rule::Complaint;
 use crate::view::View;
+use overhaul_model::definition::Guard;
 use overhaul_model::primitive::Measure;
 use overhaul_model::step::Step;
 use overhaul_model::template::{Quoting, texts_of_measure, texts_of_primitive};
@@ -23,7 +24,7 @@ fn scripts(step: &Step) -> Vec<&str> {
         .check
         .iter()
         .chain(&step.verify)
-        .chain(step.guards.iter().map(|guard| &guard.measure))
+        .chain(step.guards.iter().filter_map(Guard::measure))
         .collect();
     texts_of_primitive(&step.work)
         .into_iter()

@@ -18,7 +18,7 @@
 use overhaul_model::action::{
     Action, DatabaseOp, Limits, OnceScope, Repeat, Retry, ServiceOp, Touches, Undo, UpgradePart,
 };
-use overhaul_model::definition::{DatasetKind, Origin, Release, Slot};
+use overhaul_model::definition::{DatasetKind, Guard, Origin, Release, Slot, Test};
 use overhaul_model::finding::Waiver;
 use overhaul_model::fleet::{Connection, Host};
 use overhaul_model::id::{HostName, StepId};
@@ -288,7 +288,17 @@ fn step(node: &Node<'_>, parent: &StepId) -> Step {
             .into_iter()
             .collect()
         }),
-        guards: Vec::new(),
+        guards: flag("counts")
+            .map(|service| Guard {
+                name: "others serve".to_owned(),
+                test: Test::Members {
+                    service: service.into(),
+                    at_least: flag("of").map_or(1, |n| n.parse().unwrap()),
+                },
+                at_most: Span::from_s(60),
+            })
+            .into_iter()
+            .collect(),
         check: flag("checked").map(|_| Measure::PackagesClean),
         work,
         verify: None,

@@ -6,7 +6,7 @@ use super::world::World;
 use crate::{Control, EngineError, RunEnd};
 use overhaul_machine::{Doing, How, StepState};
 use overhaul_model::action::{Repeat, Retry};
-use overhaul_model::definition::Guard;
+use overhaul_model::definition::{Guard, Test};
 use overhaul_model::event::{Choice, Event, Generation, Verdict};
 use overhaul_model::id::{HostName, Position};
 use overhaul_model::plan::Block;
@@ -230,7 +230,7 @@ async fn a_guard_holds_until_it_is_so_and_fails_the_step_when_that_takes_too_lon
         let mut guarded = does("late", 10, ONCE);
         guarded.guards = vec![Guard {
             name: "oiled".to_owned(),
-            measure: so("has oil"),
+            test: Test::Measure(so("has oil")),
             at_most: Span::from_s(at_most_s),
         }];
         let both = Block::Parallel {

@@ -1,7 +1,7 @@
 //! Plans for tests, from short words.
 
 use overhaul_model::action::{Action, Limits, OnceScope, Repeat, Retry, Touches, Undo};
-use overhaul_model::definition::{Guard, Origin, OutputFrom, Release, Slot};
+use overhaul_model::definition::{Guard, Origin, OutputFrom, Release, Slot, Test};
 use overhaul_model::fleet::{Connection, Host};
 use overhaul_model::id::{HostName, StepId};
 use overhaul_model::plan::{Block, PLAN_FORMAT, Plan, PlanKind, PlannedService, Turns};
@@ -225,7 +225,7 @@ fn changes() -> Vec<Block> {
     let mut upgrade = does("change/upgrade", 5_000, ONCE);
     upgrade.guards = vec![Guard {
         name: "stopped".to_owned(),
-        measure: so("has stop"),
+        test: Test::Measure(so("has stop")),
         at_most: Span::from_s(60),
     }];
     let mut migrate = checked(does("change/migrate", 2_000, ONCE));

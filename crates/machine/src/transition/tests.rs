@@ -4,7 +4,7 @@ use super::{first_stage, taken_over, transition};
 use crate::state::{How, Phase, Slot, Stage, StepState, Then};
 use jiff::Timestamp;
 use overhaul_model::action::{Action, Limits, OnceScope, Repeat, Retry, Touches, Undo};
-use overhaul_model::definition::{Guard, Origin, Slot as Place};
+use overhaul_model::definition::{Guard, Origin, Slot as Place, Test};
 use overhaul_model::event::{Choice, Decision, Event, Outcome, Settlement};
 use overhaul_model::id::{Digest, Position};
 use overhaul_model::primitive::{Ask, Exec, Measure, Measurement, Primitive};
@@ -12,6 +12,7 @@ use overhaul_model::receipt::WorkEnd;
 use overhaul_model::span::Span;
 use overhaul_model::step::{Lane, Step};
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 fn now() -> Timestamp {
@@ -22,7 +23,7 @@ fn step(repeat: Repeat, whole: bool) -> Step {
     let measure = || Measure::Command(Exec::argv(["true"]));
     let guard = |name: &str| Guard {
         name: name.to_owned(),
-        measure: measure(),
+        test: Test::Measure(measure()),
         at_most: Span::from_s(60),
     };
     Step {
@@ -176,6 +177,7 @@ fn events() -> Vec<(String, Event)> {
                     position,
                     guard,
                     result,
+                    serving: BTreeSet::new(),
                 },
             ));
         }

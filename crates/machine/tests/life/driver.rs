@@ -10,7 +10,7 @@ use overhaul_model::plan::Plan;
 use overhaul_model::primitive::{Measurement, Primitive};
 use overhaul_model::receipt::WorkEnd;
 use overhaul_model::span::Span;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Events after which a kind world must have brought any of these plans to its end.
 const KIND_EVENTS_MAX: usize = 6_000;
@@ -206,6 +206,7 @@ impl Life {
                 position,
                 guard,
                 result: Self::measured(luck),
+                serving: BTreeSet::new(),
             },
             Command::Ask { position } => Event::Asked {
                 position,

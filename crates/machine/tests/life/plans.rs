@@ -1,7 +1,7 @@
 //! Random plans over every kind of block.
 
 use overhaul_model::action::{Action, Limits, OnceScope, Repeat, Retry, Touches, Undo};
-use overhaul_model::definition::{Guard, Origin, Release, Slot};
+use overhaul_model::definition::{Guard, Origin, Release, Slot, Test};
 use overhaul_model::fleet::{Connection, Host};
 use overhaul_model::id::{HostName, StepId};
 use overhaul_model::plan::{Block, PLAN_FORMAT, Plan, PlanKind, Turns};
@@ -59,7 +59,7 @@ fn step() -> impl Strategy<Value = Step> {
                 guards: (0..guards)
                     .map(|n| Guard {
                         name: format!("guard-{n}"),
-                        measure: measure(),
+                        test: Test::Measure(measure()),
                         at_most: Span::from_s(30),
                     })
                     .collect(),

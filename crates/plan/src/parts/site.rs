@@ -27,7 +27,7 @@ pub(crate) struct Site<'s> {
 /// The blocks that a part puts into a slot.
 pub(crate) fn blocks(draft: &mut Draft<'_>, site: &Site<'_>, part: Part) -> Vec<Block> {
     let steps = match part {
-        Part::Begin => begin::steps(site),
+        Part::Begin => begin::steps(draft, site),
         Part::Written => written::steps(draft, site),
         Part::UpgraderPrepare => release_change::prepare(draft, site),
         Part::Copies => copies::steps(draft, site),

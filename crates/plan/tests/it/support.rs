@@ -3,7 +3,7 @@
 use overhaul_model::action::{Limits, Retry, Touches, UpgradePart};
 use overhaul_model::definition::{
     Dataset, DatasetKind, Definition, Guard, Order, Origin, Release, RoleUpgrade, Service, Share,
-    Slot, Stages, Strategy, WrittenAction, WrittenStep,
+    Slot, Stages, Strategy, Test, WrittenAction, WrittenStep,
 };
 use overhaul_model::facts::{FleetFacts, HostFacts, Known, PostgresCluster, PostgresDatabase};
 use overhaul_model::fleet::{Connection, Fleet, Host};
@@ -83,7 +83,7 @@ pub fn origin(line: u32) -> Origin {
 pub fn guard(name: &str) -> Guard {
     Guard {
         name: name.to_owned(),
-        measure: Measure::Command(Exec::argv(["true"])),
+        test: Test::Measure(Measure::Command(Exec::argv(["true"]))),
         at_most: Span::from_s(600),
     }
 }

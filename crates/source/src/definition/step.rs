@@ -9,7 +9,7 @@ use crate::reader::{self, Fields};
 use crate::templates::Desk;
 use crate::words::{is_identifier, slug, suggestion};
 use overhaul_model::action::{OnceScope, Retry, Touches};
-use overhaul_model::definition::{Guard, Origin, OutputFrom, WrittenAction, WrittenStep};
+use overhaul_model::definition::{Guard, Origin, OutputFrom, Test, WrittenAction, WrittenStep};
 use overhaul_model::id::ServiceName;
 use overhaul_model::primitive::{Exec, OutputPolicy};
 use overhaul_model::span::Span;
@@ -316,7 +316,7 @@ pub(super) fn guards(desk: &Desk, node: &Node) -> Vec<Guard> {
         fields.done();
         Some(Guard {
             name: name?,
-            measure: measure?,
+            test: Test::Measure(measure?),
             at_most: at_most?,
         })
     })
