@@ -109,7 +109,7 @@ fn translate(python: &str) -> Result<String, String> {
         let (text, now) = match c {
             '\\' => escape(&mut chars)?,
             '[' => (class(&mut chars)?, Before::Item),
-            '(' => (group(&mut chars, python, &out)?, Before::Nothing),
+            '(' => group(&mut chars, python, &out)?,
             ')' => (")".to_owned(), Before::Item),
             '|' | '^' | '$' => (c.to_string(), Before::Nothing),
             '.' => (c.to_string(), Before::Item),
@@ -169,32 +169,33 @@ fn braces(chars: &mut Chars<'_>, before: Before) -> Result<(String, Before), Str
 }
 
 /// What begins with `(`.
-fn group(chars: &mut Chars<'_>, python: &str, out: &str) -> Result<String, String> {
+fn group(chars: &mut Chars<'_>, python: &str, out: &str) -> Result<(String, Before), String> {
+    let open = |text: String| Ok((text, Before::Nothing));
     if !chars.take("?") {
-        return Ok("(".to_owned());
+        return open("(".to_owned());
     }
     for kept in [":", "=", "!", "<=", "<!", ">"] {
         if chars.take(kept) {
-            return Ok(format!("(?{kept}"));
+            return open(format!("(?{kept}"));
         }
     }
     if chars.take("P<") {
         let name = name(chars, '>')?;
-        return Ok(format!("(?P<{name}>"));
+        return open(format!("(?P<{name}>"));
     }
     if chars.take("P=") {
         let name = name(chars, ')')?;
-        return Ok(format!("(?:\\k<{name}>)"));
+        return Ok((format!("(?:\\k<{name}>)"), Before::Item));
     }
     if chars.take("#") {
         chars.take_while(usize::MAX, |c| c != ')');
         return if chars.take(")") {
-            Ok(String::new())
+            open(String::new())
         } else {
             Err("a remark `(?#` without its `)`".to_owned())
         };
     }
-    flags(chars, python, out)
+    open(flags(chars, python, out)?)
 }
 
 fn name(chars: &mut Chars<'_>, end: char) -> Result<String, String> {
@@ -322,6 +323,7 @@ mod tests {
             ("(?i)WEB", "web", true),
             ("(?i:W)eb", "web", true),
             ("(?P<x>a)(?P=x)", "aa", true),
+            ("(?P<x>a)(?P=x)?$", "a", true),
             (r"(a)\1", "aa", true),
             (r"\x77eb", "web", true),
             ("a++b", "aab", true),
