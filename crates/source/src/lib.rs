@@ -5,6 +5,7 @@
 //! all problems of a file at once. What keys there are stands in one place, the [`shape`]s, from which
 //! the readers, the "did you mean" and the published JSON Schemas come. Only [`read`] touches a disk.
 
+pub mod cluster_kind;
 pub mod definition;
 pub mod fleet;
 pub mod kind;

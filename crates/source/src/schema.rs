@@ -1,5 +1,6 @@
 //! JSON Schemas of what is read, from the same table as the readers.
 
+use crate::cluster_kind::CLUSTER_KIND;
 use crate::definition::DEFINITION;
 use crate::fleet::FLEET;
 use crate::kind::KIND;
@@ -18,11 +19,19 @@ pub enum Described {
     Kind,
     /// A tracker.
     Tracker,
+    /// A kind of cluster.
+    ClusterKind,
 }
 
 impl Described {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Fleet, Self::Upgrade, Self::Kind, Self::Tracker];
+    pub const ALL: [Self; 5] = [
+        Self::Fleet,
+        Self::Upgrade,
+        Self::Kind,
+        Self::Tracker,
+        Self::ClusterKind,
+    ];
 
     /// The schema's file name.
     pub fn file_name(self) -> &'static str {
@@ -31,6 +40,7 @@ impl Described {
             Self::Upgrade => "upgrade.schema.json",
             Self::Kind => "kind.schema.json",
             Self::Tracker => "tracker.schema.json",
+            Self::ClusterKind => "cluster-kind.schema.json",
         }
     }
 }
@@ -42,6 +52,7 @@ pub fn schema(described: Described) -> Value {
         Described::Upgrade => &DEFINITION,
         Described::Kind => &KIND,
         Described::Tracker => &TRACKER,
+        Described::ClusterKind => &CLUSTER_KIND,
     };
     let mut definitions = Map::new();
     collect(root, &mut definitions);

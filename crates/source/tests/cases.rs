@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
-use overhaul_source::{SourceFile, check_texts, definition, fleet, kind};
+use overhaul_source::{SourceFile, check_texts, cluster_kind, definition, fleet, kind};
 use std::fmt::Write as _;
 
 /// The cases of a file: a name after `##### `, then the text.
@@ -106,6 +106,18 @@ fn bad_kinds() {
 }
 
 #[test]
+fn good_cluster_kinds() {
+    let text = include_str!("cases/cluster-kind-good.txt");
+    insta::assert_snapshot!(outcomes(text, cluster_kind::parse));
+}
+
+#[test]
+fn bad_cluster_kinds() {
+    let text = include_str!("cases/cluster-kind-bad.txt");
+    insta::assert_snapshot!(outcomes(text, cluster_kind::parse));
+}
+
+#[test]
 fn texts_against_fleets() {
     insta::assert_snapshot!(outcomes(include_str!("cases/texts.txt"), read_both));
 }
@@ -119,7 +131,12 @@ fn our_own_kinds_are_good() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|end| end == "yaml") {
             let file = overhaul_source::read::file(&path).unwrap();
-            kind::parse(&file).unwrap_or_else(|problems| panic!("{problems}"));
+            let read = if cluster_kind::is_cluster_kind(&file) {
+                cluster_kind::parse(&file).map(|_| ())
+            } else {
+                kind::parse(&file).map(|_| ())
+            };
+            read.unwrap_or_else(|problems| panic!("{problems}"));
             count += 1;
         }
     }

@@ -98,6 +98,10 @@ fn good_files_fit_their_schemas() {
         (Described::Fleet, include_str!("cases/fleet-good.txt")),
         (Described::Upgrade, include_str!("cases/upgrade-good.txt")),
         (Described::Kind, include_str!("cases/kind-good.txt")),
+        (
+            Described::ClusterKind,
+            include_str!("cases/cluster-kind-good.txt"),
+        ),
     ] {
         let schema = schema(described);
         for block in text.split("##### ").skip(1) {
@@ -125,6 +129,10 @@ fn every_key_of_the_schemas_is_read() {
     for (described, text) in [
         (Described::Fleet, include_str!("cases/fleet-good.txt")),
         (Described::Upgrade, include_str!("cases/upgrade-good.txt")),
+        (
+            Described::ClusterKind,
+            include_str!("cases/cluster-kind-good.txt"),
+        ),
     ] {
         let mut written = BTreeSet::new();
         for block in text.split("##### ").skip(1) {
