@@ -2,27 +2,18 @@
 
 use crate::args::InputArgs;
 use crate::failure::{Failure, file};
+use crate::kinds::Kinds;
 use overhaul_model::definition::{DatasetKind, Definition};
 use overhaul_model::facts::{FactsWanted, FleetFacts};
 use overhaul_model::fleet::{Fleet, Host};
 use overhaul_model::id::HostName;
-use overhaul_model::kind::Upgrader;
 use overhaul_model::plan::{PLAN_FORMAT, Plan};
-use overhaul_source::{
-    FleetInput, Problem, Problems, SourceFile, check_texts, definition, fleet, kind, read,
-};
+use overhaul_source::{FleetInput, Problem, Problems, check_texts, definition, fleet, read};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-
-/// The kinds that every build knows.
-const BUILT_IN_KINDS: [(&str, &str); 1] =
-    [("kinds/apt.yaml", include_str!("../../../kinds/apt.yaml"))];
-
-/// Kinds of one's own that are read: more than one definition can use.
-const OWN_KINDS_MAX: usize = 200;
 
 /// Largest stored plan or facts file: those of 100,000 hosts take about 100 MB.
 const JSON_BYTES_MAX: u64 = 1024 * 1024 * 1024;
@@ -45,7 +36,7 @@ impl Loaded {
     /// # Errors
     /// When a file cannot be read or anything in it is wrong.
     pub fn from(args: &InputArgs) -> Result<Self, Failure> {
-        let upgraders = upgraders(args.kinds.as_deref())?;
+        let upgraders = Kinds::with(args.kinds.as_deref())?.upgraders;
         let definition_file = read::file(&args.definition)?;
         let fleet = read::file(&args.fleet).map(|file| fleet::parse(&file))?;
         let definition = definition::parse(&definition_file, &upgraders);
@@ -120,50 +111,6 @@ pub fn wanted_by_plan(plan: &Plan) -> FactsWanted {
         upgrade: true,
         ..FactsWanted::default()
     }
-}
-
-/// All kinds, by name; a kind of one's own takes the place of ours with the same name.
-///
-/// # Errors
-/// When the folder or a file in it cannot be read, or a kind is wrong.
-pub fn upgraders(own: Option<&Path>) -> Result<BTreeMap<String, Upgrader>, Failure> {
-    let mut files: Vec<SourceFile> = BUILT_IN_KINDS
-        .iter()
-        .map(|(name, text)| SourceFile::new(*name, *text))
-        .collect();
-    if let Some(folder) = own {
-        files.extend(own_kinds(folder)?);
-    }
-    let mut out = BTreeMap::new();
-    for file in &files {
-        let upgrader = kind::parse(file)?;
-        out.insert(upgrader.name.clone(), upgrader);
-    }
-    Ok(out)
-}
-
-fn own_kinds(folder: &Path) -> Result<Vec<SourceFile>, Failure> {
-    let wrong = |error| file(folder, "read", &error);
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(wrong)? {
-        let path = entry.map_err(wrong)?.path();
-        let yaml = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
-        if yaml {
-            paths.push(path);
-        }
-    }
-    if paths.len() > OWN_KINDS_MAX {
-        return Err(Failure::input(format!(
-            "{}: {} kinds in this folder; at most {OWN_KINDS_MAX} are read",
-            folder.display(),
-            paths.len()
-        )));
-    }
-    paths.sort();
-    Ok(paths
-        .iter()
-        .map(|path| read::file(path))
-        .collect::<Result<_, _>>()?)
 }
 
 /// A fleet alone.

@@ -8,6 +8,7 @@ mod exit;
 mod failure;
 mod gather;
 mod inputs;
+mod kinds;
 mod lead;
 mod live;
 mod person;

@@ -22,6 +22,7 @@ use super::paths;
 use super::probe;
 use super::ssh;
 use super::topology::Topology;
+use super::twelve;
 
 /// Longer cuts than an hour are not tests any more.
 const CUT_S_MAX: u64 = 3_600;
@@ -128,6 +129,8 @@ enum Command {
         /// The host.
         host: String,
     },
+    /// Bring the fleet of hosts of all kinds up, compare its facts with the recorded ones, and take it down.
+    CheckTwelve(twelve::Args),
     /// End everything of an instance and remove it.
     Down,
     /// Be the power supply of a host.
@@ -183,6 +186,7 @@ fn dispatch(id: &Id, command: Command) -> Result<()> {
             say(format_args!("{}", database::digest(&existing(id)?, &host)?));
             Ok(())
         }
+        Command::CheckTwelve(args) => twelve::check(id, &args),
         Command::Down => lifecycle::down(id),
         Command::Launch { host } => boot::launch(&existing(id)?, &host),
         Command::Mirror => boot::serve_mirror(&existing(id)?),

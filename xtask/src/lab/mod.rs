@@ -16,9 +16,11 @@ mod network;
 mod paths;
 mod probe;
 mod process;
+mod recorded;
 mod setup;
 mod sources;
 mod ssh;
 mod topology;
+mod twelve;
 
 pub use cli::{Args, run};

@@ -6,7 +6,7 @@ use crate::console::Console;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::gather;
-use crate::inputs;
+use crate::kinds::Kinds;
 use crate::runs;
 use crate::show;
 use crate::wiring;
@@ -23,7 +23,10 @@ const ROLE: &str = "host";
 
 /// Shows facts, plan and findings of one host.
 pub async fn try_host(args: &TryArgs, state: Option<&Path>, console: Console) -> Outcome {
-    let upgraders = inputs::upgraders(args.kinds.as_deref())?;
+    let Kinds {
+        upgraders,
+        clusters,
+    } = Kinds::with(args.kinds.as_deref())?;
     let (upgrader, path) = way(&upgraders, &args.to)?;
     let fleet = fleet(args)?;
     let text = built_in(upgrader, path);
@@ -38,6 +41,7 @@ pub async fn try_host(args: &TryArgs, state: Option<&Path>, console: Console) ->
     let wanted = FactsWanted {
         postgresql: true,
         upgrade: true,
+        clusters,
         ..FactsWanted::default()
     };
     let facts = gather::facts(&reach, fleet.hosts.keys(), &wanted).await?;
