@@ -88,10 +88,9 @@ impl From<SetupError> for Failure {
     fn from(error: SetupError) -> Self {
         let message = error.to_string();
         match error {
-            SetupError::Helper { .. } | SetupError::NoAccount { .. } => Self::input(message),
+            SetupError::Helper { .. } => Self::input(message),
             SetupError::OpenFiles { .. } => Self::new(Exit::Internal, message)
                 .hint("raise it: `ulimit -Hn` of the shell that starts overhaul, or LimitNOFILE= of its unit"),
-            SetupError::KnownHosts(_) => Self::new(Exit::HostTrouble, message),
         }
     }
 }

@@ -3,7 +3,8 @@
 //! `fanout_floor USER KEY KNOWN_HOSTS PORT AT_ONCE < ADDRESSES` prints the seconds that all took.
 //! Used by `bench/fanout/run.sh`.
 
-use overhaul_reach::ssh::{Keyring, KnownHosts, Target, connect};
+use jiff::Timestamp;
+use overhaul_reach::ssh::{Keyring, KnownHosts, Limits, Passphrases, Target, Via, connect};
 use std::error::Error;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -23,7 +24,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let mut addresses = String::new();
     std::io::stdin().read_to_string(&mut addresses)?;
-    let keyring = Arc::new(Keyring::load(&[Path::new(key)], &|_| None));
+    let keyring = Arc::new(Keyring::load(&[Path::new(key)], &[]));
     let known_hosts = Arc::new(KnownHosts::load(&[Path::new(known_hosts)])?);
     let turns = Arc::new(Semaphore::new(at_once.parse()?));
     let port = port.parse()?;
@@ -36,8 +37,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
             port,
             user: user.clone(),
             host_key_alias: None,
+            via: Via::default(),
             keyring: Arc::clone(&keyring),
+            identities_only: false,
+            passphrases: Passphrases::default(),
             agent: None,
+            revoked: None,
+            limits: Limits::default(),
+            now: Timestamp::now,
             known_hosts: Arc::clone(&known_hosts),
             connect_timeout: Duration::from_secs(BOUND_S),
             keepalive_interval: Duration::from_secs(BOUND_S),

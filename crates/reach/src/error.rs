@@ -77,15 +77,7 @@ impl ReachError {
 
     /// Whether the host showed another key than the one that is known.
     pub(crate) fn is_about_host_key(&self) -> bool {
-        matches!(
-            self,
-            Self::Ssh(
-                SshError::HostKeyUnknown { .. }
-                    | SshError::HostKeyChanged { .. }
-                    | SshError::HostKeyRevoked { .. }
-                    | SshError::HostKeyNeedsAuthority { .. }
-            )
-        )
+        matches!(self, Self::Ssh(error) if error.is_about_host_key())
     }
 }
 
@@ -109,9 +101,6 @@ pub enum SetupError {
         /// Why.
         why: String,
     },
-    /// A known hosts file cannot be read.
-    #[error(transparent)]
-    KnownHosts(#[from] SshError),
     /// The machine lets us hold fewer files and sockets open than the hosts need.
     #[error(
         "{hosts} hosts need {needed} open files and sockets here, and this process may have {limit}"
@@ -123,13 +112,5 @@ pub enum SetupError {
         needed: u64,
         /// The limit that could not be raised far enough.
         limit: u64,
-    },
-    /// No account is named and the environment does not tell ours.
-    #[error(
-        "{host}: no account to log in with: name one in the inventory, or set USER in the environment"
-    )]
-    NoAccount {
-        /// The host.
-        host: HostName,
     },
 }

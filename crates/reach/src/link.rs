@@ -161,7 +161,7 @@ impl Link {
         let mut tries = 1;
         loop {
             match self.way.connect().await {
-                Err(SshError::ClosedEarly { .. }) if tries < CLOSED_EARLY_TRIES => {
+                Err(error) if error.is_closed_early() && tries < CLOSED_EARLY_TRIES => {
                     sleep(self.settings.back_off(tries)).await;
                     tries += 1;
                 }

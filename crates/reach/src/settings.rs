@@ -1,5 +1,6 @@
 //! The transport's bounds.
 
+use crate::ssh::Passphrases;
 use std::time::Duration;
 
 /// Reaching an address and the key exchange: a host that swaps still makes it, a dead one does not
@@ -36,6 +37,8 @@ pub struct Settings {
     pub reconnect_back_off: Duration,
     /// See [`CONNECTS_MAX`].
     pub connects_max: usize,
+    /// Who is asked for the passphrases of key files. By default nobody.
+    pub passphrases: Passphrases,
 }
 
 impl Default for Settings {
@@ -47,6 +50,7 @@ impl Default for Settings {
             reconnect_budget: Duration::from_secs(RECONNECT_BUDGET_S),
             reconnect_back_off: Duration::from_millis(BACK_OFF_MS),
             connects_max: CONNECTS_MAX,
+            passphrases: Passphrases::default(),
         }
     }
 }

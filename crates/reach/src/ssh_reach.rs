@@ -4,7 +4,7 @@ use crate::client::HelperClient;
 use crate::descriptors;
 use crate::detached::{self, unexpected};
 use crate::error::{ReachError, SetupError};
-use crate::hosts::{Targets, become_of};
+use crate::hosts::{Ways, become_of};
 use crate::link::{Hope, Link};
 use crate::outcome::not_begun;
 use crate::probe;
@@ -12,7 +12,6 @@ use crate::reboot;
 use crate::settings::Settings;
 use crate::settle;
 use crate::stream::Stream;
-use crate::transport::Way;
 use crate::turns::Turns;
 use crate::upload::{HelperBinary, Starter};
 use jiff::Timestamp;
@@ -54,11 +53,11 @@ pub struct SshReach {
 }
 
 impl SshReach {
-    /// Reads keys and known hosts, and connects to nothing yet. `passwords` are those that sudo
-    /// asks for; `data` is the run's own folder for fetched files.
+    /// Reads nothing and connects to nothing yet. `passwords` are those that sudo asks for; `data` is
+    /// the run's own folder for fetched files.
     ///
     /// # Errors
-    /// When a known hosts file cannot be read or an account is not named.
+    /// When this process may not hold as many files open as the hosts need.
     pub fn new(
         fleet: &Fleet,
         passwords: &BTreeMap<HostName, Secret>,
@@ -69,7 +68,7 @@ impl SshReach {
         let settings = Arc::new(settings);
         descriptors::room_for(fleet.hosts.len())?;
         let turns = Arc::new(Turns::new(settings.connects_max));
-        let mut targets = Targets::new(&settings);
+        let ways = Ways::new(&settings);
         let mut hosts = BTreeMap::new();
         for (name, host) in &fleet.hosts {
             let starter = Starter {
@@ -78,7 +77,7 @@ impl SshReach {
                 state_dir: host.connection.state_dir.clone(),
             };
             let link = Link::new(
-                Way::from(targets.of(host)?),
+                ways.of(host),
                 starter,
                 Arc::clone(&settings),
                 Arc::clone(&turns),

@@ -1,5 +1,6 @@
 //! A connection to a host, whichever client holds it: our own ([`ssh`]) or the `ssh` program.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -11,8 +12,10 @@ use crate::ssh::{self, SshError, within};
 /// How one host is reached.
 #[derive(Clone, Debug)]
 pub enum Way {
-    /// By our own client.
+    /// By our own client, to a target that is known in all parts.
     Native(Box<ssh::Target>),
+    /// By our own client, as the operator's configuration says when the host is first reached.
+    Routed(Arc<ssh::Routes>, Box<ssh::Wanted>),
 }
 
 impl Way {
@@ -20,6 +23,7 @@ impl Way {
     pub fn host(&self) -> &str {
         match self {
             Self::Native(target) => &target.name,
+            Self::Routed(_, wanted) => &wanted.name,
         }
     }
 
@@ -29,6 +33,11 @@ impl Way {
         match self {
             Self::Native(target) => {
                 let connect = TcpStream::connect((target.address.as_str(), target.port));
+                Some(matches!(timeout(bound, connect).await, Ok(Ok(_))))
+            }
+            Self::Routed(routes, wanted) => {
+                let (address, port) = routes.address(wanted).await?;
+                let connect = TcpStream::connect((address, port));
                 Some(matches!(timeout(bound, connect).await, Ok(Ok(_))))
             }
         }
@@ -41,6 +50,7 @@ impl Way {
     pub async fn connect(&self) -> Result<Session, SshError> {
         match self {
             Self::Native(target) => ssh::connect(target).await.map(Session::Native),
+            Self::Routed(routes, wanted) => routes.connect(wanted).await.map(Session::Native),
         }
     }
 }

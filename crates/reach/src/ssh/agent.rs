@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use russh::keys::HashAlg;
@@ -12,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::error::SshError;
+use super::keyring::FileKey;
 
 /// Conversations with the agent at one time: its listen queue is short (128 for OpenSSH), and a
 /// full one refuses at once.
@@ -98,6 +100,8 @@ impl Agent {
 pub(super) struct AgentSigner<'a> {
     pub(super) agent: &'a Agent,
     pub(super) binding: Option<&'a AgentSessionBinding>,
+    /// The identity that signs, where another one is shown: the bare key for a certificate of it.
+    pub(super) signs: Option<AgentIdentity>,
 }
 
 /// Why a signature did not come about.
@@ -105,6 +109,10 @@ pub(super) struct AgentSigner<'a> {
 pub(super) enum SignError {
     ConnectionGone,
     Agent(SshError),
+    /// The server takes the key, but a person has to open it first.
+    Shut(Arc<FileKey>),
+    /// The key in a file does not sign.
+    File(String),
 }
 
 impl From<russh::SendError> for SignError {
@@ -122,6 +130,7 @@ impl russh::Signer for AgentSigner<'_> {
         hash_alg: Option<HashAlg>,
         to_sign: Vec<u8>,
     ) -> Result<Vec<u8>, Self::Error> {
+        let key = self.signs.as_ref().unwrap_or(key);
         self.agent
             .converse(SIGN_S_MAX, async {
                 let mut client = self.agent.client(self.binding).await?;

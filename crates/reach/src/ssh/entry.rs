@@ -1,17 +1,19 @@
-//! Being let in: which keys are offered, in which order, and what a refusal means.
+//! Being let in: which keys are offered, and what a refusal means.
 
 use std::sync::Arc;
 
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
-use russh::keys::{Algorithm, HashAlg, PrivateKeyWithHashAlg, PublicKey};
+use russh::keys::{Algorithm, HashAlg, PrivateKeyWithHashAlg};
 use russh::{MethodKind, MethodSet};
 use tokio::sync::watch;
 
-use super::agent::{Agent, AgentSigner, SignError};
+use super::agent::{AgentSigner, SignError};
 use super::error::SshError;
 use super::gate::{Ending, Gate, REASON_CHARS_MAX, plain_reason, wait_ending};
-use super::keyring::FileKey;
+use super::keyring::{FileKey, Use};
+use super::limits::certificate_name;
+use super::offer::{FileSigner, Offer, Shown, Signer, offers};
 use super::session::Target;
 use super::text::printable;
 
@@ -24,6 +26,20 @@ pub(super) struct Entry<'a> {
     pub(super) note: String,
 }
 
+/// Why we are not inside.
+pub(super) enum Outside {
+    Failed(SshError),
+    /// The server takes this key, but a person has to open it first. A server does not wait for that:
+    /// the connection is of no use any more.
+    Shut(Arc<FileKey>),
+}
+
+impl From<SshError> for Outside {
+    fn from(error: SshError) -> Self {
+        Self::Failed(error)
+    }
+}
+
 /// Whether it is worth to offer the next key.
 enum Next {
     Inside,
@@ -32,129 +48,159 @@ enum Next {
 }
 
 impl Entry<'_> {
-    /// Offers the agent's keys, then those of files, until one is taken.
-    pub(super) async fn authenticate(mut self) -> Result<(), SshError> {
-        let mut offered: Vec<PublicKey> = Vec::new();
-        if let Some(agent) = self.target.agent.clone() {
-            match self.with_agent(&agent, &mut offered).await? {
-                Next::Inside => return Ok(()),
-                Next::Offer => {}
-                Next::Stop => return Err(self.refused()),
-            }
-        }
+    /// Offers keys in OpenSSH's order until one is taken.
+    pub(super) async fn authenticate(mut self) -> Result<(), Outside> {
+        let identities = self.identities().await?;
         let keyring = Arc::clone(&self.target.keyring);
-        let files = keyring.keys.iter().filter(|file| {
-            !offered
-                .iter()
-                .any(|key| key.key_data() == file.key.public_key().key_data())
-        });
         let mut again = Vec::new();
-        for file in files {
-            let hash = self.rsa_hash(&file.key.algorithm()).await?;
+        for offer in offers(&keyring, identities, self.target.identities_only) {
+            let Some(hash) = self.hash(&offer).await? else {
+                continue;
+            };
             // Older servers name SHA-512 even where their configuration takes SHA-256 only.
-            if hash == Some(HashAlg::Sha512) {
-                again.push((file, Some(HashAlg::Sha256)));
+            let in_file = matches!(offer.signer, Signer::File(_));
+            if in_file
+                && hash == Some(HashAlg::Sha512)
+                && self.allows(&offer, Some(HashAlg::Sha256))
+            {
+                again.push(offer.clone());
             }
-            match self.with_file(file, hash).await? {
+            match self.offer(offer, hash).await? {
                 Next::Inside => return Ok(()),
                 Next::Offer => {}
-                Next::Stop => return Err(self.refused()),
+                Next::Stop => return Err(self.refused().into()),
             }
         }
         // Last, because servers count tries.
-        for (file, hash) in again {
-            match self.with_file(file, hash).await? {
+        for offer in again {
+            match self.offer(offer, Some(HashAlg::Sha256)).await? {
                 Next::Inside => return Ok(()),
                 Next::Offer => {}
                 Next::Stop => break,
             }
         }
-        if self.tried.is_empty() {
-            let unusable = keyring.unusable.first().cloned();
-            return Err(unusable.unwrap_or(SshError::NoCredentials {
-                host: self.target.name.clone(),
-            }));
+        // These cannot even be shown before they are opened.
+        let hidden = |key: &&Arc<FileKey>| key.is_shut() && key.public().is_none();
+        if let Some(key) = keyring.keys.iter().find(hidden) {
+            return Err(Outside::Shut(Arc::clone(key)));
         }
-        Err(self.refused())
+        if self.tried.is_empty() {
+            let unusable = keyring.unusable().into_iter().next();
+            let nothing = SshError::NoCredentials {
+                host: self.target.name.clone(),
+            };
+            return Err(unusable.unwrap_or(nothing).into());
+        }
+        Err(self.refused().into())
     }
 
-    async fn with_file(&mut self, file: &FileKey, hash: Option<HashAlg>) -> Result<Next, SshError> {
-        let key = PrivateKeyWithHashAlg::new(Arc::clone(&file.key), hash);
-        let tried = format!("key file {}", file.path.display());
+    async fn identities(&mut self) -> Result<Vec<AgentIdentity>, SshError> {
+        let Some(agent) = &self.target.agent else {
+            return Ok(Vec::new());
+        };
+        let binding = self.handle.agent_session_binding();
+        match agent.identities(binding).await {
+            Ok(identities) => Ok(identities),
+            // A dead agent must not keep a key file from being used.
+            Err(error) if self.target.keyring.keys.is_empty() => Err(error),
+            Err(error) => {
+                self.tried.push(error.to_string());
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    async fn offer(&mut self, offer: Offer, hash: Option<HashAlg>) -> Result<Next, Outside> {
+        let tried = printable(offer.name.as_bytes(), REASON_CHARS_MAX);
         if !self.tried.contains(&tried) {
             self.tried.push(tried);
         }
-        let answer = self
-            .handle
-            .authenticate_publickey(&self.target.user, key)
-            .await;
-        self.judge(answer.map_err(|error| plain_reason(&error)))
-            .await
+        if let (Signer::File(key), Shown::Key(_)) = (&offer.signer, &offer.shown)
+            && let Use::Sign(key) = key.usable()
+        {
+            // An open key is shown and signs in one round trip.
+            let key = PrivateKeyWithHashAlg::new(key, hash);
+            let user = &self.target.user;
+            let answer = self.handle.authenticate_publickey(user, key).await;
+            return Ok(self
+                .judge(answer.map_err(|error| plain_reason(&error)))
+                .await?);
+        }
+        let answer = match (&offer.signer, self.target.agent.clone()) {
+            (Signer::File(key), _) => {
+                let signer = FileSigner(Arc::clone(key));
+                self.show(offer.shown, hash, signer).await
+            }
+            (Signer::Agent(identity), Some(agent)) => {
+                let binding = self.handle.agent_session_binding().cloned();
+                let signer = AgentSigner {
+                    agent: &agent,
+                    binding: binding.as_ref(),
+                    signs: Some(identity.clone()),
+                };
+                self.show(offer.shown, hash, signer).await
+            }
+            (Signer::Agent(_), None) => return Ok(Next::Offer),
+        };
+        match answer {
+            Ok(answer) => Ok(self.judge(Ok(answer)).await?),
+            Err(SignError::ConnectionGone) => Ok(self.judge(Err("closed".to_owned())).await?),
+            Err(SignError::Agent(error)) => {
+                self.tried.push(error.to_string());
+                Ok(Next::Offer)
+            }
+            Err(SignError::File(reason)) => {
+                self.tried.push(reason);
+                Ok(Next::Offer)
+            }
+            Err(SignError::Shut(key)) => Err(Outside::Shut(key)),
+        }
     }
 
-    async fn with_agent(
+    async fn show<S: russh::Signer<Error = SignError>>(
         &mut self,
-        agent: &Agent,
-        offered: &mut Vec<PublicKey>,
-    ) -> Result<Next, SshError> {
-        let binding = self.handle.agent_session_binding().cloned();
-        let mut identities = match agent.identities(binding.as_ref()).await {
-            Ok(identities) => identities,
-            // A dead agent must not keep a key file from being used.
-            Err(error) if self.target.keyring.keys.is_empty() => return Err(error),
-            Err(error) => {
-                self.tried.push(error.to_string());
-                return Ok(Next::Offer);
+        shown: Shown,
+        hash: Option<HashAlg>,
+        mut signer: S,
+    ) -> Result<AuthResult, SignError> {
+        let user = self.target.user.clone();
+        match shown {
+            Shown::Key(key) => {
+                let signer = &mut signer;
+                self.handle
+                    .authenticate_publickey_with(user, key, hash, signer)
+                    .await
             }
-        };
-        // Servers count tries: the keys that a person named come first.
-        let named = |key: &PublicKey| {
-            self.target
-                .keyring
-                .keys
-                .iter()
-                .any(|file| file.key.public_key().key_data() == key.key_data())
-        };
-        identities.sort_by_key(|identity| !named(&identity.public_key()));
-        let mut signer = AgentSigner {
-            agent,
-            binding: binding.as_ref(),
-        };
-        for identity in identities {
-            let key = identity.public_key().into_owned();
-            let hash = self.rsa_hash(&key.algorithm()).await?;
-            self.tried.push(format!(
-                "agent key {}",
-                printable(identity.comment().as_bytes(), REASON_CHARS_MAX)
-            ));
-            let user = &self.target.user;
-            let answer = match identity {
-                AgentIdentity::PublicKey { key, .. } => {
-                    offered.push(key.clone());
-                    self.handle
-                        .authenticate_publickey_with(user, key, hash, &mut signer)
-                        .await
-                }
-                AgentIdentity::Certificate { certificate, .. } => {
-                    self.handle
-                        .authenticate_certificate_with(user, certificate, hash, &mut signer)
-                        .await
-                }
-            };
-            let answer = match answer {
-                Ok(answer) => Ok(answer),
-                Err(SignError::ConnectionGone) => Err("closed".to_owned()),
-                Err(SignError::Agent(error)) => {
-                    self.tried.push(error.to_string());
-                    continue;
-                }
-            };
-            match self.judge(answer).await? {
-                Next::Offer => {}
-                end => return Ok(end),
+            Shown::Certificate(certificate) => {
+                let signer = &mut signer;
+                self.handle
+                    .authenticate_certificate_with(user, certificate, hash, signer)
+                    .await
             }
         }
-        Ok(Next::Offer)
+    }
+
+    fn allows(&self, offer: &Offer, hash: Option<HashAlg>) -> bool {
+        let algorithm = match (offer.algorithm(), hash) {
+            (Algorithm::Rsa { .. }, Some(_)) => Algorithm::Rsa { hash },
+            (algorithm, _) => algorithm,
+        };
+        let name = match offer.shown {
+            Shown::Key(_) => algorithm.as_str().to_owned(),
+            Shown::Certificate(_) => certificate_name(algorithm.as_str()),
+        };
+        let bits = offer.rsa_bits().unwrap_or(u32::MAX);
+        self.target.limits.allows_key(&name) && bits >= self.target.limits.rsa_bits_min
+    }
+
+    /// The hash to sign with; `None` outside when the configuration does not let us offer this at all.
+    async fn hash(&self, offer: &Offer) -> Result<Option<Option<HashAlg>>, SshError> {
+        let best = self.rsa_hash(&offer.algorithm()).await?;
+        let mut hashes = vec![best];
+        if best == Some(HashAlg::Sha512) {
+            hashes.push(Some(HashAlg::Sha256));
+        }
+        Ok(hashes.into_iter().find(|hash| self.allows(offer, *hash)))
     }
 
     /// SHA-1 signatures are never made; a server that names no choice gets the strongest.
@@ -220,7 +266,13 @@ impl Entry<'_> {
 
     fn refused(&self) -> SshError {
         let mut tried = self.tried.clone();
-        tried.extend(self.target.keyring.unusable.iter().map(ToString::to_string));
+        tried.extend(
+            self.target
+                .keyring
+                .unusable()
+                .iter()
+                .map(ToString::to_string),
+        );
         SshError::AuthRefused {
             host: self.target.name.clone(),
             user: self.target.user.clone(),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::config::ConfigError;
 use super::quote::NulInArgument;
 
 /// A line of a file.
@@ -105,14 +106,50 @@ pub enum SshError {
     },
     /// The host is vouched for by a certificate authority only.
     #[error(
-        "{host}: host key {fingerprint} could be trusted through the @cert-authority line {place} only; \
-         host certificates come with a later version: add the plain host key to a known hosts file"
+        "{host}: host key {fingerprint} is not known by itself, and the host shows no certificate of the \
+         authority at {place}"
     )]
     HostKeyNeedsAuthority {
         host: String,
         fingerprint: String,
         place: Place,
     },
+    /// The host shows a certificate that does not count.
+    #[error(
+        "{host}: host key {fingerprint} is not known by itself, and its certificate, of the authority at \
+         {place}, does not count: {reason}"
+    )]
+    HostCertificateUnfit {
+        host: String,
+        fingerprint: String,
+        place: Place,
+        reason: String,
+    },
+    /// The configuration wants longer keys of hosts.
+    #[error("{host}: host key {fingerprint} has {bits} bits, and RequiredRSASize is {bits_min}")]
+    HostKeyTooShort {
+        host: String,
+        fingerprint: String,
+        bits: u32,
+        bits_min: u32,
+    },
+    /// How the host is reached is not known.
+    #[error("{host}: {error}")]
+    Config { host: String, error: ConfigError },
+    /// The configuration wants what our own client cannot do.
+    #[error(
+        "{host}: {setting}; our own client cannot do that: say transport: openssh for this host"
+    )]
+    NotNative { host: String, setting: String },
+    /// The way to the host fails at a jump host.
+    #[error("{host}: on the way through jump host {error}")]
+    Jump { host: String, error: Box<Self> },
+    /// The command that makes the way ended.
+    #[error("{host}: ProxyCommand: {reason}")]
+    Proxy { host: String, reason: String },
+    /// The file of revoked host keys cannot be read, so no key can be trusted.
+    #[error("revoked host keys file {}: {reason}", .path.display())]
+    RevokedKeysUnreadable { path: PathBuf, reason: String },
     /// Nothing we offered was taken.
     #[error("{host}: refused user {user} (tried: {}; {note})", list(.tried))]
     AuthRefused {
@@ -181,12 +218,44 @@ pub enum SshError {
 impl SshError {
     /// Whether the same attempt can succeed later with nothing changed by a person.
     pub fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Self::Unreachable { .. }
-                | Self::TimedOut { .. }
-                | Self::ClosedEarly { .. }
-                | Self::Lost { .. }
-        )
+        match self {
+            Self::Jump { error, .. } => error.is_transient(),
+            other => matches!(
+                other,
+                Self::Unreachable { .. }
+                    | Self::TimedOut { .. }
+                    | Self::ClosedEarly { .. }
+                    | Self::Proxy { .. }
+                    | Self::Lost { .. }
+                    | Self::Config {
+                        error: ConfigError::TimedOut { .. },
+                        ..
+                    }
+            ),
+        }
+    }
+
+    /// Whether a server, of the host or of a jump host, closed before it knew us.
+    pub fn is_closed_early(&self) -> bool {
+        match self {
+            Self::Jump { error, .. } => error.is_closed_early(),
+            other => matches!(other, Self::ClosedEarly { .. }),
+        }
+    }
+
+    /// Whether a host, or a jump host on the way to it, showed a key that is not to be trusted.
+    pub fn is_about_host_key(&self) -> bool {
+        match self {
+            Self::Jump { error, .. } => error.is_about_host_key(),
+            other => matches!(
+                other,
+                Self::HostKeyUnknown { .. }
+                    | Self::HostKeyChanged { .. }
+                    | Self::HostKeyRevoked { .. }
+                    | Self::HostKeyNeedsAuthority { .. }
+                    | Self::HostCertificateUnfit { .. }
+                    | Self::HostKeyTooShort { .. }
+            ),
+        }
     }
 }

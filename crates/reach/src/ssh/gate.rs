@@ -3,13 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use russh::client;
-use russh::keys::PublicKeyOrCertificate;
+use russh::keys::{Certificate, PublicKey, PublicKeyOrCertificate};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::error::SshError;
+use super::certificate::{Vouched, judge};
+use super::error::{Place, SshError};
 use super::known_hosts::{HostView, KnownHosts, Verdict, fingerprint};
+use super::limits::Limits;
+use super::revoked::RevokedKeys;
 use super::text::printable;
 
 /// How long to wait for the reason after a connection is seen closed; it follows at once.
@@ -35,6 +39,11 @@ pub(super) enum Ending {
 /// Our side of russh's loop: judges the host key and notes the end.
 pub(super) struct Gate {
     pub(super) host: String,
+    /// The name that certificates must carry.
+    pub(super) name: String,
+    pub(super) limits: Limits,
+    pub(super) revoked: Option<Arc<RevokedKeys>>,
+    pub(super) now: fn() -> Timestamp,
     pub(super) view: HostView,
     pub(super) known_hosts: Arc<KnownHosts>,
     pub(super) ending: watch::Sender<Option<Ending>>,
@@ -53,39 +62,106 @@ impl From<russh::Error> for GateError {
 }
 
 impl Gate {
-    fn judge(&self, key: &PublicKeyOrCertificate) -> Result<(), SshError> {
-        let host = self.host.clone();
-        let key = key.public_key();
+    fn judge(&self, shown: &PublicKeyOrCertificate) -> Result<(), SshError> {
+        let key = shown.public_key();
         let key_type = key.algorithm().as_str().to_owned();
-        let blob = key.to_bytes().map_err(|error| SshError::Protocol {
-            host: host.clone(),
-            reason: error.to_string(),
-        })?;
+        let blob = self.blob(&key)?;
         let fingerprint = fingerprint(&blob);
-        match self.view.check(&key_type, &blob) {
-            Verdict::Known(_) => Ok(()),
-            Verdict::Unknown => Err(SshError::HostKeyUnknown {
+        self.long_enough(&key, &fingerprint)?;
+        if let Some(place) = self.revoked(&blob) {
+            return Err(self.is_revoked(fingerprint, place));
+        }
+        let unfit = match shown.certificate() {
+            None => None,
+            Some(certificate) => match self.vouched(certificate, &fingerprint)? {
+                Vouched::Yes(_) => return Ok(()),
+                Vouched::Unfit { place, reason } => Some((place, reason)),
+                // Refused already.
+                Vouched::Revoked(_) | Vouched::NoAuthority => None,
+            },
+        };
+        // As for OpenSSH, the key in a certificate that does not count may still be known by itself.
+        self.known(key_type, &blob, fingerprint, unfit)
+    }
+
+    fn known(
+        &self,
+        key_type: String,
+        blob: &[u8],
+        fingerprint: String,
+        unfit: Option<(Place, String)>,
+    ) -> Result<(), SshError> {
+        let host = self.host.clone();
+        match (self.view.check(&key_type, blob), unfit) {
+            (Verdict::Known(_), _) => Ok(()),
+            (Verdict::Revoked(place), _) => Err(self.is_revoked(fingerprint, place)),
+            (_, Some((place, reason))) => Err(SshError::HostCertificateUnfit {
+                host,
+                fingerprint,
+                place,
+                reason,
+            }),
+            (Verdict::Unknown, None) => Err(SshError::HostKeyUnknown {
                 host,
                 key_type,
                 fingerprint,
                 files: self.known_hosts.files().to_vec(),
             }),
-            Verdict::Changed(known) => Err(SshError::HostKeyChanged {
+            (Verdict::Changed(known), None) => Err(SshError::HostKeyChanged {
                 host,
                 key_type,
                 fingerprint,
                 known,
             }),
-            Verdict::Revoked(place) => Err(SshError::HostKeyRevoked {
+            (Verdict::NeedsAuthority(place), None) => Err(SshError::HostKeyNeedsAuthority {
                 host,
                 fingerprint,
                 place,
             }),
-            Verdict::NeedsAuthority(place) => Err(SshError::HostKeyNeedsAuthority {
-                host,
-                fingerprint,
-                place,
+        }
+    }
+
+    fn vouched(&self, certificate: &Certificate, fingerprint: &str) -> Result<Vouched, SshError> {
+        let authority = PublicKey::new(certificate.signature_key().clone(), "");
+        if let Some(place) = self.revoked(&self.blob(&authority)?) {
+            return Err(self.is_revoked(fingerprint.to_owned(), place));
+        }
+        let now_s = u64::try_from((self.now)().as_second()).unwrap_or_default();
+        match judge(&self.view, certificate, &self.name, now_s, &self.limits) {
+            Vouched::Revoked(place) => Err(self.is_revoked(fingerprint.to_owned(), place)),
+            vouched => Ok(vouched),
+        }
+    }
+
+    fn blob(&self, key: &PublicKey) -> Result<Vec<u8>, SshError> {
+        key.to_bytes().map_err(|error| SshError::Protocol {
+            host: self.host.clone(),
+            reason: error.to_string(),
+        })
+    }
+
+    fn revoked(&self, blob: &[u8]) -> Option<Place> {
+        self.revoked.as_ref()?.place(blob)
+    }
+
+    fn is_revoked(&self, fingerprint: String, place: Place) -> SshError {
+        SshError::HostKeyRevoked {
+            host: self.host.clone(),
+            fingerprint,
+            place,
+        }
+    }
+
+    fn long_enough(&self, key: &PublicKey, fingerprint: &str) -> Result<(), SshError> {
+        let bits_min = self.limits.rsa_bits_min;
+        match key.key_data().rsa().map(|key| key.key_size()) {
+            Some(bits) if bits < bits_min => Err(SshError::HostKeyTooShort {
+                host: self.host.clone(),
+                fingerprint: fingerprint.to_owned(),
+                bits,
+                bits_min,
             }),
+            _ => Ok(()),
         }
     }
 }

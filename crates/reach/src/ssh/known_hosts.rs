@@ -45,7 +45,7 @@ pub enum Verdict {
     Changed(Vec<KnownKey>),
     /// This line forbids the key.
     Revoked(Place),
-    /// Only a certificate authority vouches for the host.
+    /// No line knows the key; a certificate authority could vouch for the host.
     NeedsAuthority(Place),
 }
 
@@ -238,8 +238,8 @@ pub struct HostView {
 impl HostView {
     /// Judges the key that the host showed: its type and its encoded form.
     pub fn check(&self, key_type: &str, blob: &[u8]) -> Verdict {
-        if let Some(line) = self.of(Marker::Revoked).find(|line| line.blob == blob) {
-            return Verdict::Revoked(line.place.clone());
+        if let Some(place) = self.revoked(blob) {
+            return Verdict::Revoked(place.clone());
         }
         let primary: Vec<_> = self
             .primary
@@ -296,6 +296,34 @@ impl HostView {
             .chain(other)
             .map(|(algorithm, _)| algorithm)
             .collect()
+    }
+
+    /// Algorithms for which a host may show a certificate instead of its bare key. Where an authority is
+    /// trusted: all. Where something is revoked, those whose key we know: the authority in the
+    /// certificate may be what is revoked. OpenSSH proposes its certificate algorithms in that order too.
+    pub fn certificate_algorithms(&self) -> Vec<&'static str> {
+        let all = self.of(Marker::Authority).next().is_some();
+        let some = self.of(Marker::Revoked).next().is_some();
+        let known = |key_type: &str| self.of(Marker::Plain).any(|line| line.key_type == key_type);
+        let wanted = ALGORITHMS
+            .iter()
+            .filter(|(_, key_type)| all || (some && known(key_type)));
+        wanted.map(|(algorithm, _)| *algorithm).collect()
+    }
+
+    /// The line that trusts this authority for the host.
+    pub fn authority(&self, blob: &[u8]) -> Option<&Place> {
+        self.marked(Marker::Authority, blob)
+    }
+
+    /// The line that forbids this key or authority for the host.
+    pub fn revoked(&self, blob: &[u8]) -> Option<&Place> {
+        self.marked(Marker::Revoked, blob)
+    }
+
+    fn marked(&self, marker: Marker, blob: &[u8]) -> Option<&Place> {
+        let line = self.of(marker).find(|line| line.blob == blob);
+        line.map(|line| &line.place)
     }
 
     fn of(&self, marker: Marker) -> impl Iterator<Item = &Arc<HostLine>> {
@@ -431,7 +459,7 @@ impl Pattern {
 
 /// `*` is any run of bytes, `?` is any one. Goes back to the last star only, so that hostile
 /// patterns cost at most pattern times name.
-fn wildcard(pattern: &[u8], name: &[u8]) -> bool {
+pub(super) fn wildcard(pattern: &[u8], name: &[u8]) -> bool {
     let (mut p, mut n) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while let Some(byte) = name.get(n) {

@@ -1,23 +1,24 @@
 //! One connection to one host: reaching it, knowing it, being let in.
 
-use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use russh::client::{self, Handle};
-use russh::keys::Algorithm;
-use russh::{Preferred, cipher, compression};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::agent::Agent;
-use super::entry::Entry;
+use super::entry::{Entry, Outside};
 use super::error::SshError;
 use super::gate::{Ending, Gate, GateError, plain_reason, wait_ending};
 use super::keyring::Keyring;
 use super::known_hosts::{HostView, KnownHosts, LookupName};
+use super::limits::Limits;
+use super::passphrases::Passphrases;
+use super::revoked::RevokedKeys;
+use super::via::Via;
 use super::wire::{Closer, Wire};
 
 /// How long the server may take to decide about us: PAM and name services on a busy host are slow,
@@ -46,12 +47,24 @@ pub struct Target {
     pub user: String,
     /// The name to look up in known hosts files instead of address and port.
     pub host_key_alias: Option<String>,
+    /// What leads there.
+    pub via: Via,
     /// Keys from files, offered after the agent's.
     pub keyring: Arc<Keyring>,
+    /// Whether the agent may be used only for keys that the keyring names.
+    pub identities_only: bool,
+    /// Who opens encrypted keys.
+    pub passphrases: Passphrases,
     /// The agent, when one is to be used.
     pub agent: Option<Arc<Agent>>,
     /// What is known of host keys.
     pub known_hosts: Arc<KnownHosts>,
+    /// Host keys that are never to be trusted.
+    pub revoked: Option<Arc<RevokedKeys>>,
+    /// Which algorithms may be used.
+    pub limits: Limits,
+    /// The clock that the times of host certificates are held against.
+    pub now: fn() -> Timestamp,
     /// Bound on reaching the address and on the key exchange, together.
     pub connect_timeout: Duration,
     /// After so much silence the server is asked for a sign of life.
@@ -91,6 +104,8 @@ pub(super) struct Inner {
     pub(super) handle: Handle<Gate>,
     ending: watch::Receiver<Option<Ending>>,
     _closer: Closer,
+    /// Keeps a jump host's connection while this one stands on it.
+    _via: Via,
 }
 
 impl std::fmt::Debug for Session {
@@ -155,16 +170,29 @@ impl Inner {
     }
 }
 
-/// Reaches the target, checks its host key and is let in by the first key that it takes.
+/// Reaches the target, checks its host key and is let in by the first key that it takes. A key that the
+/// target would take and that is encrypted is opened by a person, and then the target is reached anew.
 pub async fn connect(target: &Target) -> Result<Session, SshError> {
+    loop {
+        match attempt(target).await {
+            Ok(session) => return Ok(session),
+            Err(Outside::Failed(error)) => return Err(error),
+            // Ends: after that, each key is open or given up.
+            Err(Outside::Shut(key)) => target.passphrases.open(&key).await,
+        }
+    }
+}
+
+async fn attempt(target: &Target) -> Result<Session, Outside> {
     let (ending_sender, ending) = watch::channel(None);
-    let name = LookupName::new(
-        &target.address,
-        target.port,
-        target.host_key_alias.as_deref(),
-    );
+    let alias = target.host_key_alias.as_deref();
+    let name = LookupName::new(&target.address, target.port, alias);
     let gate = Gate {
         host: target.name.clone(),
+        name: alias.unwrap_or(&target.address).to_lowercase(),
+        limits: target.limits.clone(),
+        revoked: target.revoked.clone(),
+        now: target.now,
         view: target.known_hosts.view(&name),
         known_hosts: Arc::clone(&target.known_hosts),
         ending: ending_sender,
@@ -189,6 +217,7 @@ pub async fn connect(target: &Target) -> Result<Session, SshError> {
         handle,
         ending,
         _closer: closer,
+        _via: target.via.clone(),
     };
     Ok(Session {
         inner: Arc::new(inner),
@@ -196,21 +225,19 @@ pub async fn connect(target: &Target) -> Result<Session, SshError> {
 }
 
 async fn reach(target: &Target, gate: Gate) -> Result<(Handle<Gate>, Closer), SshError> {
-    let unreachable = |error: std::io::Error| SshError::Unreachable {
-        host: target.name.clone(),
-        address: format!("{} port {}", target.address, target.port),
-        reason: error.to_string(),
-    };
-    let tcp = TcpStream::connect((target.address.as_str(), target.port))
-        .await
-        .map_err(unreachable)?;
-    tcp.set_nodelay(true).map_err(unreachable)?;
-    let config = Arc::new(config(target, &gate.view));
-    let (wire, closer) = Wire::new(tcp, target.silence_max());
+    let config = Arc::new(config(target, &gate.view)?);
+    let (way, words) = target.via.open(target).await?;
+    let (wire, closer) = Wire::new(way, target.silence_max());
     match client::connect_stream(config, wire, gate).await {
         Ok(handle) => Ok((handle, closer)),
         Err(GateError::HostKey(error)) => Err(*error),
-        Err(GateError::Ssh(error)) => Err(handshake_error(&target.name, &error)),
+        Err(GateError::Ssh(error)) => {
+            let error = handshake_error(&target.name, &error);
+            Err(match words {
+                Some(words) => words.explain(error).await,
+                None => error,
+            })
+        }
     }
 }
 
@@ -224,34 +251,17 @@ fn handshake_error(host: &str, error: &russh::Error) -> SshError {
     }
 }
 
-fn config(target: &Target, view: &HostView) -> client::Config {
-    // AES-GCM first: processors of this age have it in hardware, ours and the servers'.
-    const CIPHERS: &[cipher::Name] = &[
-        cipher::AES_256_GCM,
-        cipher::CHACHA20_POLY1305,
-        cipher::AES_256_CTR,
-        cipher::AES_192_CTR,
-        cipher::AES_128_CTR,
-    ];
-    let algorithms = view
-        .algorithms()
-        .into_iter()
-        .filter_map(|name| name.parse::<Algorithm>().ok());
-    client::Config {
+fn config(target: &Target, view: &HostView) -> Result<client::Config, SshError> {
+    Ok(client::Config {
         window_size: WINDOW_BYTES,
         maximum_packet_size: PACKET_BYTES_MAX,
         channel_buffer_size: CHANNEL_MESSAGES_MAX,
         keepalive_interval: Some(target.keepalive_interval),
         keepalive_max: target.keepalive_max,
         nodelay: true,
-        preferred: Preferred {
-            key: algorithms.collect(),
-            cipher: Cow::Borrowed(CIPHERS),
-            compression: Cow::Borrowed(&[compression::NONE]),
-            ..Preferred::DEFAULT
-        },
+        preferred: target.limits.preferred(&target.name, view)?,
         ..client::Config::default()
-    }
+    })
 }
 
 /// Bounds a future and names what took too long.

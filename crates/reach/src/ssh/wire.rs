@@ -1,4 +1,4 @@
-//! The TCP stream under a connection, with two things that russh's loop lacks: it can be closed
+//! The stream under a connection, with two things that russh's loop lacks: it can be closed
 //! from outside at any moment, and a write that the network does not take is given up.
 
 use std::future::Future as _;
@@ -10,7 +10,6 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 /// Closes the wire when dropped: the connection's task ends whatever it waits for.
@@ -38,21 +37,26 @@ impl Drop for Closer {
     }
 }
 
-/// A TCP stream with a bound on stalled writes.
+/// Bytes both ways: a socket, a channel of another connection, a process.
+pub(super) trait Way: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Way for T {}
+
+/// A stream with a bound on stalled writes.
 pub(super) struct Wire {
-    tcp: TcpStream,
+    way: Box<dyn Way>,
     shared: Arc<Shared>,
     write_stall_max: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Wire {
-    pub(super) fn new(tcp: TcpStream, write_stall_max: Duration) -> (Self, Closer) {
+    pub(super) fn new(way: impl Way + 'static, write_stall_max: Duration) -> (Self, Closer) {
         let shared = Arc::new(Shared::default());
         let closer = Closer(Arc::clone(&shared));
         (
             Self {
-                tcp,
+                way: Box::new(way),
                 shared,
                 write_stall_max,
                 stalled: None,
@@ -90,7 +94,7 @@ impl AsyncRead for Wire {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let poll = Pin::new(&mut self.tcp).poll_read(context, buffer);
+        let poll = Pin::new(&mut self.way).poll_read(context, buffer);
         if poll.is_pending() {
             *self
                 .shared
@@ -115,17 +119,17 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.tcp).poll_write(context, data);
+        let poll = Pin::new(&mut self.way).poll_write(context, data);
         self.bounded(context, poll)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let poll = Pin::new(&mut self.tcp).poll_flush(context);
+        let poll = Pin::new(&mut self.way).poll_flush(context);
         self.bounded(context, poll)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(context)
+        Pin::new(&mut self.way).poll_shutdown(context)
     }
 }
 

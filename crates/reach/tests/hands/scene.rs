@@ -11,6 +11,7 @@ use overhaul_model::id::{AttemptKey, Digest, HostName, Nonce, Position, RunId, S
 use overhaul_model::primitive::{Exec, Primitive};
 use overhaul_model::secret::Secret;
 use overhaul_model::span::Span;
+use overhaul_reach::ssh::Passphrases;
 use overhaul_reach::{HelperBinary, Settings, SshReach};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -96,6 +97,7 @@ impl Scene {
                 reconnect_budget: Duration::from_secs(30),
                 reconnect_back_off: Duration::from_millis(100),
                 connects_max: 8,
+                passphrases: Passphrases::default(),
             },
             passwords: BTreeMap::new(),
         }

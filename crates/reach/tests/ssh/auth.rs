@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use overhaul_reach::ssh::{Agent, Keyring, SshError, Target, connect};
+use overhaul_reach::ssh::{Agent, Keyring, Passphrases, SshError, Target, connect};
 
 use crate::support::{ECDSA, ED25519, RSA, RunningAgent, Sshd, key, keyring, public, secret};
 
@@ -67,30 +67,65 @@ async fn encrypted_keys_want_their_passphrase() {
     let sshd = Sshd::start();
     let key = key(sshd.dir.path(), "locked", ED25519, "open sesame");
     authorize(&sshd, &[&key]);
-    let target = |keyring| Target {
-        keyring: Arc::new(keyring),
+    let target = |files: &[PathBuf], passphrases| Target {
+        keyring: Arc::new(Keyring::load(files, &[])),
+        passphrases,
         ..sshd.target()
     };
     let files = [key.clone()];
 
-    let error = error_of(&target(Keyring::load(&files, &|_| None))).await;
+    let error = error_of(&target(&files, Passphrases::default())).await;
     assert_eq!(error, SshError::KeyEncrypted { path: key.clone() });
-    let error = error_of(&target(Keyring::load(&files, &|_| Some(secret("wrong"))))).await;
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let answers = |answer: &'static str| {
+        let asked = Arc::clone(&asked);
+        Passphrases::from(move |path, wrong| {
+            asked.lock().unwrap().push((path.to_owned(), wrong));
+            Some(secret(answer))
+        })
+    };
+    let error = error_of(&target(&files, answers("wrong"))).await;
     assert_eq!(error, SshError::PassphraseWrong { path: key.clone() });
-    connect(&target(Keyring::load(&files, &|_| {
-        Some(secret("open sesame"))
-    })))
-    .await
-    .unwrap();
+    assert_eq!(
+        std::mem::take(&mut *asked.lock().unwrap()),
+        [(key.clone(), 0), (key.clone(), 1), (key.clone(), 2)]
+    );
+
+    // Many hosts want it at once: one question.
+    let many = target(&files, answers("open sesame"));
+    let all: Vec<_> = (0..5)
+        .map(|_| {
+            let target = many.clone();
+            tokio::spawn(async move { connect(&target).await })
+        })
+        .collect();
+    for one in all {
+        one.await.unwrap().unwrap();
+    }
+    assert_eq!(
+        std::mem::take(&mut *asked.lock().unwrap()),
+        [(key.clone(), 0)]
+    );
+
+    // The old form hides its public half as well; another key comes first, and then nobody is asked.
+    let pem: &[&str] = &["-t", "rsa", "-b", "2048", "-m", "PEM"];
+    let pem = crate::support::key(sshd.dir.path(), "locked-pem", pem, "open sesame");
+    fs::remove_file(pem.with_extension("pub")).unwrap();
+    let client = sshd.path("client");
+    authorize(&sshd, &[&client]);
+    connect(&target(&[pem.clone(), client], answers("open sesame")))
+        .await
+        .unwrap();
+    assert_eq!(asked.lock().unwrap().len(), 0);
 
     // A key that is not usable does not keep a usable one from being tried, and is named.
     authorize(&sshd, &[]);
-    let keyring = Keyring::load(&[key, sshd.path("client")], &|_| None);
-    let error = error_of(&target(keyring)).await;
+    let files = [key, sshd.path("client"), pem];
+    let error = error_of(&target(&files, Passphrases::default())).await;
     let SshError::AuthRefused { tried, .. } = &error else {
         panic!("{error}")
     };
-    assert_eq!(tried.len(), 2, "{error}");
+    assert_eq!(tried.len(), 4, "{error}");
     assert!(error.to_string().contains("encrypted"), "{error}");
 }
 
@@ -100,7 +135,7 @@ async fn bad_key_files_say_what_is_wrong() {
     let garbage = sshd.path("garbage");
     fs::write(&garbage, "no key at all\n").unwrap();
     for path in [sshd.path("missing"), garbage, sshd.dir.path().to_owned()] {
-        let keyring = Arc::new(Keyring::load(&[&path], &|_| None));
+        let keyring = Arc::new(Keyring::load(&[&path], &[]));
         let error = error_of(&Target {
             keyring,
             ..sshd.target()

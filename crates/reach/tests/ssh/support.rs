@@ -9,7 +9,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use overhaul_reach::ssh::{Agent, Keyring, KnownHosts, Secret, SshError, Target};
+use jiff::Timestamp;
+use overhaul_reach::ssh::{
+    Agent, Keyring, KnownHosts, Limits, Passphrases, Secret, SshError, Target, Via,
+};
 use overhaul_reach::transport::{Session, Way};
 use tempfile::TempDir;
 
@@ -158,8 +161,14 @@ impl Sshd {
             port: self.port,
             user: tool("id", "coreutils", &["-un"]).trim().to_owned(),
             host_key_alias: None,
+            via: Via::default(),
             keyring: keyring(&[self.path("client")]),
+            identities_only: false,
+            passphrases: Passphrases::default(),
             agent: None,
+            revoked: None,
+            limits: Limits::default(),
+            now: Timestamp::now,
             known_hosts: self.known(&self.name_in_files(), "host_ed25519"),
             connect_timeout: Duration::from_secs(20),
             keepalive_interval: Duration::from_secs(5),
@@ -222,7 +231,7 @@ impl Drop for Sshd {
 }
 
 pub fn keyring(files: &[PathBuf]) -> Arc<Keyring> {
-    let keyring = Keyring::load(files, &|_| None);
+    let keyring = Keyring::load(files, &[]);
     assert_eq!(keyring.unusable(), []);
     Arc::new(keyring)
 }
