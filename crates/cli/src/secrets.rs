@@ -1,9 +1,11 @@
-//! Sudo passwords: from the inventory, a file, or the terminal. Never from arguments or the environment.
+//! Sudo passwords, from the inventory, a file, or the terminal, and passphrases of key files, from the terminal. Never
+//! from arguments or the environment.
 
 use crate::args::HostArgs;
 use crate::failure::{Failure, file};
 use overhaul_model::id::HostName;
 use overhaul_model::secret::Secret;
+use overhaul_reach::ssh::Secret as KeySecret;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -70,29 +72,39 @@ impl Drop for Quiet<'_> {
 }
 
 fn from_terminal() -> Result<Secret, Failure> {
-    let path = Path::new("/dev/tty");
-    let wrong = |error: std::io::Error| {
+    ask("sudo password on the hosts: ").map_err(|error| {
         Failure::input(format!(
             "the sudo password cannot be asked for: there is no terminal ({error})"
         ))
         .hint("name a file instead: --sudo-password-file FILE")
-    };
-    let mut tty = File::options()
-        .read(true)
-        .write(true)
-        .open(path)
-        .map_err(wrong)?;
+    })
+}
+
+/// The passphrase of a key file, from whoever sits at the terminal. `None` without a terminal, and for an empty answer: that
+/// is how a person says that there is none to give.
+pub fn passphrase(file: &Path, wrong: u32) -> Option<KeySecret> {
+    let again = if wrong > 0 { "wrong; " } else { "" };
+    let file: String = file
+        .to_string_lossy()
+        .chars()
+        .filter(|c| !c.is_control())
+        .collect();
+    let given = ask(&format!("{again}passphrase of {file}: ")).ok()?;
+    (!given.reveal().is_empty()).then(|| KeySecret::new(given.reveal()))
+}
+
+/// Asks at the terminal without showing what is typed.
+fn ask(question: &str) -> std::io::Result<Secret> {
+    let mut tty = File::options().read(true).write(true).open("/dev/tty")?;
     let secret = {
-        let before = tcgetattr(&tty).map_err(|error| wrong(error.into()))?;
+        let before = tcgetattr(&tty)?;
         let mut silent = before.clone();
         silent.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(&tty, OptionalActions::Flush, &silent).map_err(|error| wrong(error.into()))?;
+        tcsetattr(&tty, OptionalActions::Flush, &silent)?;
         let quiet = Quiet { tty: &tty, before };
-        (&tty)
-            .write_all(b"sudo password on the hosts: ")
-            .map_err(wrong)?;
-        first_line(quiet.tty).map_err(wrong)?
+        (&tty).write_all(question.as_bytes())?;
+        first_line(quiet.tty)?
     };
-    tty.write_all(b"\n").map_err(wrong)?;
+    tty.write_all(b"\n")?;
     Ok(secret)
 }

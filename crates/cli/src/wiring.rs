@@ -10,6 +10,7 @@ use overhaul_model::fleet::{Fleet, Host};
 use overhaul_model::id::HostName;
 use overhaul_model::secret::Secret;
 use overhaul_model::span::Span;
+use overhaul_reach::ssh::Passphrases;
 use overhaul_reach::{HelperBinary, Settings, SetupError, SshReach};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ const KEEPALIVE_ENV: &str = "OVERHAUL_KEEPALIVE";
 /// Hands on these hosts. Connects to nothing yet.
 ///
 /// # Errors
-/// When the helper program, a password or a known hosts file cannot be read.
+/// When the helper program or a password cannot be read.
 pub fn reach(
     fleet: &str,
     hosts: &BTreeMap<HostName, Host>,
@@ -47,7 +48,10 @@ pub fn reach(
 }
 
 fn settings() -> Result<Settings, Failure> {
-    let mut settings = Settings::default();
+    let mut settings = Settings {
+        passphrases: Passphrases::from(secrets::passphrase),
+        ..Settings::default()
+    };
     if let Some(span) = span(RECONNECT_BUDGET_ENV)? {
         settings.reconnect_budget = span.as_duration();
     }

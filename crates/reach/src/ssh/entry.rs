@@ -136,7 +136,7 @@ impl Entry<'_> {
                 let signer = AgentSigner {
                     agent: &agent,
                     binding: binding.as_ref(),
-                    signs: Some(identity.clone()),
+                    signs: Some(identity.as_ref().clone()),
                 };
                 self.show(offer.shown, hash, signer).await
             }
@@ -174,7 +174,7 @@ impl Entry<'_> {
             Shown::Certificate(certificate) => {
                 let signer = &mut signer;
                 self.handle
-                    .authenticate_certificate_with(user, certificate, hash, signer)
+                    .authenticate_certificate_with(user, *certificate, hash, signer)
                     .await
             }
         }

@@ -25,12 +25,12 @@ pub(super) struct Offer {
 #[derive(Clone)]
 pub(super) enum Shown {
     Key(PublicKey),
-    Certificate(Certificate),
+    Certificate(Box<Certificate>),
 }
 
 #[derive(Clone)]
 pub(super) enum Signer {
-    Agent(AgentIdentity),
+    Agent(Box<AgentIdentity>),
     File(Arc<FileKey>),
 }
 
@@ -55,13 +55,13 @@ impl Offer {
         let shown = match &identity {
             AgentIdentity::PublicKey { key, .. } => Shown::Key(key.clone()),
             AgentIdentity::Certificate { certificate, .. } => {
-                Shown::Certificate(certificate.clone())
+                Shown::Certificate(Box::new(certificate.clone()))
             }
         };
         Self {
             name,
             shown,
-            signer: Signer::Agent(identity),
+            signer: Signer::Agent(Box::new(identity)),
         }
     }
 }
@@ -154,7 +154,7 @@ fn of_certificate(
         })
     };
     let signer = match of_agent(false).or_else(|| of_agent(true)) {
-        Some(identity) => Signer::Agent(identity.clone()),
+        Some(identity) => Signer::Agent(Box::new(identity.clone())),
         None => {
             let mut keys = keyring.keys.iter();
             let key =
@@ -164,7 +164,7 @@ fn of_certificate(
     };
     Some(Offer {
         name: format!("certificate {}", file.path.display()),
-        shown: Shown::Certificate(certificate.clone()),
+        shown: Shown::Certificate(Box::new(certificate.clone())),
         signer,
     })
 }

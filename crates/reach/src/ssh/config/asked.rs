@@ -60,9 +60,9 @@ impl Asked {
 
     /// The file that `-F` names: jump hosts are reached by the same one.
     pub(super) fn config_file(&self) -> Result<Option<String>, ConfigError> {
-        let options = options(&self.args)?;
-        let files = options.into_iter().filter(|(letter, _)| *letter == 'F');
-        Ok(files.last().and_then(|(_, value)| value))
+        let mut options = options(&self.args)?.into_iter().rev();
+        let file = options.find(|(letter, _)| *letter == 'F');
+        Ok(file.and_then(|(_, value)| value))
     }
 
     /// What `ssh` asks of the last jump host of a `ProxyJump` list: of the words, it hands on the
