@@ -3,7 +3,9 @@
 use crate::process::{plain, run_bounded};
 use overhaul_model::facts::{Known, PostgresCluster, PostgresDatabase};
 use std::ffi::OsStr;
+use std::path::Path;
 use std::time::Duration;
+use std::{fs, io};
 
 /// Longest that one of the tools may take; sizes of large databases are summed over many files.
 const TOOL_S_MAX: u64 = 20;
@@ -14,6 +16,10 @@ const TOOL_BYTES_MAX: u64 = 256 * 1024;
 /// Most clusters whose databases are listed.
 const CLUSTERS_MAX: usize = 32;
 
+/// The tool that lists clusters, and the folder in which it looks for them: `VERSION/NAME`.
+const LISTER: &str = "/usr/bin/pg_lsclusters";
+const CONFIGURED: &str = "/etc/postgresql";
+
 /// Names and sizes, apart by a byte that no name holds unquoted by psql.
 const QUERY: &str = "select datname || chr(9) || pg_database_size(oid) from pg_database \
                      where not datistemplate order by datname";
@@ -23,6 +29,10 @@ const QUERY: &str = "select datname || chr(9) || pg_database_size(oid) from pg_d
 /// # Errors
 /// When the tools are not there or do not answer.
 pub(super) fn clusters() -> Result<Vec<PostgresCluster>, String> {
+    // Perl's start is most of what the facts of a host without clusters would cost.
+    if Path::new(LISTER).exists() && !any_configured(Path::new(CONFIGURED)) {
+        return Ok(Vec::new());
+    }
     let listed = tool("pg_lsclusters", &["-h"])?;
     let mut found = parse_clusters(&listed)?;
     if found.len() > CLUSTERS_MAX {
@@ -35,6 +45,21 @@ pub(super) fn clusters() -> Result<Vec<PostgresCluster>, String> {
         }
     }
     Ok(found.into_iter().map(|(cluster, _)| cluster).collect())
+}
+
+/// Whether there is anything at all at the depth of a cluster. What cannot be read may be one.
+fn any_configured(root: &Path) -> bool {
+    let entries = match fs::read_dir(root) {
+        Ok(entries) => entries,
+        Err(error) => return error.kind() != io::ErrorKind::NotFound,
+    };
+    entries.into_iter().any(|version| match version {
+        Ok(version) => fs::read_dir(version.path()).map_or_else(
+            |error| error.kind() != io::ErrorKind::NotADirectory,
+            |mut names| names.next().is_some(),
+        ),
+        Err(_) => true,
+    })
 }
 
 fn databases(port: u16, owner: &str) -> Result<Vec<PostgresDatabase>, String> {
@@ -103,6 +128,18 @@ fn parse_databases(text: &str) -> Result<Vec<PostgresDatabase>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_folder_of_a_version_can_hold_a_cluster() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(!any_configured(&root.path().join("absent")));
+        assert!(!any_configured(root.path()));
+        fs::write(root.path().join("note"), "").unwrap();
+        fs::create_dir(root.path().join("15")).unwrap();
+        assert!(!any_configured(root.path()));
+        fs::create_dir(root.path().join("15/main")).unwrap();
+        assert!(any_configured(root.path()));
+    }
 
     #[test]
     fn recorded_clusters_are_read() {
