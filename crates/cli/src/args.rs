@@ -1,6 +1,7 @@
 //! The command line. The help texts are the reference; `docs/cli.md` adds exit codes and examples.
 
 use clap::{Args, Parser, Subcommand};
+use overhaul_model::span::Span;
 use std::path::PathBuf;
 
 /// Carries stateful machines across a major upgrade of their operating system.
@@ -31,6 +32,10 @@ pub enum Command {
     ///
     /// Changes nothing on the host but the helper's own folder. Writes no run.
     Try(TryArgs),
+    /// Gather what is known of the hosts of a fleet: a table, one host's page, or JSON
+    ///
+    /// Changes nothing on the hosts but the helper's own folder. What they tell is kept with its time; hosts that cannot be reached are rows of the table, and make the exit code 6.
+    Facts(FactsArgs),
     /// Compile a definition and a fleet into a plan, and print it
     Plan(PlanArgs),
     /// Compile and check; print the findings
@@ -103,6 +108,45 @@ pub struct TryArgs {
     /// Kinds of release upgraders of your own: a folder of `*.yaml`
     #[arg(long, value_name = "DIR")]
     pub kinds: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub hosts: HostArgs,
+}
+
+/// `facts`.
+#[derive(Args, Debug)]
+pub struct FactsArgs {
+    /// Only this host, with everything that is known of it
+    #[arg(value_name = "HOST")]
+    pub host: Option<String>,
+
+    /// The hosts: our short YAML form, or an Ansible inventory
+    #[arg(long, short, value_name = "FILE")]
+    pub fleet: PathBuf,
+
+    /// Only these hosts: a pattern as Ansible's `--limit` has it
+    #[arg(long, short, value_name = "PATTERN")]
+    pub limit: Option<String>,
+
+    /// Take what is kept and younger than this, like `2h`; ask the other hosts
+    #[arg(long, value_name = "MAX_AGE")]
+    pub cached: Option<Span>,
+
+    /// Ask no host: show what is kept
+    #[arg(long)]
+    pub offline: bool,
+
+    /// Also where data is and how large, and every installed package
+    #[arg(long)]
+    pub stored: bool,
+
+    /// Also compare all files of packages with what was shipped; this reads most of /usr
+    #[arg(long)]
+    pub verify_files: bool,
+
+    /// Also what this release does to what is installed, like `trixie`; its indexes are fetched
+    #[arg(long, value_name = "RELEASE")]
+    pub next_release: Option<String>,
 
     #[command(flatten)]
     pub hosts: HostArgs,

@@ -1,5 +1,6 @@
 //! Where output goes. The only place that writes to standard output and standard error.
 
+use crate::text;
 use std::io::{IsTerminal as _, Write as _};
 
 /// Standard output and error as this command uses them.
@@ -37,7 +38,7 @@ impl Console {
         // Values of ours have string keys only, so that writing them cannot fail.
         if let Ok(mut text) = serde_json::to_string_pretty(value) {
             text.push('\n');
-            self.out(&text);
+            self.out(&text::json(&text));
         }
     }
 

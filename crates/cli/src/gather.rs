@@ -4,6 +4,7 @@ use crate::console::Console;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::text;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use overhaul_engine::ports::{Fault, Reach as _};
 use overhaul_model::facts::{FactsWanted, FleetFacts, HostFacts, Known, Mount};
@@ -22,6 +23,9 @@ const RESUME_WAIT_S_MAX: u64 = 300;
 /// Time between two looks at a host that is away.
 const RESUME_EVERY_S: u64 = 5;
 
+/// Draws of the counting line in a second.
+const COUNTS_PER_S: u8 = 10;
+
 /// Hosts whose trouble is listed; the others are counted.
 const TROUBLE_LISTED_MAX: usize = 20;
 
@@ -31,20 +35,100 @@ pub async fn facts<'a>(
     hosts: impl IntoIterator<Item = &'a HostName>,
     wanted: &FactsWanted,
 ) -> Result<FleetFacts, Failure> {
+    let mut out = FleetFacts::new();
+    ask(reach, hosts, wanted, After::Stay, |host, facts| {
+        out.insert(host, facts);
+    })
+    .await?;
+    Ok(out)
+}
+
+/// The same for hosts with which nothing else is to be done: each is left as soon as it has answered, and
+/// what it answered is handed over then.
+pub async fn each<'a>(
+    reach: &Arc<SshReach>,
+    hosts: impl IntoIterator<Item = &'a HostName>,
+    wanted: &FactsWanted,
+    heard: impl FnMut(HostName, HostFacts),
+) -> Result<(), Failure> {
+    ask(reach, hosts, wanted, After::Leave, heard).await
+}
+
+/// What becomes of a connection over which facts came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum After {
+    Stay,
+    Leave,
+}
+
+async fn ask<'a>(
+    reach: &Arc<SshReach>,
+    hosts: impl IntoIterator<Item = &'a HostName>,
+    wanted: &FactsWanted,
+    after: After,
+    mut heard: impl FnMut(HostName, HostFacts),
+) -> Result<(), Failure> {
     let mut tasks = JoinSet::new();
+    let wanted = Arc::new(wanted.clone());
     for host in hosts {
-        let (reach, host, wanted) = (Arc::clone(reach), host.clone(), wanted.clone());
+        let (reach, host, wanted) = (Arc::clone(reach), host.clone(), Arc::clone(&wanted));
         tasks.spawn(async move {
             let facts = reach.facts(&host, &wanted).await;
+            if after == After::Leave {
+                reach.leave(&host).await;
+            }
             (host, facts)
         });
     }
-    let mut out = FleetFacts::new();
     while let Some(done) = tasks.join_next().await {
         let (host, facts) = done.map_err(Failure::internal)?;
-        out.insert(host, facts);
+        heard(host, facts);
     }
-    Ok(out)
+    Ok(())
+}
+
+/// The line that counts answers while they come, on a terminal.
+pub struct Count {
+    bar: ProgressBar,
+    trouble: usize,
+}
+
+impl Count {
+    /// Of so many hosts.
+    pub fn new(hosts: usize, console: Console) -> Self {
+        let bar = if console.live {
+            let length = u64::try_from(hosts).unwrap_or(u64::MAX);
+            ProgressBar::with_draw_target(
+                Some(length),
+                ProgressDrawTarget::stderr_with_hz(COUNTS_PER_S),
+            )
+        } else {
+            ProgressBar::hidden()
+        };
+        // A template that cannot be read would be a fault of the build; the usual one does as well.
+        if let Ok(style) =
+            ProgressStyle::with_template("facts of {pos} of {len} hosts{msg}, {elapsed}")
+        {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_secs(1));
+        Self { bar, trouble: 0 }
+    }
+
+    /// One host has answered, or is in trouble.
+    pub fn one(&mut self, in_trouble: bool) {
+        if in_trouble {
+            self.trouble = self.trouble.saturating_add(1);
+            self.bar
+                .set_message(format!(", {} in trouble", self.trouble));
+        }
+        self.bar.inc(1);
+    }
+
+    /// Takes the line away.
+    pub fn end(self) {
+        self.bar.finish_and_clear();
+    }
 }
 
 /// What to do about a host, by what its reason says. Tests over a real connection hold the words together.

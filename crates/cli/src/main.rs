@@ -5,6 +5,7 @@ mod commands;
 mod compile;
 mod console;
 mod exit;
+mod facts_cache;
 mod failure;
 mod gather;
 mod inputs;
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
         Err(failure) => {
             if console.json {
                 // On one line, like the events of a run that it may follow.
-                console.out(&format!("{}\n", failure.json()));
+                console.out(&format!("{}\n", text::json(&failure.json().to_string())));
             }
             console.note(&failure.to_string());
             failure.exit.into()
@@ -56,6 +57,7 @@ fn carry_out(cli: &Cli, console: Console) -> Outcome {
     let state = cli.state.as_deref();
     match &cli.command {
         Command::Try(args) => wait(commands::try_host::try_host(args, state, console)),
+        Command::Facts(args) => wait(commands::facts::facts(args, state, console)),
         Command::Plan(args) => wait(commands::plan::plan(args, state, console)),
         Command::Check(args) => wait(commands::check::check(args, state, console)),
         Command::Run(args) => wait(commands::run::run(args, state, console)),

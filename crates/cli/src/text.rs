@@ -30,6 +30,21 @@ pub fn clean(text: &str) -> String {
     out
 }
 
+/// JSON text in which every character that could drive a terminal or hide something is escaped. JSON itself
+/// asks that only of the first 32.
+pub fn json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        // Ends of lines between the values are layout; within a string they are escaped already.
+        if (c.is_control() && c != '\n') || is_unseen(c) {
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 /// Marks that turn the direction of writing around or have no width: they hide what is really there.
 fn is_unseen(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')

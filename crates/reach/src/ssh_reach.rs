@@ -248,7 +248,11 @@ impl Reach for SshReach {
             Err(error) => Err(error),
         };
         match answer {
-            Ok(ResponseBody::Facts(facts)) => *facts,
+            // Their age is ours to tell: a host's word for it would make them look young for ever.
+            Ok(ResponseBody::Facts(facts)) => HostFacts {
+                gathered_at: began,
+                ..*facts
+            },
             Ok(other) => HostFacts::unknown(began, &unexpected(&other).to_string()),
             Err(error) => HostFacts::unknown(began, &error.to_string()),
         }

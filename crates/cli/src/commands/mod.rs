@@ -3,6 +3,7 @@
 pub mod abort;
 pub mod check;
 pub mod decide;
+pub mod facts;
 pub mod pause;
 pub mod plan;
 pub mod report;

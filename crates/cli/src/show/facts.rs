@@ -33,7 +33,8 @@ fn list(names: impl Iterator<Item = String>) -> String {
     }
 }
 
-fn lines(host: &HostFacts) -> Vec<(&'static str, String)> {
+/// A host in a few lines.
+pub fn lines(host: &HostFacts) -> Vec<(&'static str, String)> {
     let mut out = vec![
         ("release", known(&host.release, |r| r.pretty.clone())),
         ("architecture", known(&host.architecture, Clone::clone)),

@@ -3,5 +3,6 @@
 pub mod decide;
 pub mod facts;
 pub mod findings;
+pub mod fleet_facts;
 pub mod report;
 pub mod status;

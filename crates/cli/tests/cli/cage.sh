@@ -8,7 +8,8 @@ shift 2
 
 # Sockets by which services are asked for anything lie here.
 mount -t tmpfs none /run
-mkdir -p /run/sshd /run/scene /run/layers
+# The last one says that systemd is process 1, which the false `systemctl` below plays.
+mkdir -p /run/sshd /run/scene /run/layers /run/systemd/system
 mount --bind "$scene" /run/scene
 for part in etc home opt root srv usr var; do
     test -d "/$part" || continue

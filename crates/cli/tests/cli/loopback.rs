@@ -289,7 +289,7 @@ fn a_look_at_one_host_changes_nothing_but_the_helpers_folder() {
 fn no_step_of_these_tests_can_act_on_this_machine() {
     let stage = Stage::new();
     // Nothing here orders a reboot: were the cage open, this test would be the one to do it.
-    let script = "cat /usr/bin/systemctl /sbin/reboot /sbin/shutdown; ls -A /run/systemd /run/dbus; \
+    let script = "cat /usr/bin/systemctl /sbin/reboot /sbin/shutdown; ls -A /run/systemd/private /run/dbus; \
                   touch /etc/left /usr/left /var/left /root/left /home/left; readlink /proc/self/ns/pid";
     let done = stage.sshd.shell(&stage.scene, script);
     let said = String::from_utf8(done.stdout).unwrap();

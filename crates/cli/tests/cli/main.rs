@@ -10,6 +10,7 @@
 mod clock;
 mod days;
 mod decisions;
+mod fleet_facts;
 mod input;
 mod loopback;
 mod offline;

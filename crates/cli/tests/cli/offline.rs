@@ -46,8 +46,13 @@ fn known<T>(value: T) -> Known<T> {
     }
 }
 
-/// A host on which nothing is wrong.
+/// A file of facts of a host on which nothing is wrong.
 pub fn facts(release: &str) -> String {
+    json!({"format": 1, "hosts": {"db1": healthy(release)}}).to_string()
+}
+
+/// A host on which nothing is wrong.
+pub fn healthy(release: &str) -> HostFacts {
     let mount = |path: &str| Mount {
         path: path.to_owned(),
         source: "/dev/vda1".to_owned(),
@@ -63,7 +68,7 @@ pub fn facts(release: &str) -> String {
         active: "active".to_owned(),
         sub: "running".to_owned(),
     };
-    let host = HostFacts {
+    HostFacts {
         gathered_at: Timestamp::now(),
         release: known(OsRelease {
             os: "debian".to_owned(),
@@ -102,8 +107,7 @@ pub fn facts(release: &str) -> String {
             replication: Known::not_asked(),
         }]),
         ..HostFacts::unknown(Timestamp::now(), "not asked")
-    };
-    json!({"format": 1, "hosts": {"db1": host}}).to_string()
+    }
 }
 
 fn scene(release: &str) -> Scene {

@@ -16,6 +16,9 @@ const START_S_MAX: u64 = 20;
 /// Ports that are tried when another process takes the one that was free.
 const STARTS_MAX: usize = 5;
 
+/// It answers on so many addresses, from 127.0.0.1 on: a fleet names no address twice.
+pub const ADDRESSES: u8 = 9;
+
 /// Makes the world around it.
 const CAGE: &str = include_str!("cage.sh");
 
@@ -65,8 +68,11 @@ impl Sshd {
         )
         .unwrap();
         let at = dir.display();
+        let listen: String = (1..=ADDRESSES)
+            .map(|last| format!("ListenAddress 127.0.0.{last}\n"))
+            .collect();
         let config = format!(
-            "ListenAddress 127.0.0.1\nPidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n\
+            "{listen}PidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nMaxStartups 100\n\
              AuthorizedKeysFile {at}/authorized_keys\nHostKey {at}/host_key\n"
         );
