@@ -1,26 +1,22 @@
 //! Gathers all facts of the host.
 
 use super::clusters::{self, Seen};
+use super::measured::{bounded, fitting, known, when};
 use super::packages::Records;
-use super::sources::{self, Source};
-use super::{mounts, postgresql, release, sock_diag, sockets, units};
+use super::root::{Root, is_absent};
+use super::{
+    conffiles, data, indexes, kernel, local, machine, mounts, names, next_release, postgresql,
+    processes, release, running, sock_diag, sockets, sources, storage, units,
+};
 use crate::boot;
 use crate::process::{plain, run_bounded};
-use crate::store::{Store, read_capped};
+use crate::store::Store;
 use jiff::Timestamp;
 use overhaul_model::facts::{
-    FactsWanted, ForeignSource, HostFacts, Known, Listener, Mount, NOT_ASKED, OsRelease, Unit,
+    FactsWanted, HostFacts, KernelFacts, Known, Listener, MachineFacts, Mount, NameFacts,
+    OsRelease, PackageFacts, RunningFacts, StorageFacts, Unit,
 };
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// Largest of the small text files that are read.
-const TEXT_BYTES_MAX: u64 = 256 * 1024;
-
-/// Largest status file of dpkg: some hundred bytes a package, some ten thousand packages.
-const STATUS_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// There while systemd is process 1.
 const BOOTED_WITH_SYSTEMD: &str = "/run/systemd/system";
@@ -28,8 +24,8 @@ const BOOTED_WITH_SYSTEMD: &str = "/run/systemd/system";
 /// Largest table of sockets: 150 bytes each, connections included.
 const SOCKETS_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// Bytes read of a release file: its origin stands in its first lines.
-const ORIGIN_BYTES: u64 = 16 * 1024;
+/// Largest table of mounts.
+const MOUNTS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Longest that systemd may take to list its units.
 const UNITS_S_MAX: u64 = 20;
@@ -37,20 +33,16 @@ const UNITS_S_MAX: u64 = 20;
 /// Output of that list that is read.
 const UNITS_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
-/// Most entries of one fact: all facts together must fit a frame. A host with more is unknown there,
-/// never judged by a part.
-const ENTRIES_MAX: usize = 2_000;
-
-const STATUS: &str = "/var/lib/dpkg/status";
-const UPDATES: &str = "/var/lib/dpkg/updates";
-const LISTS: &str = "/var/lib/apt/lists";
-
 /// The host's release.
 ///
 /// # Errors
 /// When the file cannot be read, or says nothing.
 pub fn os_release() -> Result<OsRelease, String> {
-    release::parse(&text("/etc/os-release")?)
+    release_of(&Root::new("/"))
+}
+
+fn release_of(root: &Root) -> Result<OsRelease, String> {
+    release::parse(&root.text("/etc/os-release")?)
 }
 
 /// Gathers what every host has, and what is wanted beyond.
@@ -59,88 +51,160 @@ pub fn gather(store: &Store, wanted: &FactsWanted, controller_now: Timestamp) ->
     let offset = Timestamp::now()
         .as_millisecond()
         .saturating_sub(controller_now.as_millisecond());
-    let records = records();
-    let records = records.as_ref().map_err(Clone::clone);
-    let units = known(all_units().and_then(bounded));
-    let listening = known(listening().and_then(bounded));
+    let mut facts = of_tree(&Root::new("/"), wanted, controller_now);
+    facts.boot = known(boot::proof().map_err(|error| error.to_string()));
+    facts.install_id = known(Ok(store.install_id().clone()));
+    facts.architecture = known(architecture());
+    facts.units = known(all_units().and_then(bounded));
+    facts.clock_offset_ms = known(Ok(offset));
+    facts.postgresql = when(wanted.postgresql, postgresql::clusters);
     let seen = Seen {
-        units: &units,
-        listening: &listening,
+        units: &facts.units,
+        listening: &facts.listening,
     };
-    let clusters = if wanted.clusters.is_empty() {
-        Known::not_asked()
-    } else {
-        known(bounded(clusters::members(&wanted.clusters, &seen)))
-    };
+    facts.clusters = when(!wanted.clusters.is_empty(), || {
+        bounded(clusters::members(&wanted.clusters, &seen))
+    });
+    fitting(facts)
+}
+
+/// Everything that files tell.
+fn of_tree(root: &Root, wanted: &FactsWanted, controller_now: Timestamp) -> HostFacts {
+    let records = Records::of(root);
+    let records = records.as_ref().map_err(String::as_str);
+    let release = release_of(root);
+    let foreign = release
+        .clone()
+        .and_then(|release| sources::foreign(root, &release.os))
+        .and_then(bounded);
+    let mounts = all_mounts(root);
+    let no_mounts = Vec::new();
+    let stored_on = mounts.as_ref().unwrap_or(&no_mounts).as_slice();
     HostFacts {
-        gathered_at: controller_now,
-        release: known(os_release()),
-        machine_id: known(machine_id()),
-        boot: known(boot::proof().map_err(|error| error.to_string())),
-        install_id: known(Ok(store.install_id().clone())),
-        architecture: known(architecture()),
-        packages_broken: known(records.clone().and_then(|r| bounded(r.broken()))),
-        packages_held: known(records.and_then(|r| bounded(r.held()))),
-        foreign_sources: known(foreign_sources().and_then(bounded)),
-        units,
-        mounts: known(all_mounts()),
-        listening,
-        clock_offset_ms: known(Ok(offset)),
-        postgresql: if wanted.postgresql {
-            known(postgresql::clusters())
+        machine_id: known(machine_id(root)),
+        packages_broken: of(records, |records| bounded(records.broken())),
+        packages_held: of(records, |records| bounded(records.held())),
+        foreign_sources: known(foreign),
+        packages: packages(root, records, wanted, &release),
+        kernel: kernels(root, records),
+        names: named(root, wanted),
+        storage: stored(root, wanted, stored_on),
+        running: runs(root, wanted),
+        machine: machine(root),
+        listening: known(listening(root, wanted.upgrade || wanted.stored).and_then(bounded)),
+        release: known(release),
+        mounts: known(mounts),
+        ..HostFacts::unknown(controller_now, "it is not in files")
+    }
+}
+
+/// A fact that follows from dpkg's records.
+fn of<T>(
+    records: Result<&Records, &str>,
+    find: impl FnOnce(&Records) -> Result<T, String>,
+) -> Known<T> {
+    known(records.map_err(str::to_owned).and_then(find))
+}
+
+fn packages(
+    root: &Root,
+    records: Result<&Records, &str>,
+    wanted: &FactsWanted,
+    release: &Result<OsRelease, String>,
+) -> PackageFacts {
+    let of_records = |asked: bool| {
+        if asked {
+            records
         } else {
-            Known::not_asked()
-        },
-        clusters,
-        ..HostFacts::unknown(controller_now, NOT_ASKED)
-    }
-}
-
-fn known<T>(found: Result<T, String>) -> Known<T> {
-    match found {
-        Ok(value) => Known::Measured {
-            value,
-            at: Timestamp::now(),
-        },
-        Err(reason) => Known::Unknown { reason },
-    }
-}
-
-fn bounded<T>(entries: Vec<T>) -> Result<Vec<T>, String> {
-    let count = entries.len();
-    if count > ENTRIES_MAX {
-        return Err(format!("{count} entries, more than {ENTRIES_MAX}"));
-    }
-    Ok(entries)
-}
-
-fn read_text(path: &Path, bytes_max: u64) -> Result<String, (io::ErrorKind, String)> {
-    read_capped(path, bytes_max)
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .map_err(|error| (error.kind(), format!("{}: {error}", path.display())))
-}
-
-fn text(path: &str) -> Result<String, String> {
-    read_text(Path::new(path), TEXT_BYTES_MAX).map_err(|(_, why)| why)
-}
-
-/// The files of a directory by name; none when there is no such directory.
-fn files_in(dir: &str) -> Result<Vec<PathBuf>, String> {
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(format!("{dir}: {error}")),
+            Err(overhaul_model::facts::NOT_ASKED)
+        }
     };
-    let mut paths = entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| format!("{dir}: {error}"))?;
-    paths.sort();
-    bounded(paths)
+    let next = wanted.next_release.as_ref();
+    PackageFacts {
+        // Not bounded by number: whoever asks for all packages means all.
+        installed: of(of_records(wanted.stored), |all| Ok(all.told(|_| true))),
+        obsolete: of(of_records(wanted.upgrade), |all| {
+            indexes::obsolete(root, all).and_then(bounded)
+        }),
+        removed_not_purged: of(records, |all| bounded(all.removed_not_purged())),
+        foreign_architectures: of(records, |all| all.foreign_architectures(root)),
+        pins: known(local::pins(root).and_then(bounded)),
+        set_aside: when(wanted.upgrade, || local::set_aside(root).and_then(bounded)),
+        conffiles_changed: of(of_records(wanted.upgrade), |all| {
+            conffiles::changed(root, all).and_then(bounded)
+        }),
+        files_changed: when(wanted.verify_files, || conffiles::verify(root)),
+        local_diversions: known(local::diversions(root).and_then(bounded)),
+        stat_overrides: known(local::stat_overrides(root).and_then(bounded)),
+        alternatives_by_hand: when(wanted.upgrade, || {
+            local::alternatives(root).and_then(bounded)
+        }),
+        next_release: of(of_records(next.is_some()), |all| {
+            let now = release.as_ref().map_err(Clone::clone)?;
+            next_release::look(root, all, now, next.map_or("", String::as_str))
+        }),
+    }
 }
 
-fn machine_id() -> Result<String, String> {
-    let id = text("/etc/machine-id")?.trim().to_owned();
+fn kernels(root: &Root, records: Result<&Records, &str>) -> KernelFacts {
+    KernelFacts {
+        running: known(kernel::running(root)),
+        installed: of(records, |all| Ok(kernel::installed(all))),
+        metapackages: of(records, |all| Ok(kernel::metapackages(all))),
+        reboot_wanted_by: known(kernel::reboot_wanted_by(root).and_then(bounded)),
+        initramfs_tools: of(records, |all| Ok(kernel::initramfs_tools(all))),
+        boot_loader: of(records, |all| kernel::boot_loader(root, all)),
+        command_line: known(kernel::command_line(root)),
+    }
+}
+
+fn named(root: &Root, wanted: &FactsWanted) -> NameFacts {
+    NameFacts {
+        interfaces: when(wanted.upgrade, || names::interfaces(root)),
+        naming: when(wanted.upgrade, || {
+            names::naming(root, &kernel::command_line(root)?)
+        }),
+        kernel_disk_names: when(wanted.upgrade, || {
+            names::kernel_disk_names(root).and_then(bounded)
+        }),
+    }
+}
+
+fn stored(root: &Root, wanted: &FactsWanted, mounts: &[Mount]) -> StorageFacts {
+    StorageFacts {
+        fstab: known(storage::fstab(root).and_then(bounded)),
+        encrypted: known(storage::encrypted(root).and_then(bounded)),
+        swap: known(storage::swap(root).and_then(bounded)),
+        shared: known(storage::shared(root).and_then(bounded)),
+        usr_merged: known(storage::usr_merged(root)),
+        data: when(wanted.stored, || data::folders(root, mounts)),
+    }
+}
+
+fn runs(root: &Root, wanted: &FactsWanted) -> RunningFacts {
+    RunningFacts {
+        old_code: when(wanted.upgrade, || {
+            processes::old_code(root).and_then(bounded)
+        }),
+        guests: known(running::guests(root)),
+        cron: known(running::cron(root).and_then(bounded)),
+        people: known(running::people(root).and_then(bounded)),
+    }
+}
+
+fn machine(root: &Root) -> MachineFacts {
+    MachineFacts {
+        virtualisation: known(machine::virtualisation(root)),
+        model: known(machine::model(root)),
+        memory_bytes: known(machine::memory_bytes(root)),
+        cpus: known(machine::cpus(root)),
+        time_zone: known(machine::time_zone(root)),
+        locale: known(machine::locale(root)),
+    }
+}
+
+fn machine_id(root: &Root) -> Result<String, String> {
+    let id = root.text("/etc/machine-id")?.trim().to_owned();
     if id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         Ok(id)
     } else {
@@ -160,75 +224,9 @@ fn architecture() -> Result<String, String> {
     }
 }
 
-fn records() -> Result<Records, String> {
-    let mut records = Records::default();
-    let mut add = |path: &Path| {
-        let text = read_text(path, STATUS_BYTES_MAX).map_err(|(_, why)| why)?;
-        records.add(&text);
-        Ok::<(), String>(())
-    };
-    add(Path::new(STATUS))?;
-    for path in files_in(UPDATES)? {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // Others are temporary files of dpkg.
-        if name.bytes().all(|byte| byte.is_ascii_digit()) {
-            add(&path)?;
-        }
-    }
-    if records.len() == 0 {
-        return Err(format!("{STATUS} names no package"));
-    }
-    Ok(records)
-}
-
-fn foreign_sources() -> Result<Vec<ForeignSource>, String> {
-    let os = os_release()?.os;
-    let mut foreign = Vec::new();
-    let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
-    files.extend(files_in("/etc/apt/sources.list.d")?);
-    for path in files {
-        let parse: fn(&str) -> Vec<Source> = match path.extension().and_then(|e| e.to_str()) {
-            Some("list") => sources::one_line,
-            Some("sources") => sources::deb822,
-            _ => continue,
-        };
-        let text = match read_text(&path, TEXT_BYTES_MAX) {
-            Ok(text) => text,
-            Err((io::ErrorKind::NotFound, _)) => continue,
-            Err((_, why)) => return Err(why),
-        };
-        let mut found = parse(&text);
-        found.sort();
-        found.dedup();
-        found.retain(|source| !is_own(source, &os));
-        let file = path.display().to_string();
-        foreign.extend(found.into_iter().map(|source| source.foreign(&file)));
-    }
-    Ok(foreign)
-}
-
-/// Whether apt has fetched a release file of the distribution from there. A source of which it has none
-/// is nobody's, and so foreign.
-fn is_own(source: &Source, os: &str) -> bool {
-    let name = source.list_name();
-    ["InRelease", "Release"].iter().any(|ending| {
-        let path = Path::new(LISTS).join(format!("{name}{ending}"));
-        read_start(&path).is_ok_and(|start| sources::is_of(&start, os))
-    })
-}
-
-fn read_start(path: &Path) -> io::Result<String> {
-    use std::io::Read;
-    let mut bytes = Vec::new();
-    fs::File::open(path)?
-        .take(ORIGIN_BYTES)
-        .read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
 fn all_units() -> Result<Vec<Unit>, String> {
     // As sd_booted(3) has it; systemctl would only say the same, at the price of its start.
-    if !Path::new(BOOTED_WITH_SYSTEMD).exists() {
+    if !Root::new("/").exists(BOOTED_WITH_SYSTEMD) {
         return Err("this host was not booted with systemd".to_owned());
     }
     let arguments = [
@@ -249,28 +247,35 @@ fn all_units() -> Result<Vec<Unit>, String> {
     units::parse(&String::from_utf8_lossy(&done.out))
 }
 
-fn all_mounts() -> Result<Vec<Mount>, String> {
-    let text = read_text(Path::new("/proc/self/mountinfo"), STATUS_BYTES_MAX);
-    let mounts = mounts::parse(&text.map_err(|(_, why)| why)?);
+fn all_mounts(root: &Root) -> Result<Vec<Mount>, String> {
+    let path = "/proc/self/mountinfo";
+    let text = root.bytes(path, MOUNTS_BYTES_MAX);
+    let text = text.map_err(|error| format!("{path}: {error}"))?;
+    let mounts = mounts::parse(&String::from_utf8_lossy(&text));
     bounded(mounts).map(mounts::with_room)
 }
 
-fn listening() -> Result<Vec<Listener>, String> {
+fn listening(root: &Root, owners: bool) -> Result<Vec<Listener>, String> {
     let mut all = Vec::new();
     for protocol in ["tcp", "tcp6", "udp", "udp6"] {
-        // A kernel without that interface still has its tables.
-        if let Some(Ok(found)) = sock_diag::listening(protocol) {
-            all.extend(found);
+        // A kernel without that interface still has its tables; they also tell whose a socket is.
+        if !owners && let Some(Ok(found)) = sock_diag::listening(protocol) {
+            all.extend(found.into_iter().map(|listener| (listener, 0)));
             continue;
         }
-        let path = PathBuf::from(format!("/proc/net/{protocol}"));
-        match read_text(&path, SOCKETS_BYTES_MAX) {
-            Ok(text) => all.extend(sockets::parse(protocol, &text)),
+        let path = format!("/proc/net/{protocol}");
+        match root.bytes(&path, SOCKETS_BYTES_MAX) {
+            Ok(text) => all.extend(sockets::parse(protocol, &String::from_utf8_lossy(&text))),
             // A kernel without IPv6 has no such table.
-            Err((io::ErrorKind::NotFound, _)) if protocol.ends_with('6') => {}
-            Err((_, why)) => return Err(why),
+            Err(error) if is_absent(&error) && protocol.ends_with('6') => {}
+            Err(error) => return Err(format!("{path}: {error}")),
         }
     }
+    let mut all = if owners {
+        processes::name_owners(root, all)?
+    } else {
+        all.into_iter().map(|(listener, _)| listener).collect()
+    };
     all.sort();
     all.dedup();
     Ok(all)

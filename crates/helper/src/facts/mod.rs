@@ -1,15 +1,32 @@
 //! Facts of the host, each with its time or the reason why there is none.
+//!
+//! Files are read rather than programs asked: they tell the same for less, and also while the programs are
+//! being replaced. docs/facts.md names the source and the bound of each.
 
 mod clusters;
+mod conffiles;
+mod data;
 mod gather;
+mod indexes;
+mod kernel;
 mod lines;
+mod local;
+mod machine;
+mod measured;
 mod mounts;
+mod names;
+mod next_release;
 mod packages;
 mod postgresql;
+mod processes;
 mod release;
+mod root;
+mod running;
 mod sock_diag;
 mod sockets;
 mod sources;
+mod storage;
 mod units;
+mod version;
 
 pub use gather::{gather, os_release};

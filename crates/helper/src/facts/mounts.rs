@@ -72,7 +72,7 @@ fn mount(line: &str) -> Option<Mount> {
 }
 
 /// The kernel writes blanks, line breaks and backslashes as three octal digits.
-fn unescape(text: &str) -> String {
+pub(super) fn unescape(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((byte, after)) = rest.split_first() {

@@ -1,7 +1,11 @@
 //! PostgreSQL clusters and databases, as Debian's own tools tell of them.
 
+use super::measured::known;
 use crate::process::{plain, run_bounded};
-use overhaul_model::facts::{Known, PostgresCluster, PostgresDatabase};
+use overhaul_model::facts::{
+    Known, PostgresCluster, PostgresDatabase, PostgresExtension, PostgresReplication, PostgresSlot,
+    PostgresStandby,
+};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
@@ -20,9 +24,28 @@ const CLUSTERS_MAX: usize = 32;
 const LISTER: &str = "/usr/bin/pg_lsclusters";
 const CONFIGURED: &str = "/etc/postgresql";
 
+/// Most databases of a cluster whose extensions are asked for: each takes a connection.
+const DATABASES_MAX: usize = 20;
+
 /// Names and sizes, apart by a byte that no name holds unquoted by psql.
-const QUERY: &str = "select datname || chr(9) || pg_database_size(oid) from pg_database \
-                     where not datistemplate order by datname";
+const DATABASES: &str = "select datname || chr(9) || pg_database_size(oid) from pg_database \
+                         where not datistemplate order by datname";
+
+/// Rows of several kinds, each with its kind first.
+const REPLICATION: [&str; 4] = [
+    "select 'recovery', pg_is_in_recovery(), \
+     (extract(epoch from now() - pg_last_xact_replay_timestamp()) * 1000)::bigint",
+    "select 'upstream', sender_host || ':' || sender_port from pg_stat_wal_receiver",
+    "select 'standby', application_name, coalesce(host(client_addr), ''), coalesce(state, ''), \
+     coalesce(sync_state, ''), pg_wal_lsn_diff(case when pg_is_in_recovery() \
+     then pg_last_wal_receive_lsn() else pg_current_wal_lsn() end, replay_lsn)::bigint \
+     from pg_stat_replication order by application_name",
+    "select 'slot', slot_name, slot_type, active, pg_wal_lsn_diff(case when pg_is_in_recovery() \
+     then pg_last_wal_receive_lsn() else pg_current_wal_lsn() end, restart_lsn)::bigint \
+     from pg_replication_slots order by slot_name",
+];
+
+const EXTENSIONS: &str = "select extname, extversion from pg_extension order by extname";
 
 /// The clusters of this host.
 ///
@@ -40,7 +63,7 @@ pub(super) fn clusters() -> Result<Vec<PostgresCluster>, String> {
     }
     for (cluster, owner) in &mut found {
         if cluster.online {
-            cluster.databases = databases(cluster.port, owner)
+            ask(cluster, owner)
                 .map_err(|why| format!("cluster {}/{}: {why}", cluster.version, cluster.name))?;
         }
     }
@@ -62,17 +85,54 @@ fn any_configured(root: &Path) -> bool {
     })
 }
 
-fn databases(port: u16, owner: &str) -> Result<Vec<PostgresDatabase>, String> {
-    let port = port.to_string();
-    let psql = ["psql", "-XAtq", "-p", &port, "-d", "postgres", "-c", QUERY];
-    let printed = if rustix::process::geteuid().is_root() {
-        let as_owner = ["-u", owner, "--"];
-        tool("runuser", &[as_owner.as_slice(), psql.as_slice()].concat())?
-    } else {
-        let [program, arguments @ ..] = psql;
-        tool(program, &arguments)?
+fn ask(cluster: &mut PostgresCluster, owner: &str) -> Result<(), String> {
+    let server = Server {
+        port: cluster.port.to_string(),
+        owner,
     };
-    parse_databases(&printed)
+    cluster.databases = parse_databases(&server.query("postgres", &[DATABASES])?)?;
+    let rows = server.query("postgres", &REPLICATION);
+    cluster.replication = known(rows.and_then(|rows| parse_replication(&rows)));
+    for (database, number) in cluster.databases.iter_mut().zip(1_usize..) {
+        database.extensions = if number > DATABASES_MAX {
+            Known::unknown("asked of the first databases only")
+        } else {
+            let rows = server.query(&database.name, &[EXTENSIONS]);
+            known(rows.and_then(|rows| parse_extensions(&rows)))
+        };
+    }
+    Ok(())
+}
+
+/// A server that answers its owner.
+struct Server<'a> {
+    port: String,
+    owner: &'a str,
+}
+
+impl Server<'_> {
+    /// Rows of tab-separated fields.
+    fn query(&self, database: &str, queries: &[&str]) -> Result<String, String> {
+        // A name is not a connection string, whatever it looks like.
+        let database = format!(
+            "dbname='{}'",
+            database.replace('\\', "\\\\").replace('\'', "\\'")
+        );
+        let mut psql = vec![
+            "psql", "-XAtq", "-F", "\t", "-p", &self.port, "-d", &database,
+        ];
+        for query in queries {
+            psql.extend(["-c", query]);
+        }
+        if rustix::process::geteuid().is_root() {
+            let as_owner = ["-u", self.owner, "--"];
+            return tool("runuser", &[as_owner.as_slice(), psql.as_slice()].concat());
+        }
+        match psql.as_slice() {
+            [program, arguments @ ..] => tool(program, arguments),
+            [] => Err("nothing to run".to_owned()),
+        }
+    }
 }
 
 fn tool<S: AsRef<OsStr>>(program: &str, arguments: &[S]) -> Result<String, String> {
@@ -125,9 +185,75 @@ fn parse_databases(text: &str) -> Result<Vec<PostgresDatabase>, String> {
         .collect()
 }
 
+fn parse_extensions(text: &str) -> Result<Vec<PostgresExtension>, String> {
+    let extension = |line: &str| {
+        let (name, version) = line
+            .split_once('\t')
+            .ok_or_else(|| format!("psql printed {line:?}"))?;
+        Ok(PostgresExtension {
+            name: name.to_owned(),
+            version: version.to_owned(),
+        })
+    };
+    text.lines()
+        .filter(|line| !line.is_empty())
+        .map(extension)
+        .collect()
+}
+
+fn parse_replication(text: &str) -> Result<PostgresReplication, String> {
+    let mut in_recovery = None;
+    let mut found = PostgresReplication {
+        in_recovery: false,
+        replay_age_ms: None,
+        upstream: None,
+        standbys: Vec::new(),
+        slots: Vec::new(),
+    };
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        let fields: Vec<&str> = line.split('\t').collect();
+        // A figure that went below zero between two looks is zero.
+        let figure = |text: &str| {
+            text.parse::<i64>()
+                .ok()
+                .map(|n| u64::try_from(n).unwrap_or(0))
+        };
+        match fields.as_slice() {
+            ["recovery", is @ ("t" | "f"), age] => {
+                in_recovery = Some(*is == "t");
+                found.replay_age_ms = figure(age);
+            }
+            ["upstream", address] => found.upstream = Some((*address).to_owned()),
+            ["standby", name, address, state, sync_state, lag] => {
+                found.standbys.push(PostgresStandby {
+                    name: (*name).to_owned(),
+                    address: (*address).to_owned(),
+                    state: (*state).to_owned(),
+                    sync_state: (*sync_state).to_owned(),
+                    lag_bytes: figure(lag),
+                });
+            }
+            ["slot", name, kind, active, retained] => found.slots.push(PostgresSlot {
+                name: (*name).to_owned(),
+                kind: (*kind).to_owned(),
+                active: *active == "t",
+                retained_bytes: figure(retained),
+            }),
+            _ => return Err(format!("psql printed {line:?}")),
+        }
+    }
+    found.in_recovery = in_recovery.ok_or("psql did not say whether it is a standby")?;
+    if !found.in_recovery {
+        // It keeps the time of its last recovery.
+        found.replay_age_ms = None;
+    }
+    Ok(found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn only_a_folder_of_a_version_can_hold_a_cluster() {
@@ -185,5 +311,32 @@ mod tests {
             .collect();
         assert_eq!(words, ["orders=209715200", "post gres=7500000"]);
         assert!(parse_databases("orders\n").is_err());
+    }
+    #[test]
+    fn recorded_replication_is_read() {
+        let primary = "recovery\tf\t12\nstandby\tdb2\t10.0.0.6\tstreaming\tasync\t4096\nstandby\told\t\tcatchup\tasync\t\nslot\tdb2\tphysical\tt\t-5\n";
+        let standby = "recovery\tt\t2500\nupstream\t10.0.0.5:5432\n";
+        insta::assert_json_snapshot!((
+            parse_replication(primary).unwrap(),
+            parse_replication(standby).unwrap(),
+        ));
+        for broken in ["", "recovery\tx\t\n", "slot\ta\n"] {
+            assert!(parse_replication(broken).is_err(), "{broken}");
+        }
+        let read = parse_extensions("plpgsql\t1.0\npostgis\t3.3.2\n").unwrap();
+        assert_eq!(read.len(), 2);
+        assert!(parse_extensions("x\n").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_output_is_read_or_refused(text in "(recovery|standby|slot|upstream|\t|t|[0-9]|\n){0,60}") {
+            let _read = (
+                parse_replication(&text),
+                parse_extensions(&text),
+                parse_databases(&text),
+                parse_clusters(&text),
+            );
+        }
     }
 }

@@ -9,8 +9,9 @@ const TCP_LISTENS: &str = "0A";
 /// The kernel's number for a UDP socket that talks with nobody in particular.
 const UDP_OPEN: &str = "07";
 
-/// Reads one of the files `tcp`, `tcp6`, `udp`, `udp6`.
-pub(super) fn parse(protocol: &str, text: &str) -> Vec<Listener> {
+/// Reads one of the files `tcp`, `tcp6`, `udp`, `udp6`: each listener with its inode, by which its owner is
+/// found.
+pub(super) fn parse(protocol: &str, text: &str) -> Vec<(Listener, u64)> {
     let wanted = if protocol.starts_with("tcp") {
         TCP_LISTENS
     } else {
@@ -22,13 +23,15 @@ pub(super) fn parse(protocol: &str, text: &str) -> Vec<Listener> {
             let fields: Vec<&str> = line.split_ascii_whitespace().collect();
             let (address, port) = fields.get(1)?.split_once(':')?;
             (*fields.get(3)? == wanted).then_some(())?;
-            Some(Listener {
+            let inode = fields.get(9).and_then(|field| field.parse().ok());
+            let listener = Listener {
                 protocol: protocol.to_owned(),
                 address: self::address(address)?,
                 port: u16::from_str_radix(port, 16).ok()?,
                 program: String::new(),
                 unit: String::new(),
-            })
+            };
+            Some((listener, inode.unwrap_or(0)))
         })
         .collect()
 }
@@ -73,15 +76,15 @@ mod tests {
         let read: Vec<String> = [("tcp", tcp), ("tcp6", tcp6), ("udp", udp)]
             .into_iter()
             .flat_map(|(protocol, text)| parse(protocol, text))
-            .map(|l| format!("{} {} {}", l.protocol, l.address, l.port))
+            .map(|(l, inode)| format!("{} {} {} {inode}", l.protocol, l.address, l.port))
             .collect();
         assert_eq!(
             read,
             [
-                "tcp 127.0.0.1 5432",
-                "tcp 0.0.0.0 22",
-                "tcp6 ::1 5432",
-                "udp 0.0.0.0 68"
+                "tcp 127.0.0.1 5432 1",
+                "tcp 0.0.0.0 22 3",
+                "tcp6 ::1 5432 0",
+                "udp 0.0.0.0 68 0"
             ]
         );
     }

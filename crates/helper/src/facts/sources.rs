@@ -1,7 +1,14 @@
 //! Package sources, and whose they are.
 
 use super::lines::{Stanza, field, stanzas};
+use super::root::{Root, TEXT_BYTES_MAX};
 use overhaul_model::facts::ForeignSource;
+use std::io::Read as _;
+
+/// Bytes read of a release file: its origin stands in its first lines.
+const ORIGIN_BYTES: u64 = 16 * 1024;
+
+const LISTS: &str = "/var/lib/apt/lists";
 
 /// Characters that apt writes as `%xx` in the names of its lists.
 const QUOTED: &str = "\\|{}[]<>\"^~_=!@#$%&*";
@@ -66,7 +73,7 @@ fn quote(path: &str) -> String {
 }
 
 /// A login in an address is a secret.
-fn without_login(uri: &str) -> String {
+pub(super) fn without_login(uri: &str) -> String {
     let Some((scheme, rest)) = uri.split_once("://") else {
         return uri.to_owned();
     };
@@ -120,6 +127,119 @@ fn is_enabled(stanza: &Stanza) -> bool {
     )
 }
 
+/// apt's files of sources.
+pub(super) fn files(root: &Root) -> Result<Vec<String>, String> {
+    let mut files = vec!["/etc/apt/sources.list".to_owned()];
+    let parts = root.files("/etc/apt/sources.list.d", "")?;
+    let known = |file: &String| file.ends_with(".list") || file.ends_with(".sources");
+    files.extend(parts.into_iter().filter(known));
+    Ok(files)
+}
+
+/// All places that packages come from, each with the file that names it.
+pub(super) fn configured(root: &Root) -> Result<Vec<(String, Source)>, String> {
+    let mut all = Vec::new();
+    for file in files(root)? {
+        let text = root.optional(&file, TEXT_BYTES_MAX)?.unwrap_or_default();
+        let mut found = if file.ends_with(".sources") {
+            deb822(&text)
+        } else {
+            one_line(&text)
+        };
+        found.sort();
+        found.dedup();
+        all.extend(found.into_iter().map(|source| (file.clone(), source)));
+    }
+    Ok(all)
+}
+
+/// Places that are not the distribution's own.
+pub(super) fn foreign(root: &Root, os: &str) -> Result<Vec<ForeignSource>, String> {
+    Ok(configured(root)?
+        .into_iter()
+        .filter(|(_, source)| !is_own(root, source, os))
+        .map(|(file, source)| source.foreign(&file))
+        .collect())
+}
+
+/// Whether apt has fetched a release file of the distribution from there. A source of which it has none
+/// is nobody's, and so foreign.
+pub(super) fn is_own(root: &Root, source: &Source, os: &str) -> bool {
+    let name = source.list_name();
+    ["InRelease", "Release"].iter().any(|ending| {
+        let mut start = Vec::new();
+        let read = root
+            .open(&format!("{LISTS}/{name}{ending}"))
+            .and_then(|file| file.take(ORIGIN_BYTES).read_to_end(&mut start));
+        read.is_ok() && is_of(&String::from_utf8_lossy(&start), os)
+    })
+}
+
+/// The same suite of another release; nothing when it has no part in an upgrade, as backports.
+pub(super) fn next_suite(suite: &str, from: &str, to: &str) -> Option<String> {
+    let (base, rest) = suite.split_at(suite.find('-').unwrap_or(suite.len()));
+    let is_ours = base == from || base == "stable" || base == "oldstable";
+    (is_ours && ["", "-updates", "-security"].contains(&rest)).then(|| format!("{to}{rest}"))
+}
+
+/// The distribution's own lines for other suites, with options, logins and components as they are.
+pub(super) fn rewritten_one_line(
+    text: &str,
+    is_own: impl Fn(&Source) -> bool,
+    next: impl Fn(&str) -> Option<String>,
+) -> Vec<String> {
+    let rewrite = |line: &str| {
+        let source = entry(line)?;
+        let line = line.split('#').next()?.trim();
+        let rest = line.strip_prefix("deb")?.strip_prefix([' ', '\t'])?.trim();
+        let (options, rest) = match rest.strip_prefix('[') {
+            Some(rest) => rest.split_once(']')?,
+            None => ("", rest),
+        };
+        let words: Vec<&str> = rest.split_ascii_whitespace().collect();
+        let [uri, suite, components @ ..] = words.as_slice() else {
+            return None;
+        };
+        let suite = is_own(&source).then(|| next(suite))??;
+        let components = components.join(" ");
+        Some(format!("deb [{options}] {uri} {suite} {components}\n").replace(" [] ", " "))
+    };
+    text.lines().filter_map(rewrite).collect()
+}
+
+/// The same for stanzas: one for each address and suite.
+pub(super) fn rewritten_deb822(
+    text: &str,
+    is_own: impl Fn(&Source) -> bool,
+    next: impl Fn(&str) -> Option<String>,
+) -> Vec<String> {
+    let mut out = Vec::new();
+    for stanza in stanzas(text).iter().filter(|stanza| is_enabled(stanza)) {
+        if !field(stanza, "types")
+            .split_whitespace()
+            .any(|kind| kind == "deb")
+        {
+            continue;
+        }
+        for uri in field(stanza, "uris").split_ascii_whitespace() {
+            for suite in field(stanza, "suites").split_ascii_whitespace() {
+                let source = Source::new(uri, suite);
+                let Some(suite) = is_own(&source).then(|| next(suite)).flatten() else {
+                    continue;
+                };
+                let mut lines = format!("Types: deb\nURIs: {uri}\nSuites: {suite}\n");
+                for (key, value) in stanza {
+                    if !["types", "uris", "suites", "enabled"].contains(&key.as_str()) {
+                        lines.push_str(&format!("{key}: {}\n", value.replace('\n', "\n ")));
+                    }
+                }
+                out.push(lines);
+            }
+        }
+    }
+    out
+}
+
 /// Whether a release file was made by the distribution itself.
 pub(super) fn is_of(release: &str, os: &str) -> bool {
     release
@@ -131,6 +251,7 @@ pub(super) fn is_of(release: &str, os: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn words(sources: &[Source]) -> Vec<String> {
         sources
@@ -239,6 +360,57 @@ Suites: x
             "",
         ] {
             assert!(!is_of(other, "debian"), "{other}");
+        }
+    }
+    #[test]
+    fn sources_are_rewritten_for_the_next_release() {
+        let next = |suite: &str| next_suite(suite, "bookworm", "trixie");
+        let is_own = |source: &Source| source.uri.contains("deb.example");
+        let text = "\
+deb [signed-by=/k arch=amd64] https://ada:pw@deb.example/debian bookworm main contrib # why
+deb http://deb.example/debian stable-updates main
+deb http://deb.example/debian bookworm-backports main
+deb-src http://deb.example/debian bookworm main
+deb http://other.example/x bookworm main
+";
+        assert_eq!(
+            rewritten_one_line(text, is_own, next),
+            [
+                "deb [signed-by=/k arch=amd64] https://ada:pw@deb.example/debian trixie main contrib\n",
+                "deb http://deb.example/debian trixie-updates main\n",
+            ]
+        );
+        let text = "\
+Types: deb deb-src
+URIs: http://deb.example/debian http://other.example/debian
+Suites: bookworm bookworm-backports
+Components: main
+Signed-By:
+ -----BEGIN-----
+ .
+ abc
+
+Types: deb-src
+URIs: http://deb.example/debian
+Suites: bookworm
+";
+        assert_eq!(
+            rewritten_deb822(text, is_own, next),
+            [
+                "Types: deb\nURIs: http://deb.example/debian\nSuites: trixie\ncomponents: main\nsigned-by: \n -----BEGIN-----\n .\n abc\n"
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read(text in "(deb|deb-src|URIs:|Suites:|Types:|\\[|\\]|#|@|://|[a-z.]| |\n){0,60}") {
+            for source in one_line(&text).iter().chain(&deb822(&text)) {
+                prop_assert!(!source.list_name().contains('/'));
+            }
+            let yes = |_: &Source| true;
+            let next = |suite: &str| Some(suite.to_owned());
+            let _lines = (rewritten_one_line(&text, yes, next), rewritten_deb822(&text, yes, next));
         }
     }
 }

@@ -18,7 +18,7 @@ fact_group! {
         initramfs_tools: Vec<String>,
         /// The boot loader.
         boot_loader: BootLoader,
-        /// The kernel's command line.
+        /// Options of the kernel's command line that name disks and interfaces; others may hold secrets.
         command_line: String,
     }
 }

@@ -1,0 +1,198 @@
+//! Folders that hold data of services, and how much.
+
+use super::root::Root;
+use overhaul_model::facts::{DataFolder, Mount};
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::time::{Duration, Instant};
+
+/// Folders of which each child is a candidate, as the Filesystem Hierarchy Standard places data.
+const PARENTS: [&str; 6] = [
+    "/srv",
+    "/opt",
+    "/home",
+    "/var/lib",
+    "/var/www",
+    "/var/spool",
+];
+
+/// Folders below them that hold no data of services: what the system keeps for itself.
+const OF_THE_SYSTEM: [&str; 9] = [
+    "/var/lib/apt",
+    "/var/lib/dpkg",
+    "/var/lib/systemd",
+    "/var/lib/ucf",
+    "/var/lib/overhaul",
+    "/var/lib/overhaul-apt",
+    "/var/lib/initramfs-tools",
+    "/var/lib/man-db",
+    "/var/lib/polkit-1",
+];
+
+/// Longest time for all folders, and for one of them.
+const ALL_MS_MAX: u64 = 8_000;
+const ONE_MS_MAX: u64 = 2_000;
+
+/// Most entries of one folder that are counted.
+const ENTRIES_MAX: u64 = 200_000;
+
+/// Smallest folder that is told.
+const BYTES_MIN: u64 = 1 << 20;
+
+/// Most folders that are told: the largest.
+const FOLDERS_MAX: usize = 100;
+
+/// Filesystems behind a network, whose server may be gone, or behind a program: asking them may never end.
+fn is_remote(kind: &str) -> bool {
+    kind.starts_with("nfs")
+        || kind.starts_with("fuse")
+        || [
+            "cifs",
+            "smb3",
+            "ceph",
+            "glusterfs",
+            "9p",
+            "lustre",
+            "afs",
+            "autofs",
+            "beegfs",
+        ]
+        .contains(&kind)
+}
+
+/// The folders with their sizes, the largest first; `mounts` are those of this tree, by path.
+pub(super) fn folders(root: &Root, mounts: &[Mount]) -> Result<Vec<DataFolder>, String> {
+    let borders: BTreeSet<String> = mounts.iter().map(|mount| mount.path.clone()).collect();
+    let remote: BTreeSet<&str> = mounts
+        .iter()
+        .filter(|mount| is_remote(&mount.kind))
+        .map(|mount| mount.path.as_str())
+        .collect();
+    let until = Instant::now() + Duration::from_millis(ALL_MS_MAX);
+    let mut out = Vec::new();
+    for parent in PARENTS {
+        if remote.contains(parent) {
+            continue;
+        }
+        for name in root.names(parent)? {
+            let path = format!("{parent}/{name}");
+            let skipped = OF_THE_SYSTEM.contains(&path.as_str()) || remote.contains(path.as_str());
+            if skipped || root.link(&path).is_some() || !root.path(&path).is_dir() {
+                continue;
+            }
+            let one = Instant::now() + Duration::from_millis(ONE_MS_MAX);
+            let folder = measured(root, path, &borders, until.min(one), ENTRIES_MAX);
+            if folder.size_bytes >= BYTES_MIN || !folder.complete {
+                out.push(folder);
+            }
+        }
+    }
+    out.sort_by(|a, b| b.size_bytes.cmp(&a.size_bytes).then(a.path.cmp(&b.path)));
+    out.truncate(FOLDERS_MAX);
+    Ok(out)
+}
+
+/// Adds up a folder without what is mounted below it; each file counts once, however many names it has.
+fn measured(
+    root: &Root,
+    path: String,
+    borders: &BTreeSet<String>,
+    until: Instant,
+    entries_max: u64,
+) -> DataFolder {
+    let mut folder = DataFolder {
+        path: path.clone(),
+        size_bytes: 0,
+        entries: 0,
+        complete: true,
+    };
+    let mut several_names = BTreeSet::new();
+    let mut open = vec![path];
+    while let Some(dir) = open.pop() {
+        let Ok(entries) = fs::read_dir(root.path(&dir)) else {
+            folder.complete = false;
+            continue;
+        };
+        for entry in entries.filter_map(Result::ok) {
+            if folder.entries >= entries_max || Instant::now() > until {
+                folder.complete = false;
+                return folder;
+            }
+            folder.entries = folder.entries.saturating_add(1);
+            let inside = format!("{dir}/{}", entry.file_name().to_string_lossy());
+            // Not even asked: what is mounted there may be gone.
+            if borders.contains(&inside) {
+                continue;
+            }
+            let Ok(about) = entry.metadata() else {
+                continue;
+            };
+            if about.is_dir() {
+                open.push(inside);
+            } else if about.nlink() > 1 && !several_names.insert((about.dev(), about.ino())) {
+                continue;
+            }
+            let bytes = about.blocks().saturating_mul(512);
+            folder.size_bytes = folder.size_bytes.saturating_add(bytes);
+        }
+    }
+    folder
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_added_up_and_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        let put = |path: &str, bytes: usize| {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, vec![1_u8; bytes]).unwrap();
+        };
+        put("srv/files/a", 3 << 20);
+        put("srv/files/deep/b", 1 << 20);
+        fs::hard_link(
+            dir.path().join("srv/files/a"),
+            dir.path().join("srv/files/c"),
+        )
+        .unwrap();
+        put("srv/files/mounted/x", 9 << 20);
+        put("srv/small/a", 10);
+        put("srv/nfs/a", 9 << 20);
+        put("var/lib/apt/lists", 9 << 20);
+        put("var/lib/shop/data", 2 << 20);
+        std::os::unix::fs::symlink("files", dir.path().join("srv/link")).unwrap();
+        let mount = |path: &str, kind: &str| Mount {
+            path: path.to_owned(),
+            source: String::new(),
+            kind: kind.to_owned(),
+            size_bytes: 0,
+            free_bytes: 0,
+            exec: true,
+            read_only: false,
+        };
+        let mounts = [
+            mount("/srv/files/mounted", "ext4"),
+            mount("/srv/nfs", "nfs4"),
+        ];
+        let root = Root::new(dir.path());
+        let read: Vec<(String, u64, u64, bool)> = folders(&root, &mounts)
+            .unwrap()
+            .into_iter()
+            .map(|f| (f.path, f.size_bytes >> 20, f.entries, f.complete))
+            .collect();
+        assert_eq!(
+            read,
+            [
+                ("/srv/files".to_owned(), 4, 5, true),
+                ("/var/lib/shop".to_owned(), 2, 1, true)
+            ]
+        );
+        let soon = Instant::now() + Duration::from_secs(60);
+        let cut = measured(&root, "/srv/files".to_owned(), &BTreeSet::new(), soon, 2);
+        assert_eq!((cut.entries, cut.complete), (2, false));
+    }
+}

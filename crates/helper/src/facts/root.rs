@@ -1,0 +1,156 @@
+//! The tree that facts are read from: the host's own, or a folder in tests.
+
+use rustix::fs::{Mode, OFlags};
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::PathBuf;
+
+/// Largest of the small text files that are read.
+pub(super) const TEXT_BYTES_MAX: u64 = 256 * 1024;
+
+/// Most names of one folder that are looked at.
+const NAMES_MAX: usize = 20_000;
+
+/// Longest line of a file that is read line by line; the rest of a longer one is not kept.
+const LINE_BYTES_MAX: u64 = 64 * 1024;
+
+/// A folder that is taken for `/`.
+#[derive(Clone, Debug)]
+pub(super) struct Root(PathBuf);
+
+impl Root {
+    pub(super) fn new(folder: impl Into<PathBuf>) -> Self {
+        Self(folder.into())
+    }
+
+    /// Where an absolute path is in this tree.
+    pub(super) fn path(&self, absolute: &str) -> PathBuf {
+        self.0.join(absolute.trim_start_matches('/'))
+    }
+
+    /// Opens a file of content. Whatever else has a name, such as a pipe, would keep the reader waiting.
+    pub(super) fn open(&self, path: &str) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let file = File::from(rustix::fs::open(self.path(path), flags, Mode::empty())?);
+        if file.metadata()?.is_file() {
+            Ok(file)
+        } else {
+            Err(io::Error::other("it is not a regular file"))
+        }
+    }
+
+    /// A whole file, if it is no larger than that.
+    pub(super) fn bytes(&self, path: &str, bytes_max: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.open(path)?
+            .take(bytes_max.saturating_add(1))
+            .read_to_end(&mut bytes)?;
+        if u64::try_from(bytes.len()).is_ok_and(|size| size <= bytes_max) {
+            return Ok(bytes);
+        }
+        let why = format!("it is larger than {bytes_max} bytes");
+        Err(io::Error::new(io::ErrorKind::FileTooLarge, why))
+    }
+
+    /// A small text; nothing when there is no such file.
+    pub(super) fn optional(&self, path: &str, bytes_max: u64) -> Result<Option<String>, String> {
+        match self.bytes(path, bytes_max) {
+            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(format!("{path}: {error}")),
+        }
+    }
+
+    /// A small text that must be there.
+    pub(super) fn text(&self, path: &str) -> Result<String, String> {
+        self.bytes(path, TEXT_BYTES_MAX)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .map_err(|error| format!("{path}: {error}"))
+    }
+
+    /// A small text, or nothing when it cannot be had for whatever reason: for what is but a hint.
+    pub(super) fn hint(&self, path: &str) -> Option<String> {
+        self.text(path).ok()
+    }
+
+    /// The names in a folder in their order; none when there is no such folder.
+    pub(super) fn names(&self, dir: &str) -> Result<Vec<String>, String> {
+        let wrong = |error: io::Error| format!("{dir}: {error}");
+        let entries = match fs::read_dir(self.path(dir)) {
+            Ok(entries) => entries,
+            Err(error) if is_absent(&error) => return Ok(Vec::new()),
+            Err(error) => return Err(wrong(error)),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            if names.len() >= NAMES_MAX {
+                return Err(format!("{dir}: more than {NAMES_MAX} entries"));
+            }
+            names.push(text_of(&entry.map_err(wrong)?.file_name()));
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// The files of a folder as paths in this tree, those with this ending.
+    pub(super) fn files(&self, dir: &str, ending: &str) -> Result<Vec<String>, String> {
+        let names = self.names(dir)?;
+        Ok(names
+            .into_iter()
+            .filter(|name| name.ends_with(ending))
+            .map(|name| format!("{dir}/{name}"))
+            .collect())
+    }
+
+    pub(super) fn exists(&self, path: &str) -> bool {
+        self.path(path).exists()
+    }
+
+    /// Where a link leads.
+    pub(super) fn link(&self, path: &str) -> Option<String> {
+        fs::read_link(self.path(path))
+            .ok()
+            .map(|target| text_of(target.as_os_str()))
+    }
+
+    /// The last part of where a link leads.
+    pub(super) fn link_name(&self, path: &str) -> Option<String> {
+        let target = self.link(path)?;
+        Some(target.rsplit('/').next()?.to_owned())
+    }
+}
+
+pub(super) fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+fn text_of(name: &OsStr) -> String {
+    name.to_string_lossy().into_owned()
+}
+
+/// Hands each line of a source to `take`, in bounded memory, until that says no more.
+pub(super) fn each_line(source: impl Read, mut take: impl FnMut(&[u8]) -> bool) -> io::Result<()> {
+    let mut reader = BufReader::with_capacity(1 << 18, source);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = (&mut reader)
+            .take(LINE_BYTES_MAX)
+            .read_until(b'\n', &mut line)?;
+        if read == 0 {
+            return Ok(());
+        }
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        } else if u64::try_from(read).is_ok_and(|read| read == LINE_BYTES_MAX) {
+            reader.skip_until(b'\n')?;
+        }
+        if !take(&line) {
+            return Ok(());
+        }
+    }
+}
