@@ -1,4 +1,10 @@
 //! Facts and measures of the machine that runs the tests.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected shall stop there"
+)]
+
 mod common;
 
 use common::{Host, facts_request};

@@ -1,8 +1,9 @@
 //! The table of all rules.
 
 use super::{
-    bounds, clocks, copies, data, ids, keep, known_names, machines, no_return, packages, release,
-    repeats, scopes, scripts, services, space, turns, unknown, windows, zones,
+    boot, bounds, clocks, copies, data, ids, keep, known_names, local, machines, names,
+    next_release, no_return, packages, release, repeats, scopes, scripts, services, space, storage,
+    turns, unknown, windows, zones,
 };
 use crate::rule::{Complaint, Rule};
 use crate::view::View;
@@ -171,6 +172,84 @@ pub static RULES: &[Rule] = &[
         "package sources outside the distribution are known",
         true,
         packages::foreign,
+    ),
+    rule(
+        "obsolete-packages",
+        "every installed package comes from a source",
+        true,
+        local::obsolete,
+    ),
+    rule(
+        "pins",
+        "no preference keeps packages from the new release",
+        true,
+        local::pins,
+    ),
+    rule(
+        "leftovers",
+        "nothing is left of packages and configuration of long ago",
+        true,
+        local::leftovers,
+    ),
+    rule(
+        "changed-conffiles",
+        "configuration files that people changed are known",
+        true,
+        local::conffiles,
+    ),
+    rule(
+        "changed-files",
+        "files of packages are as they were shipped",
+        true,
+        local::files,
+    ),
+    rule(
+        "interface-names",
+        "no file relies on names of interfaces that may change",
+        true,
+        names::interfaces,
+    ),
+    rule(
+        "disk-names",
+        "no file relies on names of disks that may change",
+        true,
+        names::disks,
+    ),
+    rule(
+        "reboot-pending",
+        "what was installed is in force before the upgrade",
+        true,
+        boot::reboot_pending,
+    ),
+    rule(
+        "kernel-packages",
+        "the upgrade brings a kernel, and the boot loader knows its disk",
+        true,
+        boot::kernel,
+    ),
+    rule(
+        "boot-room",
+        "a /boot of its own has room for kernels of the new release",
+        true,
+        storage::boot_room,
+    ),
+    rule(
+        "filesystems",
+        "filesystems are laid out and mounted as the new release needs them",
+        true,
+        storage::layout,
+    ),
+    rule(
+        "encrypted-disks",
+        "disks that are opened at boot are known",
+        true,
+        storage::encrypted,
+    ),
+    rule(
+        "next-release",
+        "the new release has what services need",
+        true,
+        next_release::look,
     ),
     rule(
         "space",

@@ -1,6 +1,7 @@
 //! The law, one concern per file.
 
 mod away;
+mod boot;
 mod bounds;
 mod clocks;
 mod copies;
@@ -9,7 +10,10 @@ mod ids;
 mod keep;
 mod known_names;
 mod law;
+mod local;
 mod machines;
+mod names;
+mod next_release;
 mod no_return;
 mod packages;
 mod release;
@@ -18,6 +22,7 @@ mod scopes;
 mod scripts;
 mod services;
 mod space;
+mod storage;
 mod turns;
 mod unknown;
 mod windows;

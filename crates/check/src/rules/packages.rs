@@ -6,7 +6,7 @@ use crate::view::View;
 /// So many names of a list are told; the rest is counted.
 const NAMES_MAX: usize = 10;
 
-fn list(names: Vec<String>) -> String {
+pub(super) fn list(names: Vec<String>) -> String {
     let more = names.len().saturating_sub(NAMES_MAX);
     let mut told: Vec<String> = names.into_iter().take(NAMES_MAX).collect();
     if more > 0 {

@@ -4,7 +4,7 @@ use crate::rule::Complaint;
 use crate::view::View;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use overhaul_model::facts::{HostFacts, Known};
+use overhaul_model::facts::{HostFacts, Known, NOT_ASKED};
 use overhaul_model::id::HostName;
 
 /// Facts are taken for true so many days: packages, disks and databases change, and a window is planned
@@ -79,6 +79,19 @@ fn useful(facts: &HostFacts) -> Vec<(&'static str, &str)> {
         unknown("foreign package sources are", &facts.foreign_sources),
         unknown("its units are", &facts.units),
         unknown("its clock is", &facts.clock_offset_ms),
+        unknown("packages without a source are", &facts.packages.obsolete),
+        unknown("pins are", &facts.packages.pins),
+        unknown(
+            "changed configuration is",
+            &facts.packages.conffiles_changed,
+        ),
+        unknown("its kernels are", &facts.kernel.installed),
+        unknown("a pending reboot is", &facts.kernel.reboot_wanted_by),
+        unknown("names of interfaces are", &facts.names.interfaces),
+        unknown("names of disks are", &facts.names.kernel_disk_names),
+        // What takes its time is asked for by the person; the reason says so.
+        unknown("the new release's effect is", &facts.packages.next_release)
+            .filter(|(_, reason)| *reason != NOT_ASKED),
     ]
     .into_iter()
     .flatten()

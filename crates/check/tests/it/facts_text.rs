@@ -11,8 +11,11 @@
 use crate::plan_text::plan;
 use jiff::Timestamp;
 use overhaul_model::facts::{
-    BootProof, FleetFacts, ForeignSource, HostFacts, Known, Mount, OsRelease, PackageState,
-    PostgresCluster, PostgresDatabase, Unit,
+    BootLoader, BootProof, ChangedFile, EncryptedDisk, FileState, FilesCompared, FleetFacts,
+    ForeignSource, FstabEntry, GrubDevice, HostFacts, InstalledKernel, Interface, InterfaceNaming,
+    KernelFacts, Known, LostPackage, Mount, NameFacts, NamedBy, NamedPlace, NextRelease, OsRelease,
+    Package, PackageFacts, PackageState, Pin, PostgresCluster, PostgresDatabase, StorageFacts,
+    Unit, Virtualisation,
 };
 use overhaul_model::id::{HostName, Position};
 use std::collections::BTreeSet;
@@ -114,8 +117,220 @@ fn good(host: &HostName, units: Vec<Unit>) -> HostFacts {
         listening: known(Vec::new()),
         clock_offset_ms: known(0),
         postgresql: known(Vec::new()),
+        packages: good_packages(),
+        kernel: good_kernel(),
+        names: NameFacts {
+            interfaces: known(Vec::new()),
+            naming: known(InterfaceNaming {
+                scheme: None,
+                kernel_names: false,
+                rules: Vec::new(),
+            }),
+            kernel_disk_names: known(Vec::new()),
+        },
+        storage: StorageFacts {
+            fstab: known(Vec::new()),
+            encrypted: known(Vec::new()),
+            usr_merged: known(true),
+            ..StorageFacts::unknown("not asked")
+        },
         ..HostFacts::unknown(at(), "not asked")
     }
+}
+
+fn good_packages() -> PackageFacts {
+    PackageFacts {
+        obsolete: known(Vec::new()),
+        removed_not_purged: known(Vec::new()),
+        pins: known(Vec::new()),
+        set_aside: known(Vec::new()),
+        conffiles_changed: known(Vec::new()),
+        local_diversions: known(Vec::new()),
+        ..PackageFacts::unknown("not asked")
+    }
+}
+
+fn good_kernel() -> KernelFacts {
+    KernelFacts {
+        running: known("6.1.0-41-amd64".to_owned()),
+        installed: known(Vec::new()),
+        metapackages: known(vec!["linux-image-amd64".to_owned()]),
+        reboot_wanted_by: known(Vec::new()),
+        boot_loader: known(loader(Vec::new())),
+        ..KernelFacts::unknown("not asked")
+    }
+}
+
+fn loader(grub_devices: Vec<GrubDevice>) -> BootLoader {
+    let grub = (!grub_devices.is_empty()).then(|| "grub-pc".to_owned());
+    BootLoader {
+        packages: grub.into_iter().collect(),
+        uefi: false,
+        grub_devices,
+    }
+}
+
+fn changed(path: &str) -> ChangedFile {
+    ChangedFile {
+        path: path.to_owned(),
+        package: "p".to_owned(),
+        state: FileState::Changed,
+    }
+}
+
+fn add<T>(fact: &mut Known<Vec<T>>, more: T) {
+    match fact {
+        Known::Measured { value, .. } => value.push(more),
+        Known::Unknown { .. } => *fact = known(vec![more]),
+    }
+}
+
+fn next(absent: Vec<LostPackage>, removed: Vec<LostPackage>) -> Known<NextRelease> {
+    known(NextRelease {
+        codename: "trixie".to_owned(),
+        absent,
+        removed,
+        upgraded: 0,
+        new: 0,
+    })
+}
+
+fn lost(name: &str, units: &[&str]) -> LostPackage {
+    LostPackage {
+        name: name.to_owned(),
+        version: "1".to_owned(),
+        replaced_by: Vec::new(),
+        units: units.iter().map(|unit| (*unit).to_owned()).collect(),
+    }
+}
+
+fn interface(name: &str, named_by: &str) -> Interface {
+    Interface {
+        name: name.to_owned(),
+        mac: "52:54:00:12:34:56".to_owned(),
+        driver: "e1000".to_owned(),
+        bus_path: "0000:00:03.0".to_owned(),
+        named_by: match named_by {
+            "kernel" => NamedBy::Kernel,
+            "place" => NamedBy::Place,
+            "rule" => NamedBy::Rule,
+            other => panic!("who is {other}?"),
+        },
+        used_in: vec![NamedPlace {
+            file: "/etc/network/interfaces".to_owned(),
+            line: 3,
+            name: name.to_owned(),
+        }],
+    }
+}
+
+/// What is about upgrades; nothing if the words are not.
+fn say_of_upgrade(facts: &mut HostFacts, words: &[&str]) -> Option<()> {
+    let text = |word: &&str| word.replace('~', " ");
+    match words {
+        ["obsolete", name] => add(
+            &mut facts.packages.obsolete,
+            Package {
+                name: text(name),
+                version: "1".to_owned(),
+            },
+        ),
+        ["pin", packages, pin] => add(
+            &mut facts.packages.pins,
+            Pin {
+                file: "/etc/apt/preferences".to_owned(),
+                packages: text(packages),
+                pin: text(pin),
+                priority: "900".to_owned(),
+            },
+        ),
+        ["removed", name] => add(&mut facts.packages.removed_not_purged, text(name)),
+        ["set-aside", path] => add(&mut facts.packages.set_aside, text(path)),
+        ["conffile", path] => add(&mut facts.packages.conffiles_changed, changed(path)),
+        ["file", path] => {
+            facts.packages.files_changed = known(FilesCompared {
+                changed: vec![changed(path)],
+                compared: 9,
+                complete: true,
+            });
+        }
+        ["device", name, by] => add(&mut facts.names.interfaces, interface(name, by)),
+        ["scheme", scheme] => {
+            if let Known::Measured { value, .. } = &mut facts.names.naming {
+                value.scheme = Some(text(scheme));
+            }
+        }
+        ["disk", name] => add(
+            &mut facts.names.kernel_disk_names,
+            NamedPlace {
+                file: "/etc/fstab".to_owned(),
+                line: 2,
+                name: text(name),
+            },
+        ),
+        ["absent", name, units @ ..] => {
+            facts.packages.next_release = next(vec![lost(name, units)], Vec::new());
+        }
+        ["would-remove", name, units @ ..] => {
+            facts.packages.next_release = next(Vec::new(), vec![lost(name, units)]);
+        }
+        _ => return say_of_boot(facts, words),
+    }
+    Some(())
+}
+
+fn say_of_boot(facts: &mut HostFacts, words: &[&str]) -> Option<()> {
+    let kernel = &mut facts.kernel;
+    match words {
+        ["command-line", line] => kernel.command_line = known((*line).to_owned()),
+        ["wants-reboot", name] => add(&mut kernel.reboot_wanted_by, (*name).to_owned()),
+        ["runs", release] => kernel.running = known((*release).to_owned()),
+        ["kernels", releases @ ..] => {
+            let installed = releases.iter().map(|release| InstalledKernel {
+                package: format!("linux-image-{release}"),
+                release: (*release).to_owned(),
+            });
+            kernel.installed = known(installed.collect());
+        }
+        ["metapackages"] => kernel.metapackages = known(Vec::new()),
+        ["grub", path, gone @ ..] => {
+            kernel.boot_loader = known(loader(vec![GrubDevice {
+                path: (*path).to_owned(),
+                exists: gone.is_empty(),
+            }]));
+        }
+        ["container"] => {
+            facts.machine.virtualisation = known(Virtualisation::Container {
+                by: "lxc".to_owned(),
+            });
+        }
+        ["unmerged"] => facts.storage.usr_merged = known(false),
+        ["fstab", path, option] => add(
+            &mut facts.storage.fstab,
+            FstabEntry {
+                line: 7,
+                source: "UUID=1".to_owned(),
+                path: (*path).to_owned(),
+                kind: "ext4".to_owned(),
+                options: vec![(*option).to_owned()],
+            },
+        ),
+        ["crypt", name] => add(
+            &mut facts.storage.encrypted,
+            EncryptedDisk {
+                name: (*name).to_owned(),
+                device: "UUID=2".to_owned(),
+                options: Vec::new(),
+            },
+        ),
+        ["upgrade", "unknown"] => {
+            facts.packages.obsolete = unknown();
+            facts.kernel.installed = unknown();
+            facts.packages.next_release = unknown();
+        }
+        _ => return None,
+    }
+    Some(())
 }
 
 fn databases(names: &str) -> Vec<PostgresCluster> {
@@ -138,6 +353,9 @@ fn databases(names: &str) -> Vec<PostgresCluster> {
 }
 
 fn say(facts: &mut HostFacts, words: &[&str]) {
+    if say_of_upgrade(facts, words).is_some() {
+        return;
+    }
     match words {
         ["gathered", when] => facts.gathered_at = when.parse().unwrap(),
         ["release", version] => {
