@@ -3,7 +3,8 @@
 use crate::scene::Scene;
 use jiff::Timestamp;
 use overhaul_model::facts::{
-    BootProof, HostFacts, Known, Mount, OsRelease, PostgresCluster, PostgresDatabase, Unit,
+    BootProof, HostFacts, KernelFacts, Known, Mount, NameFacts, OsRelease, PackageFacts,
+    PostgresCluster, PostgresDatabase, Unit,
 };
 use serde_json::json;
 
@@ -106,6 +107,22 @@ pub fn healthy(release: &str) -> HostFacts {
             }],
             replication: Known::not_asked(),
         }]),
+        packages: PackageFacts {
+            obsolete: known(Vec::new()),
+            pins: known(Vec::new()),
+            conffiles_changed: known(Vec::new()),
+            ..PackageFacts::unknown("not asked")
+        },
+        kernel: KernelFacts {
+            installed: known(Vec::new()),
+            reboot_wanted_by: known(Vec::new()),
+            ..KernelFacts::unknown("not asked")
+        },
+        names: NameFacts {
+            interfaces: known(Vec::new()),
+            kernel_disk_names: known(Vec::new()),
+            ..NameFacts::unknown("not asked")
+        },
         ..HostFacts::unknown(Timestamp::now(), "not asked")
     }
 }
