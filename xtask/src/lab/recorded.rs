@@ -14,11 +14,12 @@ const MEMORY_BYTES: u64 = 8 << 30;
 /// Ports from here on are the kernel's choice (`net.ipv4.ip_local_port_range`).
 const EPHEMERAL_PORT_MIN: u64 = 32_768;
 
-/// The hosts of `overhaul facts --json`, by name, as they are kept; `network` is the beginning of the instance's addresses.
+/// The hosts of `overhaul facts --json`, by name, as they are kept; `network` is the beginning of the instance's addresses,
+/// `hidden` are hosts that need not have been reached.
 ///
 /// # Errors
 /// When it is no such answer, or a host gave no facts.
-pub fn kept(answer: &str, network: &str) -> Result<Map<String, Value>, String> {
+pub fn kept(answer: &str, network: &str, hidden: &[&str]) -> Result<Map<String, Value>, String> {
     let answer = answer.replace(network, NETWORK);
     let answer: Value = serde_json::from_str(&answer).map_err(|error| error.to_string())?;
     let rows = answer.pointer("/hosts").and_then(Value::as_array);
@@ -27,6 +28,9 @@ pub fn kept(answer: &str, network: &str) -> Result<Map<String, Value>, String> {
         let name = row.pointer("/host").and_then(Value::as_str);
         let name = name.ok_or("a host has no name")?;
         let trouble = row.pointer("/trouble").filter(|trouble| !trouble.is_null());
+        if trouble.is_some() && hidden.contains(&name) {
+            continue;
+        }
         if let Some(trouble) = trouble {
             return Err(format!("{name}: {trouble}"));
         }
@@ -342,7 +346,13 @@ mod tests {
     #[test]
     fn a_host_in_trouble_is_no_record() {
         let answer = json!({"hosts": [{"host": "a", "trouble": {"why": "away"}, "facts": null}]});
-        assert!(kept(&answer.to_string(), "x").unwrap_err().contains("away"));
-        assert!(kept("{}", "x").is_err());
+        assert!(
+            kept(&answer.to_string(), "x", &[])
+                .unwrap_err()
+                .contains("away")
+        );
+        let without = kept(&answer.to_string(), "x", &["a"]).unwrap();
+        assert!(without.is_empty());
+        assert!(kept("{}", "x", &[]).is_err());
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::say::say;
 
-use super::command::{bounded, output_of};
+use super::command::bounded;
 use super::error::{LabError, Named, Result, malformed};
 use super::instance::{Id, Instance};
 use super::lifecycle;
@@ -79,10 +79,32 @@ fn asked(instance: &Instance, program: &Path) -> Result<Map<String, Value>> {
         .arg(&state)
         .args(["--json", "facts", "--stored", "--fleet"])
         .arg(instance.file("fleet.yaml"));
-    let answer = output_of(&mut command)?;
+    // Its status says whether all hosts were reached; the hosts themselves are looked at below.
+    let answer = command.output().map_err(|source| LabError::Start {
+        program: program.display().to_string(),
+        source,
+    })?;
+    let said = String::from_utf8_lossy(&answer.stderr).trim().to_owned();
+    let answer = String::from_utf8_lossy(&answer.stdout);
     let gateway = instance.gateway().to_string();
     let network = gateway.trim_end_matches(|c: char| c.is_ascii_digit());
-    recorded::kept(&answer, network).map_err(|why| malformed("answer of overhaul facts", why))
+    let hosts = instance.hosts.iter();
+    let hidden: Vec<&str> = hosts
+        .filter(|(_, host)| host.spec.behind.is_some())
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let hosts = recorded::kept(&answer, network, &hidden).map_err(|why| {
+        malformed(
+            "answer of overhaul facts",
+            format!("{why}; it said: {said}"),
+        )
+    })?;
+    for name in hidden.iter().filter(|name| !hosts.contains_key(**name)) {
+        say(format_args!(
+            "{name} was not reached: the way to it leads through another host"
+        ));
+    }
+    Ok(hosts)
 }
 
 fn record(hosts: Map<String, Value>) -> Result<()> {
