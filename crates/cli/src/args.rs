@@ -148,6 +148,10 @@ pub struct FactsArgs {
     #[arg(long, value_name = "RELEASE")]
     pub next_release: Option<String>,
 
+    /// Kinds of clusters of your own: a folder of `*.yaml`
+    #[arg(long, value_name = "DIR")]
+    pub kinds: Option<PathBuf>,
+
     #[command(flatten)]
     pub hosts: HostArgs,
 }

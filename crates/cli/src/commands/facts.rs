@@ -8,6 +8,7 @@ use crate::facts_cache::{Entry, FactsCache, Trouble};
 use crate::failure::{Failure, Outcome};
 use crate::gather;
 use crate::inputs;
+use crate::kinds::Kinds;
 use crate::runs;
 use crate::show::fleet_facts::{self, Row};
 use crate::text;
@@ -32,7 +33,7 @@ const LIMIT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 pub async fn facts(args: &FactsArgs, state: Option<&Path>, console: Console) -> Outcome {
     let input = inputs::fleet_alone(&args.fleet)?;
     let hosts = chosen(args, &input)?;
-    let wanted = wanted(args);
+    let wanted = wanted(args)?;
     let mut cache = FactsCache::read(&runs::state_dir(state)?, &input.fleet.name)?;
     if let Some(damage) = &cache.damage {
         console.note(&format!(
@@ -83,15 +84,15 @@ fn show(args: &FactsArgs, fleet: &str, rows: &[Row<'_>], console: Console) {
 }
 
 /// Everything that is gathered without being named: a look at a fleet is about its upgrade.
-fn wanted(args: &FactsArgs) -> FactsWanted {
-    FactsWanted {
+fn wanted(args: &FactsArgs) -> Result<FactsWanted, Failure> {
+    Ok(FactsWanted {
         postgresql: true,
         upgrade: true,
+        clusters: Kinds::with(args.kinds.as_deref())?.clusters,
         stored: args.stored,
         verify_files: args.verify_files,
         next_release: args.next_release.clone(),
-        ..FactsWanted::default()
-    }
+    })
 }
 
 fn chosen(args: &FactsArgs, input: &FleetInput) -> Result<BTreeMap<HostName, Host>, Failure> {
