@@ -52,7 +52,7 @@ fn own_options(instance: &Instance) -> Vec<String> {
         "-o".into(),
         "BatchMode=yes".into(),
         "-o".into(),
-        "ConnectTimeout=5".into(),
+        "ConnectTimeout=20".into(),
         "-o".into(),
         "ServerAliveInterval=5".into(),
         "-o".into(),
