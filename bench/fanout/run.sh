@@ -2,16 +2,18 @@
 # How Overhaul fans out: a ten-step job over many addresses that one sshd answers.
 #
 #   bench/fanout/run.sh [HOSTS [REPEATS]]      as root; 100 hosts and 3 repeats by default
+#   bench/fanout/run.sh HOSTS REPEATS facts    facts only, also with one host in ten dead
 #
 # A network namespace routes a whole prefix to itself, so that every address is a host without any
 # container. The account is a plain one with /bin/sh, an empty home and the password `*`: a slow shell
 # profile would falsify every figure. Each address has its own state folder and its own job folder.
-# Prints the median seconds of: Overhaul cold (the helper is uploaded), Overhaul warm, `xargs -P 50 ssh
+# Prints the median seconds of: `overhaul facts` (warm) with its peak memory, Overhaul cold (the helper is uploaded), Overhaul warm, `xargs -P 50 ssh
 # ADDRESS true`, and the floor (a bare native connection and one `true`), and each as a ratio to the floor.
 set -eu
 
 hosts=${1:-100}
 repeats=${2:-3}
+only=${3:-all}
 at_once=$hosts
 floor_at_once=50
 port=22
@@ -31,7 +33,7 @@ fail() {
 }
 
 [ "$(id -u)" = 0 ] || fail "needs root, for a network namespace and an account"
-for tool in ip sshd ssh ssh-keygen useradd userdel xargs; do
+for tool in ip sshd ssh ssh-keygen useradd userdel xargs time perl mount; do
     command -v "$tool" >/dev/null 2>&1 || [ -x "/usr/sbin/$tool" ] || fail "$tool is lacking"
 done
 for program in "$overhaul" "$helper" "$floor"; do
@@ -88,8 +90,16 @@ MaxSessions 100
 LogLevel ERROR
 CONFIG
 mkdir -p /run/sshd
-inside /usr/sbin/sshd -D -f "$work/sshd_config" -E "$work/sshd.log" &
+# The hosts have no databases, whatever this machine has: one Perl for each of them is no part of the price.
+inside sh -c "[ ! -d /etc/postgresql ] || mount -t tmpfs none /etc/postgresql; exec /usr/sbin/sshd -D -f '$work/sshd_config' -E '$work/sshd.log'" &
 sshd_pid=$!
+# Port 2222 takes connections and never says a word. The queue of port 2223 is full, so that the kernel drops
+# what comes there, as a firewall does.
+inside perl -MIO::Socket::INET -e '
+    my $silent = IO::Socket::INET->new(LocalPort => 2222, Listen => 4096, ReuseAddr => 1) or die;
+    my $full = IO::Socket::INET->new(LocalPort => 2223, Listen => 1, ReuseAddr => 1) or die;
+    my @queue = map { IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => 2223, Blocking => 0) } 1 .. 4;
+    sleep' &
 
 n=0
 : >"$work/addresses"
@@ -109,6 +119,14 @@ done
         echo "$address overhaul_state_dir=$work/hosts/$address/state job_dir=$work/hosts/$address/job"
     done <"$work/addresses"
 } >"$work/fleet.ini"
+# The same with one dead host for every nine: half of them answer nothing, half accept and keep silent.
+{
+    cat "$work/fleet.ini"
+    awk 'NR % 9 == 0 {
+        port = NR % 18 ? 2223 : 2222
+        print $1 "-dead ansible_host=" $1 " ansible_port=" port " overhaul_state_dir=/nowhere job_dir=/nowhere"
+    }' "$work/addresses"
+} >"$work/ill.ini"
 
 . /etc/os-release
 for file in job.yaml kinds/nothing.yaml; do
@@ -180,20 +198,41 @@ by_xargs() {
     inside xargs -P 50 -I ADDRESS $ssh_one ADDRESS true <"$work/addresses"
     since "$began"
 }
+# Seconds and peak memory in KiB of the facts of a fleet, with an expected exit code.
+facts() {
+    code=0
+    inside time -o "$work/time" -f '%e %M' "$overhaul" --state "$work/facts" facts --fleet "$work/$1" \
+        --helper "$helper" >"$work/out" 2>&1 </dev/null || code=$?
+    [ "$code" = "$2" ] || fail "facts ended with $code: $(tail -n 5 "$work/out")"
+    tail -n 1 "$work/time" | tee -a "$work/facts.log" >"$work/last"
+    tail -n 1 "$work/out" >"$work/facts.totals"
+    cut -d' ' -f1 "$work/last"
+}
 bare() { inside "$floor" "$account" "$work/key" "$work/known_hosts" "$port" "$floor_at_once" <"$work/addresses"; }
 
 median() { sort -n "$1" | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
+new_folders
+facts fleet.ini 0 >/dev/null
+: >"$work/facts.log"
 i=0
 while [ "$i" -lt "$repeats" ]; do
     i=$((i + 1))
     bare >>"$work/floor.s"
+    facts fleet.ini 0 >>"$work/facts.s"
+    if [ "$only" = facts ]; then
+        facts ill.ini 6 >>"$work/ill.s"
+        continue
+    fi
     by_xargs >>"$work/xargs.s"
     cold >>"$work/cold.s"
     warm >>"$work/warm.s"
 done
 base=$(median "$work/floor.s")
 echo "$hosts hosts, $(nproc) processors, median of $repeats:"
-for what in floor xargs cold warm; do
+for what in floor facts ill xargs cold warm; do
+    [ -s "$work/$what.s" ] || continue
     seconds=$(median "$work/$what.s")
     echo "$what $seconds $base" | awk '{printf "%-6s %8.3f s   %6.2f x floor\n", $1, $2, $2 / $3}'
 done
+awk '$2 > most {most = $2} END {printf "facts: peak memory %.0f MB\n", most / 1024}' "$work/facts.log"
+[ "$only" != facts ] || cat "$work/facts.totals"

@@ -71,6 +71,50 @@ fn painted() -> HostFacts {
     }
 }
 
+/// What the hostile helpers say, by the name of its file.
+fn responses() -> [(&'static str, Response); 4] {
+    let hello = Response {
+        id: 0,
+        body: ResponseBody::Hello {
+            protocol: PROTOCOL,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            install_id: "i".into(),
+            sequence: 0,
+            boot: BootProof {
+                boot_id: "b".to_owned(),
+                init_started_ticks: 1,
+            },
+            holder: None,
+        },
+    };
+    let why = "/var/lib/overhaul cannot be written: No space left on device".to_owned();
+    let refusal = ResponseBody::Refused(Refusal::Store { why });
+    [
+        ("hello", hello),
+        (
+            "refusal",
+            Response {
+                id: 0,
+                body: refusal,
+            },
+        ),
+        (
+            "stray",
+            Response {
+                id: 77,
+                body: ResponseBody::Released,
+            },
+        ),
+        (
+            "facts",
+            Response {
+                id: 1,
+                body: ResponseBody::Facts(Box::new(painted())),
+            },
+        ),
+    ]
+}
+
 /// A fleet of a good host, hostile ones, one that is not there, and one that never speaks.
 struct Zoo {
     scene: Scene,
@@ -83,51 +127,11 @@ impl Zoo {
         let scene = Scene::new(&[]).with_helper(helper());
         let sshd = Sshd::start(&scene, "");
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-        let hello = Response {
-            id: 0,
-            body: ResponseBody::Hello {
-                protocol: PROTOCOL,
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                install_id: "i".into(),
-                sequence: 0,
-                boot: BootProof {
-                    boot_id: "b".to_owned(),
-                    init_started_ticks: 1,
-                },
-                holder: None,
-            },
-        };
-        let why = "/var/lib/overhaul cannot be written: No space left on device".to_owned();
-        let refusal = ResponseBody::Refused(Refusal::Store { why });
-        let responses = [
-            ("hello", hello),
-            (
-                "refusal",
-                Response {
-                    id: 0,
-                    body: refusal,
-                },
-            ),
-            (
-                "stray",
-                Response {
-                    id: 77,
-                    body: ResponseBody::Released,
-                },
-            ),
-            (
-                "facts",
-                Response {
-                    id: 1,
-                    body: ResponseBody::Facts(Box::new(painted())),
-                },
-            ),
-        ];
         scene.write("evil/helper", HOSTILE);
         let evil = scene.path("evil");
         std::fs::set_permissions(evil.join("helper"), std::fs::Permissions::from_mode(0o755))
             .unwrap();
-        for (name, response) in responses {
+        for (name, response) in responses() {
             std::fs::write(evil.join(name), frame(&response)).unwrap();
         }
         let own = scene.read("sshd/authorized_keys");
