@@ -120,9 +120,8 @@ pub struct FactsArgs {
     #[arg(value_name = "HOST")]
     pub host: Option<String>,
 
-    /// The hosts: our short YAML form, or an Ansible inventory
-    #[arg(long, short, value_name = "FILE")]
-    pub fleet: PathBuf,
+    #[command(flatten)]
+    pub fleet: FleetArgs,
 
     /// Only these hosts: a pattern as Ansible's `--limit` has it
     #[arg(long, short, value_name = "PATTERN")]
@@ -156,6 +155,22 @@ pub struct FactsArgs {
     pub hosts: HostArgs,
 }
 
+/// Where hosts come from.
+#[derive(Args, Clone, Debug, Default)]
+pub struct FleetArgs {
+    /// The hosts: our short YAML form, or whatever `ansible -i` takes; several are read one after the other
+    #[arg(id = "fleet", long = "fleet", short = 'f', value_name = "SOURCE")]
+    pub sources: Vec<PathBuf>,
+
+    /// Read a vault password from the first line of this file, which only you may read; all that are given are tried
+    #[arg(long, value_name = "FILE")]
+    pub vault_password_file: Vec<PathBuf>,
+
+    /// Ask for the vault password at the terminal
+    #[arg(long)]
+    pub ask_vault_password: bool,
+}
+
 /// A definition and its fleet.
 #[derive(Args, Clone, Debug)]
 pub struct InputArgs {
@@ -163,9 +178,8 @@ pub struct InputArgs {
     #[arg(value_name = "DEFINITION")]
     pub definition: PathBuf,
 
-    /// The hosts: our short YAML form, or an INI inventory
-    #[arg(long, short, value_name = "FILE")]
-    pub fleet: PathBuf,
+    #[command(flatten)]
+    pub fleet: FleetArgs,
 
     /// Kinds of release upgraders of your own: a folder of `*.yaml`
     #[arg(long, value_name = "DIR")]
@@ -218,9 +232,8 @@ pub struct RunArgs {
     #[arg(value_name = "DEFINITION|PLAN")]
     pub input: PathBuf,
 
-    /// The hosts; for a stored plan only their passwords are taken from it
-    #[arg(long, short, value_name = "FILE")]
-    pub fleet: Option<PathBuf>,
+    #[command(flatten)]
+    pub fleet: FleetArgs,
 
     /// Kinds of release upgraders of your own: a folder of `*.yaml`
     #[arg(long, value_name = "DIR")]
@@ -245,9 +258,8 @@ pub struct ResumeArgs {
     #[arg(value_name = "RUN")]
     pub run: Option<String>,
 
-    /// The fleet, for the passwords that it holds
-    #[arg(long, short, value_name = "FILE")]
-    pub fleet: Option<PathBuf>,
+    #[command(flatten)]
+    pub fleet: FleetArgs,
 
     /// Stay when only a person can make the run go on, instead of ending with exit code 4
     #[arg(long)]
@@ -318,9 +330,8 @@ pub struct AbortArgs {
     #[arg(long, value_name = "HOST", requires = "lost")]
     pub host: Option<String>,
 
-    /// The fleet that tells how the host is reached
-    #[arg(long, short, value_name = "FILE", requires = "lost")]
-    pub fleet: Option<PathBuf>,
+    #[command(flatten)]
+    pub fleet: FleetArgs,
 
     /// Do not ask before the host is freed
     #[arg(long, short, requires = "lost")]

@@ -42,7 +42,7 @@ pub async fn compiled(
     console: Console,
 ) -> Result<Compiled, Failure> {
     let loaded = Loaded::from(input)?;
-    for note in loaded.notes(&input.fleet) {
+    for note in loaded.notes() {
         console.note(&note);
     }
     let gathered = match &facts.facts {

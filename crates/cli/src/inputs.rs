@@ -1,16 +1,18 @@
 //! What a person gives: definition, fleet, kinds, stored plans and facts. Files are read here only.
 
-use crate::args::InputArgs;
+use crate::args::{FleetArgs, InputArgs};
 use crate::failure::{Failure, file};
 use crate::kinds::Kinds;
+use crate::{programs, secrets};
 use overhaul_model::definition::{DatasetKind, Definition};
 use overhaul_model::facts::{FactsWanted, FleetFacts};
 use overhaul_model::fleet::{Fleet, Host};
-use overhaul_model::id::HostName;
+use overhaul_model::id::{HostName, RoleName};
 use overhaul_model::plan::{PLAN_FORMAT, Plan};
+use overhaul_model::secret::Secret;
 use overhaul_source::{FleetInput, Problem, Problems, check_texts, definition, fleet, read};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -38,25 +40,25 @@ impl Loaded {
     pub fn from(args: &InputArgs) -> Result<Self, Failure> {
         let upgraders = Kinds::with(args.kinds.as_deref())?.upgraders;
         let definition_file = read::file(&args.definition)?;
-        let fleet = read::file(&args.fleet).map(|file| fleet::parse(&file))?;
+        let fleet = read_fleet(&args.fleet, args.definition.parent())?;
         let definition = definition::parse(&definition_file, &upgraders);
         let (definition, fleet) = match (definition, fleet) {
             (Ok(definition), Ok(fleet)) => (definition, fleet),
             (definition, fleet) => {
-                return Err(joined(
-                    [definition.err(), fleet.err()].into_iter().flatten(),
-                ));
+                let wrong = fleet.err().into_iter().flatten();
+                return Err(joined(definition.err().into_iter().chain(wrong)));
             }
         };
-        check_texts(&definition_file, &definition, &fleet.fleet)?;
+        reachable(&definition, &fleet)?;
+        check_texts(&definition_file, &definition, &fleet)?;
         Ok(Self { definition, fleet })
     }
 
     /// What the inventory says and this program does not use.
-    pub fn notes(&self, file: &Path) -> Vec<String> {
-        let named = |note: &Problem| match note.line {
-            0 => format!("remark: {}: {}", file.display(), note.message),
-            line => format!("remark: {}:{line}: {}", file.display(), note.message),
+    pub fn notes(&self) -> Vec<String> {
+        let named = |(file, note): &(String, Problem)| match note.line {
+            0 => format!("remark: {file}: {}", note.message),
+            line => format!("remark: {file}:{line}: {}", note.message),
         };
         self.fleet.notes.iter().map(named).collect()
     }
@@ -116,9 +118,62 @@ pub fn wanted_by_plan(plan: &Plan) -> FactsWanted {
 /// A fleet alone.
 ///
 /// # Errors
-/// When the file cannot be read or is wrong.
-pub fn fleet_alone(path: &Path) -> Result<FleetInput, Failure> {
-    Ok(fleet::parse(&read::file(path)?)?)
+/// When it cannot be read or is wrong.
+pub fn fleet_alone(args: &FleetArgs) -> Result<FleetInput, Failure> {
+    read_fleet(args, None)?.map_err(|wrong| joined(wrong.into_iter()))
+}
+
+/// The sudo passwords of a fleet, if one is given.
+///
+/// # Errors
+/// When it cannot be read or is wrong.
+pub fn passwords(args: &FleetArgs) -> Result<BTreeMap<HostName, Secret>, Failure> {
+    if args.sources.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    Ok(fleet_alone(args)?.passwords)
+}
+
+/// Reads a fleet; `beside` is the folder of the definition.
+fn read_fleet(
+    args: &FleetArgs,
+    beside: Option<&Path>,
+) -> Result<Result<FleetInput, Vec<Problems>>, Failure> {
+    if args.sources.is_empty() {
+        return Err(Failure::input("a definition needs its fleet")
+            .hint("name the hosts with --fleet, as in --fleet fleet.yaml"));
+    }
+    let words = |path: &Path| path.to_string_lossy().into_owned();
+    let sources: Vec<String> = args.sources.iter().map(|path| words(path)).collect();
+    let keys = secrets::vault_keys(args)?;
+    let here = std::env::current_dir().map_err(|error| file(Path::new("."), "read", &error))?;
+    let (beside, here) = (beside.map(words), words(&here));
+    let request = fleet::Request {
+        sources: &sources,
+        beside: beside.as_deref(),
+        working_folder: Some(&here),
+        keys: &keys,
+    };
+    Ok(fleet::load(
+        request,
+        &mut read::Folders::new(&mut programs::said),
+    ))
+}
+
+/// No host that the definition changes or whose services it names is one that cannot be reached here.
+fn reachable(definition: &Definition, input: &FleetInput) -> Result<(), Failure> {
+    let changed = definition.roles.iter().map(|role| &role.role);
+    let serving = definition.services.values().map(|service| &service.on);
+    let roles: BTreeSet<&str> = changed.chain(serving).map(RoleName::as_str).collect();
+    let wrong = input.refused.values().filter(|refused| {
+        let mut own = refused.roles.iter();
+        own.any(|role| roles.contains(role.as_str()))
+    });
+    let wrong: Vec<Problems> = wrong.map(|refused| refused.problems.clone()).collect();
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(joined(wrong.into_iter())),
+    }
 }
 
 /// Whether a file is a stored plan rather than a definition: it begins like JSON.

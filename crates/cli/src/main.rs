@@ -13,6 +13,7 @@ mod kinds;
 mod lead;
 mod live;
 mod person;
+mod programs;
 mod runs;
 mod secrets;
 mod show;
@@ -81,10 +82,8 @@ fn carry_out(cli: &Cli, console: Console) -> Outcome {
             commands::decide::decide(args, choice, state, console)
         }
         Command::Pause(args) => commands::pause::pause(args, state, console),
-        Command::Abort(args) => match (&args.host, &args.fleet) {
-            (Some(host), Some(fleet)) if args.lost => {
-                wait(commands::abort::abort_lost(args, host, fleet, console))
-            }
+        Command::Abort(args) => match &args.host {
+            Some(host) if args.lost => wait(commands::abort::abort_lost(args, host, console)),
             _ => commands::abort::abort(args, state, console),
         },
         Command::Report(args) => commands::report::report(args, state, console),

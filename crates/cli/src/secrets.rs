@@ -1,17 +1,19 @@
 //! Sudo passwords, from the inventory, a file, or the terminal, and passphrases of key files, from the terminal. Never
 //! from arguments or the environment.
 
-use crate::args::HostArgs;
+use crate::args::{FleetArgs, HostArgs};
 use crate::failure::{Failure, file};
 use overhaul_model::id::HostName;
 use overhaul_model::secret::Secret;
 use overhaul_reach::ssh::Secret as KeySecret;
+use overhaul_source::fleet::vault::VaultKeys;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use zeroize::Zeroizing;
 
 /// Longest password that is read: far above what sudo takes.
 const PASSWORD_BYTES_MAX: u64 = 4_096;
@@ -27,7 +29,10 @@ pub fn passwords<'a>(
 ) -> Result<BTreeMap<HostName, Secret>, Failure> {
     let given = match &args.sudo_password_file {
         Some(path) => Some(from_file(path)?),
-        None if args.ask_sudo_password => Some(from_terminal()?),
+        None if args.ask_sudo_password => Some(from_terminal(
+            "sudo password on the hosts",
+            "--sudo-password-file",
+        )?),
         None => None,
     };
     if let Some(given) = given {
@@ -36,6 +41,27 @@ pub fn passwords<'a>(
         }
     }
     Ok(named)
+}
+
+/// The vault passwords that were given; each is tried.
+///
+/// # Errors
+/// When a file or the terminal cannot be read, or others may read a file.
+pub fn vault_keys(args: &FleetArgs) -> Result<VaultKeys, Failure> {
+    let mut out = VaultKeys::default();
+    for path in &args.vault_password_file {
+        let secret = from_file(path)?;
+        let label = path.display().to_string();
+        out.add(label, Zeroizing::new(secret.reveal().as_bytes().to_vec()));
+    }
+    if args.ask_vault_password {
+        let secret = from_terminal("vault password", "--vault-password-file")?;
+        out.add(
+            "terminal",
+            Zeroizing::new(secret.reveal().as_bytes().to_vec()),
+        );
+    }
+    Ok(out)
 }
 
 fn from_file(path: &Path) -> Result<Secret, Failure> {
@@ -71,12 +97,12 @@ impl Drop for Quiet<'_> {
     }
 }
 
-fn from_terminal() -> Result<Secret, Failure> {
-    ask("sudo password on the hosts: ").map_err(|error| {
+fn from_terminal(whose: &str, instead: &str) -> Result<Secret, Failure> {
+    ask(&format!("{whose}: ")).map_err(|error| {
         Failure::input(format!(
-            "the sudo password cannot be asked for: there is no terminal ({error})"
+            "the {whose} cannot be asked for: there is no terminal ({error})"
         ))
-        .hint("name a file instead: --sudo-password-file FILE")
+        .hint(format!("name a file instead: {instead} FILE"))
     })
 }
 

@@ -3,9 +3,10 @@
 use crate::id::{HostName, RoleName, ZoneName};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-/// Variables of a host, by name.
-pub type Vars = BTreeMap<String, serde_json::Value>;
+/// Variables of a host, by name. Hosts of a group share the group's values.
+pub type Vars = BTreeMap<String, Arc<serde_json::Value>>;
 
 /// All hosts that an upgrade may concern.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

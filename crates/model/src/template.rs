@@ -4,13 +4,14 @@
 //! `/bin/sh`, unless the filter `raw` says otherwise.
 
 use crate::definition::Release;
-use crate::fleet::Host;
+use crate::fleet::{Host, Vars};
 use crate::primitive::{Command, Edit, EditFile, Exec, Measure, Primitive, WriteFile};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Instructions that one rendering may take: far more than any real text needs, and over in milliseconds.
 const FUEL_MAX: u64 = 100_000;
@@ -57,7 +58,7 @@ pub enum Quoting {
 #[derive(Clone, Debug, Serialize)]
 pub struct Context {
     #[serde(flatten)]
-    vars: BTreeMap<String, serde_json::Value>,
+    vars: Vars,
     host: HostView,
     from: Release,
     to: Release,
@@ -93,7 +94,7 @@ impl Context {
     /// With a further variable, as `codename` of a release.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
-        self.vars.insert(name.to_owned(), value.into());
+        self.vars.insert(name.to_owned(), Arc::new(value.into()));
         self
     }
 

@@ -1,6 +1,7 @@
 //! A definition against a fleet: roles that exist, texts that name only what is there, on every host
 //! concerned.
 
+use crate::fleet::{FleetInput, LeftOut};
 use crate::problem::{Problems, Sink, SourceFile};
 use crate::templates::FUNCTIONS;
 use crate::words::{nearest, slug, suggestion};
@@ -41,14 +42,16 @@ const IN_KINDS: [&str; 2] = ["from_codename", "to_codename"];
 pub fn check_texts(
     file: &SourceFile,
     definition: &Definition,
-    fleet: &Fleet,
+    input: &FleetInput,
 ) -> Result<(), Problems> {
     let sink = Sink::new(file);
+    let fleet = &input.fleet;
     let checker = Checker {
         sink: &sink,
         renderer: Renderer::new(),
         definition,
         fleet,
+        left_out: &input.left_out,
     };
     checker.links();
     for role in &definition.roles {
@@ -88,6 +91,8 @@ struct Checker<'c, 's, 'f> {
     renderer: Renderer,
     definition: &'c Definition,
     fleet: &'c Fleet,
+    /// Variables that the inventory has and templates cannot name.
+    left_out: &'c BTreeMap<String, LeftOut>,
 }
 
 impl<'c> Checker<'c, '_, '_> {
@@ -156,7 +161,7 @@ impl<'c> Checker<'c, '_, '_> {
         for host in hosts {
             let lack = names
                 .iter()
-                .find(|name| missing(name, host, &Outputs::new(), false).is_some());
+                .find(|name| missing(name, host, &Outputs::new(), false, self.left_out).is_some());
             let values =
                 (lack.is_none() && !roots.contains("host")).then(|| values_of(host, &roots));
             let known = values.as_ref().and_then(|values| seen.get(values)).cloned();
@@ -228,7 +233,7 @@ impl<'c> Checker<'c, '_, '_> {
         for host in hosts {
             let lacks = names
                 .iter()
-                .filter_map(|name| missing(name, host, outputs, in_kind));
+                .filter_map(|name| missing(name, host, outputs, in_kind, self.left_out));
             let lacks: Vec<Fault> = lacks.collect();
             let values = lacks.is_empty().then(|| values_of(host, &roots));
             if let Some(before) = values.as_ref().and_then(|values| seen.get(values)) {
@@ -377,7 +382,13 @@ struct Fault {
 }
 
 /// Why a name means nothing on a host, if it does not.
-fn missing(name: &str, host: &Host, outputs: &Outputs, in_kind: bool) -> Option<Fault> {
+fn missing(
+    name: &str,
+    host: &Host,
+    outputs: &Outputs,
+    in_kind: bool,
+    left_out: &BTreeMap<String, LeftOut>,
+) -> Option<Fault> {
     let mut parts = name.split('.');
     let first = parts.next().unwrap_or_default();
     let lack = |near: Option<String>| Fault {
@@ -403,7 +414,12 @@ fn missing(name: &str, host: &Host, outputs: &Outputs, in_kind: bool) -> Option<
         let near = near.map(|near| format!("{first}.{near}"));
         return (!fields.contains(&field)).then(|| lack(near));
     }
-    let Some(mut value) = host.vars.get(first) else {
+    if !host.vars.contains_key(first)
+        && let Some(why) = left_out.get(first)
+    {
+        return Some(unusable(first, *why));
+    }
+    let Some(mut value) = host.vars.get(first).map(std::sync::Arc::as_ref) else {
         let known = host.vars.keys().map(String::as_str);
         let near = nearest(first, known.chain(ALWAYS.iter().map(|(name, _)| *name)));
         return Some(lack(near.map(str::to_owned)));
@@ -426,6 +442,25 @@ fn missing(name: &str, host: &Host, outputs: &Outputs, in_kind: bool) -> Option<
         }
     }
     None
+}
+
+/// What is said of a variable that the inventory has and templates cannot name.
+fn unusable(name: &str, why: LeftOut) -> Fault {
+    let (message, help) = match why {
+        LeftOut::Encrypted => (
+            format!("`{name}` is encrypted: a plan keeps no secrets"),
+            "let the command read the secret on the host itself",
+        ),
+        LeftOut::Template => (
+            format!("`{name}` holds a template of Ansible's, which is not worked out here"),
+            "write the value out in the inventory",
+        ),
+    };
+    Fault {
+        message,
+        help: Some(help.to_owned()),
+        name: name.to_owned(),
+    }
 }
 
 fn missing_output(

@@ -23,6 +23,17 @@ const DEPTH_MAX: usize = 48;
 pub(crate) struct Node {
     pub(crate) span: Range<usize>,
     pub(crate) tree: Tree,
+    /// The tag as written, like `!vault`; only in [`Dialect::Ansible`].
+    pub(crate) tag: Option<Box<str>>,
+}
+
+/// Whose YAML it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Ours: no tags, no merge keys; a file holds something.
+    Own,
+    /// Ansible's: tags and merge keys are kept for its reader, and a file may be empty.
+    Ansible,
 }
 
 #[derive(Clone, Debug)]
@@ -41,6 +52,8 @@ pub(crate) enum Tree {
 pub(crate) struct Entry {
     pub(crate) key: String,
     pub(crate) key_span: Range<usize>,
+    /// Whether the key had no quotes, so that it may mean a number.
+    pub(crate) key_plain: bool,
     pub(crate) value: Node,
 }
 
@@ -147,6 +160,11 @@ fn plain_scalar(text: &str) -> serde_json::Value {
 
 /// The file's one document. Problems go to the sink; `None` when there is no tree at all.
 pub(crate) fn parse(sink: &Sink) -> Option<Node> {
+    parse_as(sink, Dialect::Own)
+}
+
+/// The same, in somebody's dialect.
+pub(crate) fn parse_as(sink: &Sink, dialect: Dialect) -> Option<Node> {
     let file: &SourceFile = sink.file;
     let whole = 0..file.text.len();
     if sink.refuses_size() {
@@ -156,6 +174,7 @@ pub(crate) fn parse(sink: &Sink) -> Option<Node> {
     options.set_emit_comments(false);
     let mut builder = Builder {
         sink,
+        dialect,
         open: Vec::new(),
         anchors: HashMap::new(),
         root: None,
@@ -175,7 +194,7 @@ pub(crate) fn parse(sink: &Sink) -> Option<Node> {
         }
     }
     let root = builder.root.take();
-    if root.as_ref().is_none_or(Node::is_null) {
+    if dialect == Dialect::Own && root.as_ref().is_none_or(Node::is_null) {
         sink.add(&(whole.start..whole.start), "the file is empty");
         return None;
     }
@@ -216,6 +235,7 @@ struct Open {
     start: Range<usize>,
     anchor: usize,
     kind: OpenKind,
+    tag: Option<Box<str>>,
 }
 
 enum OpenKind {
@@ -224,12 +244,20 @@ enum OpenKind {
         entries: Vec<Entry>,
         /// Keys so far with their place; only for finding repeated ones.
         seen: BTreeMap<String, Range<usize>>,
-        key: Option<(String, Range<usize>)>,
+        key: Option<Key>,
     },
+}
+
+/// A key that waits for its value.
+struct Key {
+    text: String,
+    span: Range<usize>,
+    plain: bool,
 }
 
 struct Builder<'s, 'f> {
     sink: &'s Sink<'f>,
+    dialect: Dialect,
     open: Vec<Open>,
     anchors: HashMap<usize, Node>,
     root: Option<Node>,
@@ -247,25 +275,26 @@ impl Builder<'_, '_> {
         }
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                self.tag(tag.as_deref(), &span);
+                let kept = self.tag(tag.as_deref(), &span);
                 let texts = tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str"));
                 let plain = style == ScalarStyle::Plain && !texts;
                 let text = text.into_owned();
                 let tree = Tree::Scalar { text, plain };
-                self.value(Node { span, tree }, anchor)
+                let tag = kept;
+                self.value(Node { span, tree, tag }, anchor)
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.tag(tag.as_deref(), &span);
-                self.begin(span, anchor, OpenKind::List(Vec::new()))
+                let tag = self.tag(tag.as_deref(), &span);
+                self.begin(span, anchor, tag, OpenKind::List(Vec::new()))
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.tag(tag.as_deref(), &span);
+                let tag = self.tag(tag.as_deref(), &span);
                 let kind = OpenKind::Map {
                     entries: Vec::new(),
                     seen: BTreeMap::new(),
                     key: None,
                 };
-                self.begin(span, anchor, kind)
+                self.begin(span, anchor, tag, kind)
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(&span),
             Event::Alias(id) => self.alias(id, &span),
@@ -281,19 +310,29 @@ impl Builder<'_, '_> {
         }
     }
 
-    fn tag(&self, tag: Option<&Tag>, span: &Range<usize>) {
-        if let Some(tag) = tag
-            && !tag.is_yaml_core_schema()
-        {
+    /// The tag, if this dialect keeps it.
+    fn tag(&self, tag: Option<&Tag>, span: &Range<usize>) -> Option<Box<str>> {
+        let tag = tag?;
+        if self.dialect == Dialect::Ansible {
+            return Some(format!("{}{}", tag.handle(), tag.suffix()).into_boxed_str());
+        }
+        if !tag.is_yaml_core_schema() {
             self.sink.add_with_help(
                 span,
                 format!("the tag `{}` is not read", tag.original()),
                 "write the value itself",
             );
         }
+        None
     }
 
-    fn begin(&mut self, start: Range<usize>, anchor: usize, kind: OpenKind) -> Step {
+    fn begin(
+        &mut self,
+        start: Range<usize>,
+        anchor: usize,
+        tag: Option<Box<str>>,
+        kind: OpenKind,
+    ) -> Step {
         if self.open.len() >= DEPTH_MAX {
             let message = format!("values are nested more than {DEPTH_MAX} deep");
             self.sink.add(&start, message);
@@ -303,6 +342,7 @@ impl Builder<'_, '_> {
             start,
             anchor,
             kind,
+            tag,
         });
         Step::Go
     }
@@ -316,7 +356,8 @@ impl Builder<'_, '_> {
             OpenKind::Map { entries, .. } => Tree::Map(entries),
         };
         let span = open.start.start..span.end.max(open.start.end);
-        self.value(Node { span, tree }, open.anchor)
+        let tag = open.tag;
+        self.value(Node { span, tree, tag }, open.anchor)
     }
 
     fn alias(&mut self, id: usize, span: &Range<usize>) -> Step {
@@ -352,7 +393,8 @@ impl Builder<'_, '_> {
             Some(OpenKind::List(items)) => items.push(node),
             Some(OpenKind::Map { entries, seen, key }) => match key.take() {
                 None => *key = Some(key_of(sink, node)),
-                Some((key, key_span)) => {
+                Some(Key { text, span, plain }) => {
+                    let (key, key_span) = (text, span);
                     if node.is_null() && node.span.is_empty() {
                         // Nothing was written, so the key is what can be shown.
                         node.span = key_span.clone();
@@ -363,7 +405,7 @@ impl Builder<'_, '_> {
                             sink.line(&first)
                         );
                         sink.add_with_help(&key_span, message, "each key stands once");
-                    } else if key == "<<" {
+                    } else if key == "<<" && self.dialect == Dialect::Own {
                         sink.add_with_help(
                             &key_span,
                             "merge keys are not read",
@@ -373,6 +415,7 @@ impl Builder<'_, '_> {
                         entries.push(Entry {
                             key,
                             key_span,
+                            key_plain: plain,
                             value: node,
                         });
                     }
@@ -383,16 +426,19 @@ impl Builder<'_, '_> {
     }
 }
 
-fn key_of(sink: &Sink, node: Node) -> (String, Range<usize>) {
+fn key_of(sink: &Sink, node: Node) -> Key {
+    let span = node.span;
     match node.tree {
-        Tree::Scalar { text, .. } => (text, node.span),
+        Tree::Scalar { text, plain } => Key { text, span, plain },
         Tree::List(_) | Tree::Map(_) => {
             sink.add_with_help(
-                &node.span,
+                &span,
                 "a key is a text",
                 "a value that begins with `{{` needs quotes around it",
             );
-            (String::new(), node.span)
+            let text = String::new();
+            let plain = false;
+            Key { text, span, plain }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::Range;
 
 /// Problems listed for one file: more than a person reads at once.
-const PROBLEMS_MAX: usize = 200;
+pub(crate) const PROBLEMS_MAX: usize = 200;
 
 /// Width of a line of the file shown beside a problem; longer ones are cut around the place.
 const SHOWN_CHARS_MAX: usize = 160;
@@ -246,22 +246,7 @@ impl<'a> Sink<'a> {
         message: String,
         help: Option<String>,
     ) -> Problem {
-        let text = &self.file.text;
-        let start = floor(text, span.start.min(text.len()));
-        let line = self.lines.line_of(start);
-        let range = self.lines.range_of(line);
-        let content = text.get(range.clone()).unwrap_or_default();
-        let line_end = range.start.saturating_add(content.trim_end().len());
-        let end = floor(text, span.end.min(line_end).max(start));
-        let before = text.get(range.start..start).unwrap_or_default();
-        let column = before.chars().filter(|c| *c != '\u{feff}').count();
-        Problem {
-            message,
-            help,
-            span: Some(start..end),
-            line,
-            column: u32::try_from(column).unwrap_or(u32::MAX).saturating_add(1),
-        }
+        placed(self.file, &self.lines, span, message, help)
     }
 
     /// The line of a place, from 1.
@@ -275,32 +260,62 @@ impl<'a> Sink<'a> {
 
     /// The value, or all problems if there is one.
     pub(crate) fn into_result<T>(self, value: Option<T>) -> Result<T, Problems> {
-        let mut list = self.list.into_inner();
+        let list = self.list.into_inner();
         match value {
             Some(value) if list.is_empty() => Ok(value),
-            _ => {
-                list.sort_by_key(|problem| (problem.line, problem.column));
-                let left_out = self.left_out.get();
-                if left_out > 0 {
-                    list.push(Problem {
-                        message: format!("{left_out} more problems are not listed"),
-                        help: Some("correct the ones above first".to_owned()),
-                        span: None,
-                        line: 0,
-                        column: 0,
-                    });
-                }
-                Err(Problems {
-                    file: without_passwords(self.file),
-                    list,
-                })
-            }
+            _ => Err(Problems::of(self.file, list, self.left_out.get())),
         }
     }
 
-    /// The problems so far as remarks that stop nobody.
-    pub(crate) fn into_notes(self) -> Vec<Problem> {
-        self.list.into_inner()
+    /// The problems so far, and how many more there were.
+    pub(crate) fn into_parts(self) -> (Vec<Problem>, usize) {
+        (self.list.into_inner(), self.left_out.get())
+    }
+}
+
+impl Problems {
+    /// All problems of a file, in the order of their places; `left_out` more are only counted.
+    pub(crate) fn of(file: &SourceFile, mut list: Vec<Problem>, left_out: usize) -> Self {
+        list.sort_by_key(|problem| (problem.line, problem.column));
+        if left_out > 0 {
+            list.push(Problem {
+                message: format!("{left_out} more problems are not listed"),
+                help: Some("correct the ones above first".to_owned()),
+                span: None,
+                line: 0,
+                column: 0,
+            });
+        }
+        Self {
+            file: without_passwords(file),
+            list,
+        }
+    }
+}
+
+/// A problem at a place of a file, which is cut at the end of its first line.
+pub(crate) fn placed(
+    file: &SourceFile,
+    lines: &Lines,
+    span: &Range<usize>,
+    message: String,
+    help: Option<String>,
+) -> Problem {
+    let text = &file.text;
+    let start = floor(text, span.start.min(text.len()));
+    let line = lines.line_of(start);
+    let range = lines.range_of(line);
+    let content = text.get(range.clone()).unwrap_or_default();
+    let line_end = range.start.saturating_add(content.trim_end().len());
+    let end = floor(text, span.end.min(line_end).max(start));
+    let before = text.get(range.start..start).unwrap_or_default();
+    let column = before.chars().filter(|c| *c != '\u{feff}').count();
+    Problem {
+        message,
+        help,
+        span: Some(start..end),
+        line,
+        column: u32::try_from(column).unwrap_or(u32::MAX).saturating_add(1),
     }
 }
 

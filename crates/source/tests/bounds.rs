@@ -271,9 +271,7 @@ fn texts_of_ten_thousand_hosts_are_checked() {
         .map(|n| format!("  host{n}: {{roles: [web], vars: {{n: {n}}}}}\n"))
         .collect();
     let text = format!("fleet: f\ndefaults: {{vars: {{port: 80}}}}\nhosts:\n{hosts}");
-    let fleet = fleet::parse(&SourceFile::new("f.yaml", text))
-        .unwrap()
-        .fleet;
+    let fleet = fleet::parse(&SourceFile::new("f.yaml", text)).unwrap();
     let steps: String = (0..20)
         .map(|n| format!("      - {{name: s{n}, shell: \"echo {{{{ port }}}} {{{{ host.name }}}}\", when: \"port == 80\"}}\n"))
         .collect();

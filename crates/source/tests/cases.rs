@@ -47,9 +47,32 @@ fn read_fleet(file: &SourceFile) -> Result<serde_json::Value, overhaul_source::P
     let notes: Vec<_> = input
         .notes
         .iter()
-        .map(|note| format!("{}: {}", note.line, note.message))
+        .map(|(file, note)| format!("{file}:{}: {}", note.line, note.message))
         .collect();
-    Ok(serde_json::json!({"fleet": input.fleet, "passwords": passwords, "notes": notes}))
+    let refused: Vec<_> = input
+        .refused
+        .iter()
+        .map(|(host, refused)| format!("{host}: {}", refused.problems))
+        .collect();
+    let left_out: Vec<_> = input
+        .left_out
+        .iter()
+        .map(|(name, why)| format!("{name}: {why:?}"))
+        .collect();
+    let members: Vec<_> = input
+        .membership
+        .groups
+        .iter()
+        .map(|(group, hosts)| format!("{group}: {}", hosts.join(" ")))
+        .collect();
+    Ok(serde_json::json!({
+        "fleet": input.fleet,
+        "passwords": passwords,
+        "notes": notes,
+        "refused": refused,
+        "left_out": left_out,
+        "members": members,
+    }))
 }
 
 fn read_both(file: &SourceFile) -> Result<&'static str, overhaul_source::Problems> {
@@ -57,7 +80,7 @@ fn read_both(file: &SourceFile) -> Result<&'static str, overhaul_source::Problem
     let fleet = fleet::parse(&SourceFile::new("fleet.yaml", fleet))?;
     let upgrade = SourceFile::new("upgrade.yaml", upgrade);
     let definition = definition::parse(&upgrade, &upgraders())?;
-    check_texts(&upgrade, &definition, &fleet.fleet).map(|()| "all texts are good")
+    check_texts(&upgrade, &definition, &fleet).map(|()| "all texts are good")
 }
 
 #[test]

@@ -85,7 +85,8 @@ pub fn scene(hosts: &[(&str, Vec<Is>)]) -> (Fleet, FleetFacts, Controller) {
                     host.roles.insert((*role).into());
                 }
                 Is::Var(key, value) => {
-                    host.vars.insert((*key).to_owned(), (*value).into());
+                    host.vars
+                        .insert((*key).to_owned(), std::sync::Arc::new((*value).into()));
                 }
                 Is::Behind(jump) => connection
                     .ssh_args

@@ -24,13 +24,13 @@ pub fn abort(args: &AbortArgs, state: Option<&Path>, console: Console) -> Outcom
 }
 
 /// Frees a host of a run whose journal is lost. The host keeps person and reason.
-pub async fn abort_lost(args: &AbortArgs, host: &str, fleet: &Path, console: Console) -> Outcome {
+pub async fn abort_lost(args: &AbortArgs, host: &str, console: Console) -> Outcome {
     if args.reason.trim().is_empty() {
         return Err(Failure::input(
             "a host is freed for a reason only: --reason TEXT",
         ));
     }
-    let loaded = inputs::fleet_alone(fleet)?;
+    let loaded = inputs::fleet_alone(&args.fleet)?;
     let host = HostName::new(host);
     let Some(known) = loaded.fleet.hosts.get(&host) else {
         return Err(Failure::input(format!(

@@ -113,8 +113,11 @@ fn chosen(args: &FactsArgs, input: &FleetInput) -> Result<BTreeMap<HostName, Hos
     if let Some(only) = &args.host {
         let only = HostName::new(only.clone());
         let host = hosts.remove(&only).ok_or_else(|| {
-            Failure::input(format!("{only}: no such host in {}", args.fleet.display()))
-                .hint("`overhaul facts --fleet FILE` lists them")
+            Failure::input(format!(
+                "{only}: no such host in the fleet {}",
+                input.fleet.name
+            ))
+            .hint("`overhaul facts --fleet FILE` lists them")
         })?;
         hosts = [(only, host)].into();
     }

@@ -18,7 +18,7 @@ use overhaul_model::id::{HostName, Position, StepId};
 use overhaul_model::plan::{Block, Child};
 use overhaul_reach::SshReach;
 use overhaul_store::StoreError;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Takes a run up where it stands.
@@ -47,10 +47,7 @@ pub async fn resume(
     // The journal may have grown until the lock was taken.
     let told = Told::of(told.dir)?;
     let plan = told.plan().clone();
-    let passwords = match &args.fleet {
-        Some(path) => inputs::fleet_alone(path)?.passwords,
-        None => BTreeMap::new(),
-    };
+    let passwords = inputs::passwords(&args.fleet)?;
     let reach = wiring::reach(
         &plan.fleet,
         &plan.hosts,

@@ -1,6 +1,6 @@
 //! `overhaul run`: fresh facts, plan, check, and the run itself.
 
-use crate::args::{InputArgs, RunArgs};
+use crate::args::{FleetArgs, InputArgs, RunArgs};
 use crate::compile::{blocked, checked, warned};
 use crate::console::Console;
 use crate::exit::Exit;
@@ -64,7 +64,7 @@ pub async fn run(args: &RunArgs, state: Option<&Path>, console: Console) -> Outc
     )?;
     let facts = gather::facts(&reach, wanted.hosts.keys(), &wanted.facts).await?;
     gather::none_in_trouble(&facts)?;
-    nobody_holds(&reach, &facts, args.fleet.as_deref()).await?;
+    nobody_holds(&reach, &facts, &args.fleet).await?;
     let plan = match wanted.input {
         Input::Plan(plan) => *plan,
         Input::Definition(both) => compile(&both.0, &both.1, &facts)?,
@@ -95,10 +95,7 @@ pub async fn run(args: &RunArgs, state: Option<&Path>, console: Console) -> Outc
 fn wanted(args: &RunArgs, console: Console) -> Result<Wanted, Failure> {
     if inputs::is_stored_plan(&args.input)? {
         let plan = inputs::stored_plan(&args.input)?;
-        let passwords = match &args.fleet {
-            Some(path) => inputs::fleet_alone(path)?.passwords,
-            None => BTreeMap::new(),
-        };
+        let passwords = inputs::passwords(&args.fleet)?;
         return Ok(Wanted {
             fleet: plan.fleet.clone(),
             hosts: plan.hosts.clone(),
@@ -107,17 +104,13 @@ fn wanted(args: &RunArgs, console: Console) -> Result<Wanted, Failure> {
             input: Input::Plan(Box::new(plan)),
         });
     }
-    let Some(fleet) = args.fleet.clone() else {
-        return Err(Failure::input("a definition needs its fleet")
-            .hint("overhaul run upgrade.yaml --fleet fleet.yaml"));
-    };
     let input = InputArgs {
         definition: args.input.clone(),
-        fleet,
+        fleet: args.fleet.clone(),
         kinds: args.kinds.clone(),
     };
     let loaded = Loaded::from(&input)?;
-    for note in loaded.notes(&input.fleet) {
+    for note in loaded.notes() {
         console.note(&note);
     }
     Ok(Wanted {
@@ -157,7 +150,7 @@ fn no_other_run(store: &RunStore, fleet: &str, console: Console) -> Result<(), F
 async fn nobody_holds(
     reach: &Arc<SshReach>,
     facts: &FleetFacts,
-    fleet: Option<&Path>,
+    fleet: &FleetArgs,
 ) -> Result<(), Failure> {
     let mut tasks = tokio::task::JoinSet::new();
     for host in facts.keys() {
@@ -179,10 +172,15 @@ async fn nobody_holds(
         .map(|(host, holder)| format!("\n  {host}: run {} of fleet {}", holder.run, holder.fleet))
         .collect();
     // A stored plan is run without a fleet file, and freeing a host needs one.
-    let fleet = fleet.map_or_else(
-        || "FILE".to_owned(),
-        |file| text::shell_word(&file.to_string_lossy()),
-    );
+    let fleet = match fleet.sources.as_slice() {
+        [] => "FILE".to_owned(),
+        sources => {
+            let words = sources
+                .iter()
+                .map(|source| text::shell_word(&source.to_string_lossy()));
+            words.collect::<Vec<_>>().join(" --fleet ")
+        }
+    };
     Err(Failure::new(
         Exit::Held,
         format!(

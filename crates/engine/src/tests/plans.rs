@@ -91,7 +91,7 @@ pub fn host(name: &str) -> (HostName, Host) {
         connection: Connection::to(format!("{name}.test")),
         vars: [(
             "motto".to_owned(),
-            serde_json::json!(format!("{name} first")),
+            serde_json::json!(format!("{name} first")).into(),
         )]
         .into(),
     };

@@ -36,7 +36,7 @@ pub fn fleet(lines: &[&str]) -> Fleet {
                 .split_whitespace()
                 .map(|pair| {
                     let (key, value) = pair.split_once('=').unwrap();
-                    (key.to_owned(), value.into())
+                    (key.to_owned(), std::sync::Arc::new(value.into()))
                 })
                 .collect(),
         };

@@ -1,6 +1,6 @@
 //! A host while it is read: settings that may still be missing, from the general to the particular.
 
-use overhaul_model::fleet::{Become, Connection, Host, Vars};
+use overhaul_model::fleet::{Become, Connection, Host, Transport, Vars};
 use overhaul_model::id::{HostName, RoleName, ZoneName};
 use overhaul_model::secret::Secret;
 use std::collections::BTreeSet;
@@ -16,6 +16,8 @@ pub(super) struct Settings {
     pub(super) user: Option<String>,
     pub(super) identity_files: Option<Vec<String>>,
     pub(super) known_hosts: Option<Vec<String>>,
+    pub(super) ssh_args: Option<Vec<String>>,
+    pub(super) transport: Option<Transport>,
     pub(super) by_sudo: Option<bool>,
     pub(super) become_user: Option<String>,
     pub(super) state_dir: Option<String>,
@@ -33,6 +35,8 @@ impl Settings {
             user: self.user.or(below.user),
             identity_files: self.identity_files.or(below.identity_files),
             known_hosts: self.known_hosts.or(below.known_hosts),
+            ssh_args: self.ssh_args.or(below.ssh_args),
+            transport: self.transport.or(below.transport),
             by_sudo: self.by_sudo.or(below.by_sudo),
             become_user: self.become_user.or(below.become_user),
             state_dir: self.state_dir.or(below.state_dir),
@@ -70,6 +74,8 @@ impl Draft {
                 user: settings.user,
                 identity_files: settings.identity_files.unwrap_or_default(),
                 known_hosts: settings.known_hosts.unwrap_or_default(),
+                ssh_args: settings.ssh_args.unwrap_or_default(),
+                transport: settings.transport.unwrap_or_default(),
                 become_user,
                 state_dir: settings.state_dir,
                 ..Connection::to(settings.address.unwrap_or_else(|| self.name.clone()))

@@ -1,333 +1,273 @@
-//! A plain INI inventory, as Ansible reads it: groups become roles.
+//! INI inventories, line by line as Ansible reads them.
 
-use super::draft::{Draft, is_template};
-use super::groups::{ALL, Group, Inventory, InventoryHost, Placed, PlacedVars, Tree, UNGROUPED};
-use super::input::Read;
-use super::range::expand;
+use super::address::hosts_of;
+use super::book::{Book, FileId, Place};
+use super::common::{check_host, set_group_variable};
+use super::inventory::Inventory;
+use super::membership::UNGROUPED;
+use super::python;
 use super::short::HOSTS_MAX;
 use super::tokens::{Token, split};
-use super::{ansible, python};
+use super::value::{Value, Var};
 use crate::node::shortened;
-use crate::problem::Sink;
-use crate::reader;
-use crate::words::{is_reserved, slug};
-use overhaul_model::fleet::Vars;
-use std::collections::BTreeSet;
+use crate::words::suggestion;
+use std::collections::HashMap;
 use std::ops::Range;
 
-/// The variable of all hosts that names the fleet; else the file's name does.
-const FLEET_NAME: &str = "overhaul_fleet";
-
-pub(super) fn read(sink: &Sink, notes: &Sink) -> Option<Read> {
-    if sink.refuses_size() {
-        return None;
-    }
-    let inventory = lines(sink);
-    if inventory.hosts.is_empty() && sink.count() == 0 {
-        sink.add(&(0..0), "the inventory has no hosts");
-        return None;
-    }
-    let tree = Tree::of(sink, &inventory)?;
-    let mut hosts = Vec::new();
-    for (name, host) in &inventory.hosts {
-        let roles: BTreeSet<String> = tree
-            .groups_of(host)
-            .into_iter()
-            .filter(|group| *group != ALL && *group != UNGROUPED)
-            .map(str::to_owned)
-            .collect();
-        for role in &roles {
-            let span = inventory.groups.get(role).map(|group| group.span.clone());
-            reader::check_name(sink, role, &span.unwrap_or_default());
-        }
-        let merged = tree.vars_of(host);
-        let settings = ansible::settings(sink, notes, &merged);
-        let vars = plain_vars(sink, notes, &merged);
-        let draft = Draft {
-            name: name.clone(),
-            roles,
-            settings,
-            vars,
-        };
-        hosts.push((draft, host.span.clone()));
-    }
-    Some(Read {
-        name: fleet_name(sink, &inventory),
-        hosts,
-    })
-}
-
-fn fleet_name(sink: &Sink, inventory: &Inventory) -> String {
-    let named = inventory
-        .groups
-        .get(ALL)
-        .and_then(|group| group.vars.get(FLEET_NAME));
-    if let Some(placed) = named {
-        let name = ansible::words(&placed.json);
-        reader::check_name(sink, &name, &placed.span);
-        return name;
-    }
-    let file = sink.file.name.rsplit('/').next().unwrap_or_default();
-    let stem = file
-        .split('.')
-        .find(|part| !part.is_empty())
-        .unwrap_or_default();
-    match slug(stem) {
-        name if name.is_empty() => "fleet".to_owned(),
-        name => name,
-    }
-}
-
-/// Variables that are not settings of ours.
-fn plain_vars(
-    sink: &Sink,
-    notes: &Sink,
-    merged: &std::collections::BTreeMap<&str, &Placed>,
-) -> Vars {
-    let mut out = Vars::new();
-    for (name, placed) in merged {
-        if ansible::is_setting(name) || *name == FLEET_NAME {
-            continue;
-        }
-        if is_reserved(name) {
-            let message = format!("`{name}` is a name with a meaning of its own in templates");
-            sink.add_with_help(&placed.span, message, "give the variable another name");
-        } else if is_template(&placed.json) {
-            let message = format!("the variable `{name}` holds a template and is left out");
-            let help =
-                "values of variables are taken as they are; write the value out if it is needed";
-            notes.add_with_help(&placed.span, message, help);
-        } else {
-            out.insert((*name).to_owned(), placed.json.clone());
-        }
-    }
-    out
-}
-
 /// What the lines of a section are.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Section {
-    Hosts(String),
-    Vars(String),
-    Children(String),
+    Hosts,
+    Vars,
+    Children,
     /// A section that could not be read; its lines would only give more of the same.
     Unknown,
 }
 
-fn lines(sink: &Sink) -> Inventory {
-    let mut inventory = Inventory::default();
-    let mut section = Section::Hosts(UNGROUPED.to_owned());
+/// A group that is named and not declared yet.
+enum Pending {
+    Vars(Place),
+    /// Groups that want it inside them, each with the place where that is said.
+    Child(Vec<(usize, Place)>),
+}
+
+/// Reads a file into the inventory; problems go to the book.
+pub(super) fn read(book: &Book, inventory: &mut Inventory, file: FileId) {
+    let source = book.file(file);
+    let group = inventory.group(UNGROUPED, file.whole());
+    let mut reader = Reader {
+        book,
+        inventory,
+        file,
+        source: &source.name,
+        section: Section::Hosts,
+        group,
+        pending: HashMap::new(),
+    };
     let mut at: usize = 0;
-    for raw in sink.file.text.split_inclusive('\n') {
+    for raw in source.text.split_inclusive(ends_line) {
         let start = at;
         at = at.saturating_add(raw.len());
-        let bom = if start == 0 {
-            raw.len()
-                .saturating_sub(raw.trim_start_matches('\u{feff}').len())
-        } else {
-            0
+        let content = match start {
+            0 => raw.trim_start_matches('\u{feff}'),
+            _ => raw,
         };
-        let content = raw.get(bom..).unwrap_or_default();
-        let line = content.trim();
-        if line.is_empty() || line.starts_with(['#', ';']) {
-            continue;
+        let trimmed = content.trim_start_matches(is_blank);
+        let line = trimmed.trim_end_matches(is_blank);
+        let start = at.saturating_sub(trimmed.len());
+        if !line.is_empty() && !line.starts_with(['#', ';']) {
+            reader.line(line, start);
         }
-        let indent = content.len().saturating_sub(content.trim_start().len());
-        let start = start.saturating_add(bom).saturating_add(indent);
+    }
+    reader.finish();
+}
+
+/// Where Python ends a line.
+fn ends_line(c: char) -> bool {
+    matches!(
+        c,
+        '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}'
+    )
+}
+
+/// What Python strips from a line.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}')
+}
+
+struct Reader<'r> {
+    book: &'r Book,
+    inventory: &'r mut Inventory,
+    file: FileId,
+    source: &'r str,
+    section: Section,
+    group: usize,
+    pending: HashMap<String, Pending>,
+}
+
+impl Reader<'_> {
+    fn line(&mut self, line: &str, start: usize) {
         let span = start..start.saturating_add(line.len());
-        if let Some(header) = header(line) {
-            section = begin(sink, &mut inventory, header, &span);
-            continue;
+        let place = self.file.place(&span);
+        if let Some((name, kind)) = header(line) {
+            return self.begin(name, kind, place);
         }
-        match &section {
-            Section::Hosts(group) => host_line(sink, &mut inventory, group, line, &span),
-            Section::Vars(group) => {
-                if let Some((name, placed)) = var_line(sink, line, &span)
-                    && let Some(group) = inventory.groups.get_mut(group)
-                {
-                    group.vars.insert(name, placed);
-                }
-            }
-            Section::Children(group) => child_line(sink, &mut inventory, group, line, &span),
+        if line.starts_with('[') && line.ends_with(']') {
+            let help = "a section is written [group], [group:vars] or [group:children]";
+            let message = format!("`{}` is no section", shortened(line));
+            self.section = Section::Unknown;
+            return self.book.problem(place, message, help.to_owned());
+        }
+        match self.section {
+            Section::Hosts => self.host_line(line, start),
+            Section::Vars => self.variable_line(line, &span),
+            Section::Children => self.child_line(line, start, place),
             Section::Unknown => {}
         }
     }
-    inventory
+
+    fn begin(&mut self, name: &str, kind: Option<&str>, place: Place) {
+        self.section = match kind {
+            None | Some("hosts") => Section::Hosts,
+            Some("vars") => Section::Vars,
+            Some("children") => Section::Children,
+            Some(other) => {
+                let message = format!("a section of kind `{}` is not known", shortened(other));
+                let help = "the kinds are `vars` and `children`";
+                self.book.problem(place, message, help.to_owned());
+                Section::Unknown
+            }
+        };
+        let vars = self.section == Section::Vars;
+        if self.inventory.find_group(name).is_none() && vars {
+            let entry = self.pending.entry(name.to_owned());
+            entry.or_insert(Pending::Vars(place));
+        }
+        self.group = self.inventory.group(name, place);
+        if vars {
+            return;
+        }
+        if let Some(Pending::Child(parents)) = self.pending.remove(name) {
+            for (parent, place) in parents {
+                self.inventory.join(parent, self.group, place);
+            }
+        }
+    }
+
+    fn variable_line(&mut self, line: &str, span: &Range<usize>) {
+        let place = self.file.place(span);
+        let Some((name, value)) = line.split_once('=') else {
+            let message = "a line of this section is written name=value";
+            return self.book.problem(place, message, None);
+        };
+        let name = name.trim_end_matches(is_blank);
+        let value = python::value(value.trim_start_matches(is_blank));
+        let var = Var::new(value, place);
+        set_group_variable(self.book, self.inventory, self.group, name, var);
+    }
+
+    fn child_line(&mut self, line: &str, start: usize, place: Place) {
+        let Some(name) = group_name(line) else {
+            let message = format!("`{}` is no name of a group", shortened(line));
+            let help = "a line of this section names one group";
+            return self.book.problem(place, message, help.to_owned());
+        };
+        let place = self.file.place(&(start..start.saturating_add(name.len())));
+        if let Some(child) = self.inventory.find_group(name) {
+            return self.inventory.join(self.group, child, place);
+        }
+        let wanted = self.pending.entry(name.to_owned());
+        if let Pending::Child(parents) = wanted.or_insert(Pending::Child(Vec::new())) {
+            parents.push((self.group, place));
+        }
+    }
+
+    fn host_line(&mut self, line: &str, start: usize) {
+        let at = |span: &Range<usize>| {
+            let shift = |byte: usize| start.saturating_add(byte);
+            self.file.place(&(shift(span.start)..shift(span.end)))
+        };
+        let tokens = match split(line) {
+            Ok(tokens) => tokens,
+            Err(unfinished) => {
+                let place = at(&(unfinished.0..unfinished.0.saturating_add(1)));
+                let message = "what begins here has no end on this line";
+                return self.book.problem(place, message, None);
+            }
+        };
+        let Some((first, words)) = tokens.split_first() else {
+            return;
+        };
+        let place = at(&first.span);
+        let mut vars: Vec<(String, Var)> = Vec::new();
+        for token in words {
+            match self.assigned(token, at(&token.span)) {
+                Some(pair) => vars.push(pair),
+                None => return,
+            }
+        }
+        let room = HOSTS_MAX.saturating_sub(self.inventory.hosts.len());
+        let (names, port) = match hosts_of(&first.text, room) {
+            Ok(found) => found,
+            Err(fault) => return self.book.problem(place, fault.to_string(), None),
+        };
+        for name in names {
+            if !check_host(self.book, &name, place) {
+                return;
+            }
+            let port = port
+                .filter(|port| *port > 0)
+                .map(|port| Var::new(Value::Number(port.into()), place));
+            let host = self
+                .inventory
+                .host(&name, self.group, port, place, self.source);
+            if let Some(host) = self.inventory.hosts.get_mut(host) {
+                host.vars.extend(vars.iter().cloned());
+            }
+        }
+    }
+
+    fn assigned(&self, token: &Token, place: Place) -> Option<(String, Var)> {
+        match token.text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => {
+                Some((name.to_owned(), Var::new(python::value(value), place)))
+            }
+            _ => {
+                let message = "after the host's name come variables, written name=value";
+                let help = "a value with blanks needs quotes around it";
+                self.book.problem(place, message, help.to_owned());
+                None
+            }
+        }
+    }
+
+    /// What is still pending was never declared.
+    fn finish(self) {
+        for (name, pending) in &self.pending {
+            let places = match pending {
+                Pending::Vars(place) => vec![*place],
+                Pending::Child(parents) => parents.iter().map(|(_, place)| *place).collect(),
+            };
+            let known = self.inventory.groups.iter();
+            let known = known.map(|group| group.name.as_str());
+            let known = known.filter(|known| known != name);
+            let help = suggestion(name, known, "the groups are");
+            for place in places {
+                let message = format!("there is no group `{}`", shortened(name));
+                self.book.problem(place, message, help.clone());
+            }
+        }
+    }
 }
 
-/// The inside of `[…]` when the line is the head of a section and not a host with a range.
-fn header(line: &str) -> Option<&str> {
+/// The group and the kind of a section, when the line is its head.
+fn header(line: &str) -> Option<(&str, Option<&str>)> {
     let (inner, rest) = line.strip_prefix('[')?.split_once(']')?;
     let rest = rest.trim_start();
-    (rest.is_empty() || rest.starts_with('#')).then_some(inner)
-}
-
-fn begin(sink: &Sink, inventory: &mut Inventory, inner: &str, span: &Range<usize>) -> Section {
+    if !rest.is_empty() && !rest.starts_with('#') {
+        return None;
+    }
     let (name, kind) = match inner.split_once(':') {
         Some((name, kind)) => (name, Some(kind)),
         None => (inner, None),
     };
-    if name.is_empty() || name.contains(char::is_whitespace) {
-        let help = "a section is written [group], [group:vars] or [group:children]";
-        sink.add_with_help(
-            span,
-            format!("`[{}]` is no section", shortened(inner)),
-            help,
-        );
-        return Section::Unknown;
-    }
-    let group = inventory.groups.entry(name.to_owned());
-    let group = group.or_insert_with(|| Group {
-        span: span.clone(),
-        ..Group::default()
-    });
-    let name = name.to_owned();
-    match kind {
-        None => {
-            group.declared = true;
-            Section::Hosts(name)
-        }
-        Some("children") => {
-            group.declared = true;
-            Section::Children(name)
-        }
-        Some("vars") => Section::Vars(name),
-        Some(other) => {
-            group.declared = true;
-            let message = format!("a section of kind `{}` is not known", shortened(other));
-            sink.add_with_help(span, message, "the kinds are `vars` and `children`");
-            Section::Unknown
-        }
-    }
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let fits = !name.is_empty()
+        && !name.contains(char::is_whitespace)
+        && kind.is_none_or(|kind| !kind.is_empty() && kind.chars().all(word));
+    fits.then_some((name, kind))
 }
 
-fn child_line(
-    sink: &Sink,
-    inventory: &mut Inventory,
-    group: &str,
-    line: &str,
-    span: &Range<usize>,
-) {
-    let name = line.split('#').next().unwrap_or_default().trim_end();
-    if name.is_empty() || name.contains(|c: char| c.is_whitespace() || ":]=".contains(c)) {
-        let message = format!("`{}` is no name of a group", shortened(line));
-        sink.add_with_help(span, message, "a line of this section names one group");
-        return;
-    }
-    let span = span.start..span.start.saturating_add(name.len());
-    if let Some(group) = inventory.groups.get_mut(group) {
-        group.children.push((name.to_owned(), span));
-    }
-}
-
-fn var_line(sink: &Sink, line: &str, span: &Range<usize>) -> Option<(String, Placed)> {
-    let Some((name, value)) = line.split_once('=') else {
-        let message = "a line of this section is written name=value";
-        sink.add(span, message);
-        return None;
+/// The group that a line of `[...:children]` names. A `#` behind a blank begins a remark; one inside the
+/// word does so only where the rest would fit nothing else.
+fn group_name(line: &str) -> Option<&str> {
+    let stop = |c: char| c.is_whitespace() || c == ':' || c == ']';
+    let end = line.find(stop).unwrap_or(line.len());
+    let (name, rest) = line.split_at_checked(end)?;
+    let rest = rest.trim_start();
+    let name = match rest.is_empty() || rest.starts_with('#') {
+        true => name,
+        false => name.rsplit_once('#')?.0,
     };
-    let placed = Placed {
-        json: python::value(value.trim()),
-        span: span.clone(),
-    };
-    Some((name.trim().to_owned(), placed))
-}
-
-fn host_line(sink: &Sink, inventory: &mut Inventory, group: &str, line: &str, span: &Range<usize>) {
-    let tokens = match split(line) {
-        Ok(tokens) => tokens,
-        Err(unfinished) => {
-            let at = span.start.saturating_add(unfinished.0);
-            let end = at.saturating_add(1);
-            return sink.add(&(at..end), "what begins here has no end on this line");
-        }
-    };
-    let mut tokens = tokens.into_iter();
-    let Some(first) = tokens.next() else {
-        return;
-    };
-    let place = |token: &Token| {
-        let at = |byte: usize| span.start.saturating_add(byte);
-        at(token.span.start)..at(token.span.end)
-    };
-    let host_span = place(&first);
-    let mut vars = PlacedVars::new();
-    let (pattern, port) = port_of(&first.text);
-    if let Some(port) = port {
-        let placed = Placed {
-            json: port.into(),
-            span: host_span.clone(),
-        };
-        vars.insert("ansible_port".to_owned(), placed);
-    }
-    for token in tokens {
-        let Some((name, value)) = token
-            .text
-            .split_once('=')
-            .filter(|(name, _)| !name.is_empty())
-        else {
-            let message = "after the host's name come variables, written name=value";
-            let help = "a value with blanks needs quotes around it";
-            sink.add_with_help(&place(&token), message, help);
-            continue;
-        };
-        let placed = Placed {
-            json: python::value(value),
-            span: place(&token),
-        };
-        vars.insert(name.to_owned(), placed);
-    }
-    if pattern.starts_with('[') && !pattern.contains(']') {
-        let help = "a section is written [group], [group:vars] or [group:children]";
-        return sink.add_with_help(&host_span, "a `[` without its `]`", help);
-    }
-    let room = HOSTS_MAX.saturating_sub(inventory.hosts.len());
-    let names = match expand(pattern, room) {
-        Ok(names) => names,
-        Err(fault) => return sink.add(&host_span, fault.to_string()),
-    };
-    if group == UNGROUPED {
-        inventory.groups.entry(UNGROUPED.to_owned()).or_default();
-    }
-    for name in names {
-        if !reader::check_name(sink, &name, &host_span) {
-            return;
-        }
-        let host = inventory
-            .hosts
-            .entry(name.clone())
-            .or_insert_with(|| InventoryHost {
-                span: host_span.clone(),
-                ..InventoryHost::default()
-            });
-        host.groups.insert(group.to_owned());
-        lay_over(sink, &name, host, &vars);
-    }
-}
-
-/// A host may stand in several groups, but what its lines say must not differ.
-fn lay_over(sink: &Sink, name: &str, host: &mut InventoryHost, vars: &PlacedVars) {
-    for (key, placed) in vars {
-        if let Some(before) = host.vars.get(key)
-            && before.json != placed.json
-        {
-            let message = format!(
-                "`{key}` of `{name}` differs from what line {} says",
-                sink.line(&before.span)
-            );
-            let help = "say it once, on one of the host's lines";
-            sink.add_with_help(&placed.span, message, help);
-        }
-        host.vars.insert(key.clone(), placed.clone());
-    }
-}
-
-/// `host:2222` is a host with a port; a colon inside brackets belongs to a range.
-fn port_of(pattern: &str) -> (&str, Option<u32>) {
-    match pattern.rsplit_once(':') {
-        Some((host, port)) if !host.contains(':') || host.ends_with(']') => match port.parse() {
-            Ok(number) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, Some(number)),
-            _ => (pattern, None),
-        },
-        _ => (pattern, None),
-    }
+    (!name.is_empty()).then_some(name)
 }

@@ -1,8 +1,14 @@
-//! What reading a fleet gives, and how its two forms are told apart.
+//! What reading a fleet gives, and how its forms are told apart.
 
+use super::book::loose;
+use super::derive::derive;
+use super::disk::{Disk, Kind, OneFile};
 use super::draft::Draft;
 use super::membership::Membership;
-use super::{ini, short};
+use super::short;
+use super::sources::{self, Request};
+use super::vault::VaultKeys;
+use crate::node::{self, Dialect, Node, Tree};
 use crate::problem::{Problem, Problems, Sink, SourceFile};
 use overhaul_model::fleet::Fleet;
 use overhaul_model::id::HostName;
@@ -19,53 +25,169 @@ pub struct FleetInput {
     pub passwords: BTreeMap<HostName, Secret>,
     /// Hosts and groups in Ansible's order, for patterns.
     pub membership: Membership,
-    /// What the inventory says and this tool does not use; nothing of it stops a run.
-    pub notes: Vec<Problem>,
+    /// Hosts that the inventory names and that cannot be reached here. They are no part of the fleet;
+    /// whoever needs one of them is told why.
+    pub refused: BTreeMap<String, Refused>,
+    /// Variables that templates cannot name, although the inventory has them.
+    pub left_out: BTreeMap<String, LeftOut>,
+    /// What the inventory says and this tool does not use, each with its file; nothing of it stops a run.
+    pub notes: Vec<(String, Problem)>,
 }
 
-/// Reads a fleet.
+/// A host that cannot be reached here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refused {
+    /// The roles that it would have.
+    pub roles: std::collections::BTreeSet<String>,
+    /// Why.
+    pub problems: Problems,
+}
+
+/// Why a variable is none here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LeftOut {
+    /// It is encrypted, and a plan keeps no secrets.
+    Encrypted,
+    /// It holds a template of Ansible's.
+    Template,
+}
+
+/// Reads a fleet from a single text.
 ///
 /// # Errors
 /// All problems of the file at once; only the first one when it is no valid YAML.
 pub fn parse(file: &SourceFile) -> Result<FleetInput, Problems> {
-    let sink = Sink::new(file);
-    let notes = Sink::new(file);
-    let read = if is_yaml(file) {
-        short::read(&sink)
-    } else {
-        ini::read(&sink, &notes)
+    let request = Request {
+        sources: std::slice::from_ref(&file.name),
+        beside: None,
+        working_folder: None,
+        keys: &VaultKeys::default(),
     };
-    let input = read.map(|read| finish(&sink, read, notes.into_notes()));
-    sink.into_result(input)
+    load(request, &mut OneFile(file)).map_err(|mut list| match list.is_empty() {
+        true => loose(
+            &file.name,
+            "it was refused without a reason".to_owned(),
+            None,
+        ),
+        false => list.swap_remove(0),
+    })
 }
 
-/// What both forms are read to.
+/// Reads a fleet: our short form, or whatever Ansible takes for an inventory.
+///
+/// # Errors
+/// All problems of all its files.
+pub fn load(request: Request<'_>, disk: &mut dyn Disk) -> Result<FleetInput, Vec<Problems>> {
+    if request.sources.is_empty() {
+        let message = "no fleet is given".to_owned();
+        return Err(vec![loose("--fleet", message, None)]);
+    }
+    let mut shorts = Vec::new();
+    for source in request.sources {
+        if disk.kind(source) == Kind::File
+            && let Ok(file) = disk.text(source)
+            && is_short(&file)
+        {
+            shorts.push(file);
+        }
+    }
+    match (shorts.first(), request.sources) {
+        (Some(file), [_]) => return short_form(file).map_err(|problems| vec![problems]),
+        (Some(file), _) => {
+            let message = "a fleet in the short form stands alone".to_owned();
+            let help = "give it as the only --fleet".to_owned();
+            return Err(vec![loose(&file.name, message, Some(help))]);
+        }
+        (None, _) => {}
+    }
+    let read = sources::read(request, disk);
+    if !read.is_settled {
+        return Err(read.problems());
+    }
+    let loaded = &read.loaded;
+    let derived = derive(loaded, request);
+    let book = &loaded.book;
+    let mut gathered = Gathered::default();
+    for (draft, place) in derived.hosts {
+        if let Some((message, help)) = gathered.add(draft) {
+            book.problem(place, message, help);
+        }
+    }
+    if !read.is_clean() {
+        return Err(read.problems());
+    }
+    if loaded.inventory.hosts.is_empty() {
+        let message = "the inventory has no hosts".to_owned();
+        let name = request.sources.join(", ");
+        return Err(vec![loose(&name, message, None)]);
+    }
+    Ok(FleetInput {
+        fleet: Fleet {
+            name: derived.name,
+            hosts: gathered.hosts,
+        },
+        passwords: gathered.passwords,
+        membership: loaded.inventory.membership(),
+        refused: derived.refused,
+        left_out: derived.left_out,
+        notes: book.notes(),
+    })
+}
+
+/// What the short form is read to.
 pub(super) struct Read {
     pub(super) name: String,
     /// Hosts with the place where each was written.
     pub(super) hosts: Vec<(Draft, Range<usize>)>,
 }
 
-fn finish(sink: &Sink, read: Read, notes: Vec<Problem>) -> FleetInput {
-    let drafts = read.hosts.iter().map(|(draft, _)| draft);
-    let membership = Membership::of_hosts(drafts.map(|draft| {
-        let roles = draft.roles.iter().map(String::as_str).collect();
-        (draft.name.as_str(), roles)
-    }));
-    let mut input = FleetInput {
-        membership,
-        fleet: Fleet {
-            name: read.name,
-            hosts: BTreeMap::new(),
-        },
-        passwords: BTreeMap::new(),
-        notes,
-    };
-    let mut sshds: BTreeMap<(String, Option<u16>), HostName> = BTreeMap::new();
-    for (draft, span) in read.hosts {
+fn short_form(file: &SourceFile) -> Result<FleetInput, Problems> {
+    let sink = Sink::new(file);
+    let input = short::read(&sink).map(|read| {
+        let drafts = read.hosts.iter().map(|(draft, _)| draft);
+        let membership = Membership::of_hosts(drafts.map(|draft| {
+            let roles = draft.roles.iter().map(String::as_str).collect();
+            (draft.name.as_str(), roles)
+        }));
+        let mut gathered = Gathered::default();
+        for (draft, span) in read.hosts {
+            if let Some((message, help)) = gathered.add(draft) {
+                sink.add_with_help(&span, message, help);
+            }
+        }
+        if gathered.hosts.is_empty() && sink.count() == 0 {
+            sink.add(&(0..0), "the fleet has no hosts");
+        }
+        FleetInput {
+            fleet: Fleet {
+                name: read.name,
+                hosts: gathered.hosts,
+            },
+            passwords: gathered.passwords,
+            membership,
+            refused: BTreeMap::new(),
+            left_out: BTreeMap::new(),
+            notes: Vec::new(),
+        }
+    });
+    sink.into_result(input)
+}
+
+/// Hosts of a fleet, while they come in.
+#[derive(Default)]
+struct Gathered {
+    hosts: BTreeMap<HostName, overhaul_model::fleet::Host>,
+    passwords: BTreeMap<HostName, Secret>,
+    sshds: BTreeMap<(String, Option<u16>), HostName>,
+}
+
+impl Gathered {
+    /// Takes a host; says what is wrong when its machine is there already, and what to do.
+    fn add(&mut self, draft: Draft) -> Option<(String, String)> {
         let (host, password) = draft.into_host();
         let sshd = (host.connection.address.clone(), host.connection.port);
-        if let Some(other) = sshds.insert(sshd, host.name.clone()) {
+        let other = self.sshds.insert(sshd, host.name.clone());
+        let wrong = other.map(|other| {
             let port = match host.connection.port {
                 Some(port) => format!(" and port {port}"),
                 None => String::new(),
@@ -75,41 +197,59 @@ fn finish(sink: &Sink, read: Read, notes: Vec<Problem>) -> FleetInput {
                 host.name, host.connection.address
             );
             let help = "a machine stands in a fleet once; give it all its roles under one name";
-            sink.add_with_help(&span, message, help);
-        }
+            (message, help.to_owned())
+        });
         if let Some(password) = password {
-            input.passwords.insert(host.name.clone(), password);
+            self.passwords.insert(host.name.clone(), password);
         }
-        input.fleet.hosts.insert(host.name.clone(), host);
+        self.hosts.insert(host.name.clone(), host);
+        wrong
     }
-    if input.fleet.hosts.is_empty() && sink.count() == 0 {
-        sink.add(&(0..0), "the fleet has no hosts");
-    }
-    input
 }
 
-/// By the extension; where that does not tell, by the first line that is neither empty nor a remark.
-fn is_yaml(file: &SourceFile) -> bool {
-    let extension = file.name.rsplit_once('.').map(|(_, end)| end);
-    match extension {
-        Some("yaml" | "yml" | "json") => return true,
-        Some("ini" | "cfg") => return false,
-        _ => {}
+/// Whether a file is a fleet in our short form: YAML whose keys are not those of groups.
+fn is_short(file: &SourceFile) -> bool {
+    let ending = super::layers::ending_of(file.name.rsplit('/').next().unwrap_or_default());
+    let yaml = matches!(ending, ".yaml" | ".yml" | ".json");
+    if !yaml && (!ending.is_empty() || !sources::looks_like_yaml(&file.text)) {
+        return false;
     }
-    let text = file.text.trim_start_matches('\u{feff}');
-    let first = text
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty() && !line.starts_with(['#', ';']));
-    match first {
-        Some(line) if line.starts_with("---") || line.starts_with('{') => true,
-        Some(line) if line.starts_with('[') => false,
-        Some(line) => match line.split_once(':') {
-            Some((key, rest)) => {
-                (rest.is_empty() || rest.starts_with(' ')) && !key.contains([' ', '='])
-            }
-            None => false,
-        },
-        None => true,
+    let sink = Sink::new(file);
+    match node::parse_as(&sink, Dialect::Ansible) {
+        Some(root) => is_short_root(&root),
+        // What cannot be read at all is told in the words of the short form, if that stands in it.
+        None => yaml && file.text.lines().any(|line| line.starts_with("fleet:")),
+    }
+}
+
+fn is_short_root(root: &Node) -> bool {
+    let Tree::Map(entries) = &root.tree else {
+        return false;
+    };
+    let is_map = |node: &Node| matches!(node.tree, Tree::Map(_));
+    let value = |key: &str| entries.iter().find(|entry| entry.key == key);
+    const OURS: [&str; 5] = ["defaults", "hosts", "include", "roles", "zones"];
+    if let Some(name) = value("fleet") {
+        return !is_map(&name.value);
+    }
+    let is_group = |node: &Node| match &node.tree {
+        Tree::Map(sections) => sections
+            .iter()
+            .any(|section| matches!(section.key.as_str(), "hosts" | "children" | "vars")),
+        _ => false,
+    };
+    match value("hosts") {
+        Some(hosts) => value("all").is_none() && !is_group(&hosts.value),
+        // Where nothing can be a group, Ansible would find no host either.
+        None if entries
+            .iter()
+            .all(|entry| OURS.contains(&entry.key.as_str())) =>
+        {
+            true
+        }
+        None => {
+            let may_be_group = |node: &Node| node.is_null() || is_map(node);
+            value("plugin").is_none() && !entries.iter().any(|e| may_be_group(&e.value))
+        }
     }
 }

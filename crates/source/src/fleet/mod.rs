@@ -1,18 +1,41 @@
-//! Fleets: our short YAML form, or a plain INI inventory as Ansible reads it.
+//! Fleets: our short YAML form, or whatever Ansible takes for an inventory.
 
+mod address;
 mod ansible;
+mod book;
+mod common;
+mod data;
+mod derive;
+mod disk;
 mod draft;
-mod groups;
+mod evaluate;
 mod ini;
 mod input;
+mod inventory;
+mod json;
+mod layers;
 mod membership;
+mod order;
 pub mod pattern;
 mod python;
 mod range;
+mod scalar;
+mod script;
+mod secrets;
 mod short;
+mod sources;
 mod tokens;
+mod value;
 pub mod vault;
+mod view;
+mod yaml;
 
-pub use input::{FleetInput, parse};
+pub use book::{Book, Place};
+pub use disk::{Disk, Kind};
+pub use input::{FleetInput, LeftOut, Refused, load, parse};
+pub use inventory::{Inventory, InventoryGroup, InventoryHost, Variables};
 pub use membership::Membership;
 pub(crate) use short::FLEET;
+pub use sources::{Loaded, Request, inventory};
+pub use value::{Nature, Value, Var};
+pub use view::Merged;

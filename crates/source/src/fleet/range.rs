@@ -116,8 +116,9 @@ fn parts(inner: &str, max: usize) -> Result<Vec<String>, RangeFault> {
 
 const LETTERS: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
+/// A text of several letters counts as its first where it stands in the alphabet, as Ansible has it.
 fn letter(text: &str) -> Option<usize> {
-    (text.len() == 1).then(|| LETTERS.find(text)).flatten()
+    LETTERS.find(text)
 }
 
 #[cfg(test)]

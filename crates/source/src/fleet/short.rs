@@ -9,10 +9,11 @@ use crate::problem::Sink;
 use crate::reader::{self, Fields};
 use crate::shape::{Key, Kind, Shape, may, must};
 use crate::words::{is_identifier, is_reserved, nearest};
-use overhaul_model::fleet::Vars;
+use overhaul_model::fleet::{Transport, Vars};
 use overhaul_model::secret::Secret;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Hosts of one fleet: ten times what the design is measured with.
 pub(super) const HOSTS_MAX: usize = 1_000_000;
@@ -35,6 +36,16 @@ const CONNECTION: &[Key] = &[
         "known_hosts",
         TEXT_OR_LIST,
         "files with known host keys; the usual ones if left out",
+    ),
+    may(
+        "ssh_args",
+        Kind::List(&Kind::Text),
+        "further words for `ssh`, like [-o, ProxyJump=gate]",
+    ),
+    may(
+        "transport",
+        Kind::Words(&["native", "openssh"]),
+        "the client; `openssh` for what only that program can do",
     ),
     may(
         "become",
@@ -130,10 +141,6 @@ pub(crate) static FLEET: Shape = Shape {
         ),
     ]],
     later: &[
-        (
-            "all",
-            "Ansible inventories are read in their INI form; write hosts under `hosts:` here",
-        ),
         ("zones", "the order of zones comes with a later version"),
         ("include", "a fleet stands in one file"),
     ],
@@ -141,7 +148,7 @@ pub(crate) static FLEET: Shape = Shape {
 };
 
 /// Variables of a place, each with where it was written.
-type Placed = BTreeMap<String, (serde_json::Value, Range<usize>)>;
+type Placed = BTreeMap<String, (Arc<serde_json::Value>, Range<usize>)>;
 
 pub(super) fn read(sink: &Sink) -> Option<Read> {
     let root = node::parse(sink)?;
@@ -354,6 +361,16 @@ fn settings(fields: &Fields) -> Settings {
         known_hosts: fields
             .get("known_hosts")
             .map(|node| text_or_list(sink, node)),
+        ssh_args: fields
+            .get("ssh_args")
+            .map(|node| reader::list(sink, node, |node| reader::text(sink, node))),
+        transport: fields.get("transport").and_then(|node| {
+            let words = [
+                ("native", Transport::Native),
+                ("openssh", Transport::Openssh),
+            ];
+            reader::word(sink, node, &words)
+        }),
         by_sudo,
         become_user: fields
             .get("become_user")
@@ -447,7 +464,7 @@ fn vars(fields: &Fields) -> Placed {
             sink.add_with_help(&entry.key_span, message, "give the variable another name");
         } else if is_setting(name) {
             let message =
-                format!("`{name}` is a setting of INI inventories, and does nothing here");
+                format!("`{name}` is a setting of Ansible inventories, and does nothing here");
             let help = "this form has keys for it, like `user`, `identity_file`, `become_password` and `state_dir`";
             sink.add_with_help(&entry.key_span, message, help);
         } else if !is_identifier(name) {
@@ -459,7 +476,7 @@ fn vars(fields: &Fields) -> Placed {
             let help = "values of variables are taken as they are; write the value out";
             sink.add_with_help(&entry.value.span, "a variable's value is no template", help);
         } else {
-            out.insert(name.clone(), (value, entry.key_span.clone()));
+            out.insert(name.clone(), (Arc::new(value), entry.key_span.clone()));
         }
     }
     out

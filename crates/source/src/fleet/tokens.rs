@@ -15,16 +15,27 @@ pub(super) struct Unfinished(pub(super) usize);
 
 /// The words of a line; an unquoted `#` ends it.
 pub(super) fn split(line: &str) -> Result<Vec<Token>, Unfinished> {
+    split_as(line, true)
+}
+
+/// The words of a line in which `#` is a sign like any other.
+pub(super) fn words(line: &str) -> Result<Vec<String>, Unfinished> {
+    let tokens = split_as(line, false)?;
+    Ok(tokens.into_iter().map(|token| token.text).collect())
+}
+
+fn split_as(line: &str, remarks: bool) -> Result<Vec<Token>, Unfinished> {
     let mut out: Vec<Token> = Vec::new();
     let mut word: Option<Token> = None;
     let mut chars = line.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
         let next = at.saturating_add(c.len_utf8());
-        if c.is_whitespace() {
+        // The blanks of Python's `shlex`, which knows no others.
+        if matches!(c, ' ' | '\t' | '\r' | '\n') {
             out.extend(word.take());
             continue;
         }
-        if c == '#' {
+        if c == '#' && remarks {
             break;
         }
         let open = word.get_or_insert_with(|| Token {
