@@ -178,6 +178,17 @@ impl Life {
         }
     }
 
+    fn settlement(luck: usize) -> Settlement {
+        match luck % 5 {
+            0 => Settlement::NeverBegan,
+            1 => Settlement::Running,
+            2 => Settlement::Unknown {
+                reason: "cut".to_owned(),
+            },
+            _ => Settlement::Ended(Self::outcome(luck / 5)),
+        }
+    }
+
     /// One of the events that can complete a command; 0 is good luck.
     fn answer(&mut self, command: Command, luck: usize) {
         let refused = |host| Event::HostRefused {
@@ -229,14 +240,7 @@ impl Life {
             Command::Settle { position, attempt } => Event::Settled {
                 position,
                 attempt,
-                settlement: match luck % 5 {
-                    0 => Settlement::NeverBegan,
-                    1 => Settlement::Running,
-                    2 => Settlement::Unknown {
-                        reason: "cut".to_owned(),
-                    },
-                    _ => Settlement::Ended(Self::outcome(luck / 5)),
-                },
+                settlement: Self::settlement(luck),
             },
             Command::Act { position, attempt } => {
                 if matches!(self.run.state(&position), StepState::Running { .. }) {

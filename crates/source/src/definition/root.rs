@@ -91,16 +91,7 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
             .collect(),
     };
     let roles = fields.get("roles").map(|node| roles(&desk, &names, node));
-    let stages = fields.word(
-        "stages",
-        &[
-            ("across-roles", Stages::AcrossRoles),
-            ("within-zone", Stages::WithinZone),
-        ],
-    );
-    let one_zone_at_a_time = fields.word("zones", &[("one-at-a-time", true), ("free", false)]);
-    let budget = fields.get("failure_budget");
-    let failure_budget = budget.and_then(|node| share(&desk, node));
+    let pace = pace(&desk, &fields);
     let waivers = fields
         .get("waivers")
         .map(|node| reader::list(sink, node, |node| waiver(sink, node)));
@@ -120,11 +111,34 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
         datasets,
         upgraders: used.collect(),
         roles,
-        stages: stages.unwrap_or_default(),
-        one_zone_at_a_time: one_zone_at_a_time.unwrap_or(false),
-        failure_budget: failure_budget.unwrap_or(NO_FAILURE),
+        stages: pace.stages,
+        one_zone_at_a_time: pace.one_zone_at_a_time,
+        failure_budget: pace.failure_budget,
         waivers: waivers.unwrap_or_default(),
     })
+}
+
+/// What holds for all roles together.
+struct Pace {
+    stages: Stages,
+    one_zone_at_a_time: bool,
+    failure_budget: Share,
+}
+
+fn pace(desk: &Desk, fields: &Fields) -> Pace {
+    let stages = [
+        ("across-roles", Stages::AcrossRoles),
+        ("within-zone", Stages::WithinZone),
+    ];
+    let zones = [("one-at-a-time", true), ("free", false)];
+    let budget = fields.get("failure_budget");
+    Pace {
+        stages: fields.word("stages", &stages).unwrap_or_default(),
+        one_zone_at_a_time: fields.word("zones", &zones).unwrap_or(false),
+        failure_budget: budget
+            .and_then(|node| share(desk, node))
+            .unwrap_or(NO_FAILURE),
+    }
 }
 
 /// The names that stand in a map, whatever their values look like.
