@@ -64,6 +64,10 @@ pub enum Command {
     Abort(AbortArgs),
     /// Print the report of a run, from its journal alone
     Report(ReportArgs),
+    /// Open a shell on a host of the fleet, or run a command there
+    ///
+    /// Becomes the program `ssh`, with what the fleet says of the host: address, port, account, keys, known hosts, words of one's own. The host's key is checked strictly. The exit code is that of the shell or the command, and 255 when ssh does not get there. A run that is under way is not disturbed.
+    Ssh(SshArgs),
 }
 
 /// How hosts are reached.
@@ -80,6 +84,29 @@ pub struct HostArgs {
     /// The helper program that goes to the hosts, instead of the one beside `overhaul`
     #[arg(long, value_name = "FILE", env = "OVERHAUL_HELPER")]
     pub helper: Option<PathBuf>,
+}
+
+/// `ssh`.
+#[derive(Args, Debug)]
+pub struct SshArgs {
+    /// The host's name in the fleet
+    #[arg(value_name = "HOST")]
+    pub host: String,
+
+    #[command(flatten)]
+    pub fleet: FleetArgs,
+
+    /// Stay the account that logs in, also where the fleet says which one to become
+    #[arg(long)]
+    pub no_become: bool,
+
+    /// Print the command line instead of running it
+    #[arg(long)]
+    pub print: bool,
+
+    /// A command and its arguments, instead of a shell
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
 }
 
 /// `try`.

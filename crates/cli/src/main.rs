@@ -87,6 +87,7 @@ fn carry_out(cli: &Cli, console: Console) -> Outcome {
             _ => commands::abort::abort(args, state, console),
         },
         Command::Report(args) => commands::report::report(args, state, console),
+        Command::Ssh(args) => commands::ssh::ssh(args, console),
     }
 }
 

@@ -92,7 +92,7 @@ impl From<SetupError> for Failure {
     fn from(error: SetupError) -> Self {
         let message = error.to_string();
         match error {
-            SetupError::Helper { .. } => Self::input(message),
+            SetupError::Helper { .. } | SetupError::SshWords { .. } => Self::input(message),
             SetupError::OpenFiles { .. } => Self::new(Exit::Internal, message)
                 .hint("raise it: `ulimit -Hn` of the shell that starts overhaul, or LimitNOFILE= of its unit"),
         }

@@ -1,6 +1,7 @@
 //! Why a host could not be worked with.
 
 use crate::client::ClientError;
+use crate::openssh::WordError;
 use crate::ssh::SshError;
 use crate::upload::StartError;
 use overhaul_engine::ports::Fault;
@@ -61,6 +62,7 @@ impl ReachError {
                 error,
                 SshError::AuthRefused { .. }
                     | SshError::Protocol { .. }
+                    | SshError::Openssh { .. }
                     | SshError::ExecRefused { .. }
                     | SshError::NoExitStatus { .. }
                     | SshError::SudoDenied { .. }
@@ -112,5 +114,13 @@ pub enum SetupError {
         needed: u64,
         /// The limit that could not be raised far enough.
         limit: u64,
+    },
+    /// The words for `ssh` of a host cannot be taken along.
+    #[error("{host}: {error}")]
+    SshWords {
+        /// The host.
+        host: HostName,
+        /// Why.
+        error: WordError,
     },
 }

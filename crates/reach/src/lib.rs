@@ -12,6 +12,7 @@ mod error;
 pub mod frame;
 mod hosts;
 mod link;
+pub mod openssh;
 mod outcome;
 pub mod output;
 mod probe;

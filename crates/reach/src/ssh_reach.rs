@@ -6,19 +6,21 @@ use crate::detached::{self, unexpected};
 use crate::error::{ReachError, SetupError};
 use crate::hosts::{Ways, become_of};
 use crate::link::{Hope, Link};
+use crate::openssh;
 use crate::outcome::not_begun;
 use crate::probe;
 use crate::reboot;
 use crate::settings::Settings;
 use crate::settle;
 use crate::stream::Stream;
+use crate::transport::Way;
 use crate::turns::Turns;
 use crate::upload::{HelperBinary, Starter};
 use jiff::Timestamp;
 use overhaul_engine::ports::{Fault, Order, Progress, Reach, Registration, Vantage};
 use overhaul_model::event::{Generation, Outcome, Settlement};
 use overhaul_model::facts::{FactsWanted, HostFacts};
-use overhaul_model::fleet::Fleet;
+use overhaul_model::fleet::{Fleet, Host, Transport};
 use overhaul_model::id::{HostName, InstallId, Person};
 use overhaul_model::primitive::{Measure, Measurement, Primitive};
 use overhaul_model::secret::Secret;
@@ -43,6 +45,19 @@ struct HostEntry {
     link: Arc<Link>,
     /// Values that must not appear in what is kept.
     redact: Vec<String>,
+}
+
+/// The way to a host over the client that is chosen for it.
+fn way(host: &Host, ways: &Ways, settings: &Settings) -> Result<Way, SetupError> {
+    match host.connection.transport {
+        Transport::Native => Ok(ways.of(host)),
+        Transport::Openssh => openssh::Target::new(host.name.as_str(), &host.connection, settings)
+            .map(Way::from)
+            .map_err(|error| SetupError::SshWords {
+                host: host.name.clone(),
+                error,
+            }),
+    }
 }
 
 /// Hands on the hosts of a fleet. Nothing is connected before something is asked.
@@ -77,7 +92,7 @@ impl SshReach {
                 state_dir: host.connection.state_dir.clone(),
             };
             let link = Link::new(
-                ways.of(host),
+                way(host, &ways, &settings)?,
                 starter,
                 Arc::clone(&settings),
                 Arc::clone(&turns),

@@ -1,4 +1,5 @@
-//! A connection to a host, whichever client holds it: our own ([`ssh`]) or the `ssh` program.
+//! A connection to a host, whichever client holds it: our own ([`ssh`]) or the `ssh` program
+//! ([`openssh`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::channel::{ExecChannel, Output};
-use crate::ssh::{self, SshError, within};
+use crate::openssh;
+use crate::ssh::{self, SshError};
 
 /// How one host is reached.
 #[derive(Clone, Debug)]
@@ -16,6 +18,8 @@ pub enum Way {
     Native(Box<ssh::Target>),
     /// By our own client, as the operator's configuration says when the host is first reached.
     Routed(Arc<ssh::Routes>, Box<ssh::Wanted>),
+    /// By the `ssh` program.
+    Openssh(Box<openssh::Target>),
 }
 
 impl Way {
@@ -24,6 +28,7 @@ impl Way {
         match self {
             Self::Native(target) => &target.name,
             Self::Routed(_, wanted) => &wanted.name,
+            Self::Openssh(target) => &target.name,
         }
     }
 
@@ -40,6 +45,8 @@ impl Way {
                 let connect = TcpStream::connect((address, port));
                 Some(matches!(timeout(bound, connect).await, Ok(Ok(_))))
             }
+            // Its address may be an alias, or behind others.
+            Self::Openssh(_) => None,
         }
     }
 
@@ -51,6 +58,7 @@ impl Way {
         match self {
             Self::Native(target) => ssh::connect(target).await.map(Session::Native),
             Self::Routed(routes, wanted) => routes.connect(wanted).await.map(Session::Native),
+            Self::Openssh(target) => openssh::connect(target).await.map(Session::Openssh),
         }
     }
 }
@@ -61,6 +69,8 @@ impl Way {
 pub enum Session {
     /// Held by our own client.
     Native(ssh::Session),
+    /// Held by an `ssh` program.
+    Openssh(openssh::Session),
 }
 
 impl From<ssh::Session> for Session {
@@ -75,11 +85,18 @@ impl From<ssh::Target> for Way {
     }
 }
 
+impl From<openssh::Target> for Way {
+    fn from(target: openssh::Target) -> Self {
+        Self::Openssh(Box::new(target))
+    }
+}
+
 impl Session {
     /// The host's name, as in its [`Way`].
     pub fn host(&self) -> &str {
         match self {
             Self::Native(session) => session.host(),
+            Self::Openssh(session) => session.host(),
         }
     }
 
@@ -87,6 +104,7 @@ impl Session {
     pub fn user(&self) -> &str {
         match self {
             Self::Native(session) => session.user(),
+            Self::Openssh(session) => session.user(),
         }
     }
 
@@ -94,6 +112,7 @@ impl Session {
     pub fn is_open(&self) -> bool {
         match self {
             Self::Native(session) => session.is_open(),
+            Self::Openssh(session) => session.is_open(),
         }
     }
 
@@ -101,6 +120,7 @@ impl Session {
     pub async fn lost(&self) -> SshError {
         match self {
             Self::Native(session) => session.lost().await,
+            Self::Openssh(session) => session.lost().await,
         }
     }
 
@@ -108,6 +128,7 @@ impl Session {
     pub async fn close(self) {
         match self {
             Self::Native(session) => session.close().await,
+            Self::Openssh(session) => session.close().await,
         }
     }
 
@@ -118,6 +139,7 @@ impl Session {
     pub async fn exec(&self, command: &str) -> Result<ExecChannel, SshError> {
         match self {
             Self::Native(session) => session.exec(command).await,
+            Self::Openssh(session) => session.exec(command).await,
         }
     }
 
@@ -133,10 +155,9 @@ impl Session {
         stdout_bytes_max: usize,
         bound: Duration,
     ) -> Result<Output, SshError> {
-        within(self.host(), "a command", bound, async {
-            let channel = self.exec(command).await?;
-            channel.run(stdin, stdout_bytes_max).await
-        })
-        .await
+        match self {
+            Self::Native(session) => session.run(command, stdin, stdout_bytes_max, bound).await,
+            Self::Openssh(session) => session.run(command, stdin, stdout_bytes_max, bound).await,
+        }
     }
 }

@@ -9,5 +9,6 @@ pub mod plan;
 pub mod report;
 pub mod resume;
 pub mod run;
+pub mod ssh;
 pub mod status;
 pub mod try_host;

@@ -15,6 +15,7 @@ mod input;
 mod loopback;
 mod offline;
 mod scene;
+mod shell;
 mod sshd;
 mod stage;
 mod stored;

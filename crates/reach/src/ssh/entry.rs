@@ -238,6 +238,9 @@ impl Entry<'_> {
                     format!("the server takes {methods}")
                 };
                 let more = remaining_methods.contains(&MethodKind::PublicKey);
+                if !more && methods.contains("gssapi") {
+                    self.note += KERBEROS;
+                }
                 Ok(if more { Next::Offer } else { Next::Stop })
             }
             Err(_) => Err(self.gone().await),
@@ -281,6 +284,10 @@ impl Entry<'_> {
         }
     }
 }
+
+/// What helps where the server takes tickets instead of keys.
+const KERBEROS: &str =
+    "; our own client knows no Kerberos: let the ssh program reach this host (transport: openssh)";
 
 fn names(methods: &MethodSet) -> String {
     methods

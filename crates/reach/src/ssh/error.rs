@@ -48,6 +48,10 @@ fn list<T: fmt::Display>(items: &[T]) -> String {
         .join(", ")
 }
 
+fn at(place: Option<&Place>) -> String {
+    place.map_or_else(String::new, |place| format!(" at {place}"))
+}
+
 fn paths(files: &[PathBuf]) -> String {
     list(
         &files
@@ -98,11 +102,12 @@ pub enum SshError {
         known: Vec<KnownKey>,
     },
     /// The key is marked `@revoked`.
-    #[error("{host}: host key {fingerprint} is revoked at {place}")]
+    #[error("{host}: host key {fingerprint} is revoked{}", at(.place.as_ref()))]
     HostKeyRevoked {
         host: String,
         fingerprint: String,
-        place: Place,
+        /// Where, unless the `ssh` program kept it to itself.
+        place: Option<Place>,
     },
     /// The host is vouched for by a certificate authority only.
     #[error(
@@ -176,6 +181,12 @@ pub enum SshError {
     /// A known hosts file exists but cannot be read.
     #[error("known hosts file {}: {reason}", .path.display())]
     KnownHostsUnreadable { path: PathBuf, reason: String },
+    /// The `ssh` program does not get in, for a reason that is none of those above.
+    #[error("{host}: ssh: {text}")]
+    Openssh { host: String, text: String },
+    /// The `ssh` program cannot be used at all.
+    #[error("the ssh program cannot be used: {reason}")]
+    OpensshUnusable { reason: String },
     /// The connection died: closed by the other side, or no answer to keep-alives.
     #[error("{host}: connection lost: {reason}")]
     Lost { host: String, reason: String },

@@ -14,7 +14,7 @@ use super::text::printable;
 use crate::channel::{Ends, ExecChannel, Exit, Output, OutputEnd, channel};
 
 /// How long a server may take to open a channel.
-const OPEN_S_MAX: u64 = 30;
+pub(crate) const OPEN_S_MAX: u64 = 30;
 /// How long to try to tell the server that a channel is not wanted any more.
 const CLOSE_S_MAX: u64 = 10;
 /// The number by which SSH marks standard error.

@@ -148,7 +148,7 @@ impl Gate {
         SshError::HostKeyRevoked {
             host: self.host.clone(),
             fingerprint,
-            place,
+            place: Some(place),
         }
     }
 

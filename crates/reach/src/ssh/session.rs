@@ -23,7 +23,7 @@ use super::wire::{Closer, Wire};
 
 /// How long the server may take to decide about us: PAM and name services on a busy host are slow,
 /// and a person may have to touch a key.
-const AUTHENTICATION_S_MAX: u64 = 60;
+pub(crate) const AUTHENTICATION_S_MAX: u64 = 60;
 /// How long saying goodbye may take; it is a courtesy.
 const GOODBYE_MS_MAX: u64 = 500;
 /// Bytes a server may send on one channel before it waits for us. Fills a link of 100 MB/s and

@@ -10,6 +10,8 @@
 
 #[path = "../ssh/account.rs"]
 mod account;
+#[path = "../ssh/each.rs"]
+mod each;
 #[path = "../ssh/support.rs"]
 #[expect(dead_code, reason = "shared with the tests of the SSH layer")]
 mod support;

@@ -1,8 +1,9 @@
 //! Detached work: carried out, printed, lost sight of and found again.
 
+use crate::each::over_each_transport;
 use crate::proxy::Network;
 use crate::scene::{Printed, Scene, failure, not_begun, outputs, quiet, unknown};
-use crate::support::eventually;
+use crate::support::{By, eventually};
 use overhaul_engine::ports::{Reach as _, Vantage};
 use overhaul_model::definition::OutputFrom;
 use overhaul_model::event::Outcome;
@@ -14,9 +15,23 @@ use overhaul_model::span::Span;
 use std::fs;
 use std::time::{Duration, Instant};
 
-#[tokio::test]
-async fn commands_end_as_they_end() {
-    let scene = Scene::new();
+over_each_transport! {
+    commands_end_as_they_end,
+    files_are_written_and_edited,
+    values_are_whole_and_bounded,
+    measures_are_split_by_where_they_are_taken,
+    a_killed_sshd_does_not_stop_a_command_and_no_byte_is_lost,
+    a_cut_and_a_silent_network_are_outlived,
+    a_host_that_refuses_us_while_its_packages_change_is_borne,
+    beyond_the_budget_nobody_knows_and_before_the_begin_everybody,
+    the_same_attempt_is_never_begun_twice,
+    what_is_no_work_for_a_host_is_not_begun,
+    a_reboot_that_does_not_happen_is_told,
+    a_reboot_from_which_nobody_returns_is_unknown,
+}
+
+async fn commands_end_as_they_end(by: By) {
+    let scene = Scene::new(by);
     let (reach, _) = scene.registered().await;
     let printed = Printed::default();
     let mut order = scene.shell("good", "echo one; echo '  two  '; echo");
@@ -63,9 +78,8 @@ async fn commands_end_as_they_end() {
     );
 }
 
-#[tokio::test]
-async fn files_are_written_and_edited() {
-    let scene = Scene::new();
+async fn files_are_written_and_edited(by: By) {
+    let scene = Scene::new(by);
     let (reach, _) = scene.registered().await;
     let path = scene.dir.path().join("motd").display().to_string();
     let write = WriteFile {
@@ -98,9 +112,8 @@ async fn files_are_written_and_edited() {
     ));
 }
 
-#[tokio::test]
-async fn values_are_whole_and_bounded() {
-    let scene = Scene::new();
+async fn values_are_whole_and_bounded(by: By) {
+    let scene = Scene::new(by);
     let (reach, _) = scene.registered().await;
     let wanted = |name: &str, script: &str| {
         let mut order = scene.shell(name, script);
@@ -135,9 +148,8 @@ async fn values_are_whole_and_bounded() {
     outputs(&reach.act(lot, quiet()).await);
 }
 
-#[tokio::test]
-async fn measures_are_split_by_where_they_are_taken() {
-    let scene = Scene::new();
+async fn measures_are_split_by_where_they_are_taken(by: By) {
+    let scene = Scene::new(by);
     let (reach, _) = scene.registered().await;
     let host = Vantage::Host(scene.host.clone());
     let within = Span::from_s(5);
@@ -169,9 +181,8 @@ async fn measures_are_split_by_where_they_are_taken() {
     assert!(began.elapsed() < Duration::from_secs(5));
 }
 
-#[tokio::test]
-async fn a_killed_sshd_does_not_stop_a_command_and_no_byte_is_lost() {
-    let scene = Scene::new();
+async fn a_killed_sshd_does_not_stop_a_command_and_no_byte_is_lost(by: By) {
+    let scene = Scene::new(by);
     let (reach, _) = scene.registered().await;
     let go_on = scene.dir.path().join("go-on");
     let script = format!(
@@ -193,9 +204,8 @@ async fn a_killed_sshd_does_not_stop_a_command_and_no_byte_is_lost() {
     assert!(printed.text() == all, "{} bytes", printed.text().len());
 }
 
-#[tokio::test]
-async fn a_cut_and_a_silent_network_are_outlived() {
-    let (scene, proxy) = Scene::behind_proxy().await;
+async fn a_cut_and_a_silent_network_are_outlived(by: By) {
+    let (scene, proxy) = Scene::behind_proxy(by).await;
     let (reach, _) = scene.registered().await;
     for (name, network) in [("cut", Network::Cut), ("silent", Network::Silent)] {
         let printed = Printed::default();
@@ -213,9 +223,8 @@ async fn a_cut_and_a_silent_network_are_outlived() {
     }
 }
 
-#[tokio::test]
-async fn a_host_that_refuses_us_while_its_packages_change_is_borne() {
-    let (scene, proxy) = Scene::behind_proxy().await;
+async fn a_host_that_refuses_us_while_its_packages_change_is_borne(by: By) {
+    let (scene, proxy) = Scene::behind_proxy(by).await;
     let (reach, _) = scene.registered().await;
     let printed = Printed::default();
     let order = scene.shell("long", "echo began; sleep 2; echo ended");
@@ -242,9 +251,8 @@ async fn a_host_that_refuses_us_while_its_packages_change_is_borne() {
     );
 }
 
-#[tokio::test]
-async fn beyond_the_budget_nobody_knows_and_before_the_begin_everybody() {
-    let (mut scene, proxy) = Scene::behind_proxy().await;
+async fn beyond_the_budget_nobody_knows_and_before_the_begin_everybody(by: By) {
+    let (mut scene, proxy) = Scene::behind_proxy(by).await;
     scene.settings.reconnect_budget = Duration::from_secs(1);
     let (reach, _) = scene.registered().await;
     let printed = Printed::default();
@@ -261,9 +269,8 @@ async fn beyond_the_budget_nobody_knows_and_before_the_begin_everybody() {
     not_begun(&outcome);
 }
 
-#[tokio::test]
-async fn the_same_attempt_is_never_begun_twice() {
-    let scene = Scene::new();
+async fn the_same_attempt_is_never_begun_twice(by: By) {
+    let scene = Scene::new(by);
     let (reach, _) = scene.registered().await;
     let count = scene.dir.path().join("count");
     let order = scene.shell(
@@ -282,9 +289,8 @@ async fn the_same_attempt_is_never_begun_twice() {
     assert_eq!(fs::read_to_string(count).unwrap(), "run\n");
 }
 
-#[tokio::test]
-async fn what_is_no_work_for_a_host_is_not_begun() {
-    let scene = Scene::new();
+async fn what_is_no_work_for_a_host_is_not_begun(by: By) {
+    let scene = Scene::new(by);
     let (reach, _) = scene.registered().await;
     let wait = Primitive::Wait(Wait {
         until: Measure::PackagesClean,
@@ -294,9 +300,8 @@ async fn what_is_no_work_for_a_host_is_not_begun() {
     not_begun(&reach.act(scene.order("wait", wait), quiet()).await);
 }
 
-#[tokio::test]
-async fn a_reboot_that_does_not_happen_is_told() {
-    let scene = Scene::new();
+async fn a_reboot_that_does_not_happen_is_told(by: By) {
+    let scene = Scene::new(by);
     let (reach, _) = scene.registered().await;
     let reboot = |command: &[&str]| {
         Primitive::Reboot(Reboot {
@@ -312,9 +317,8 @@ async fn a_reboot_that_does_not_happen_is_told() {
     assert!(failure(&ignored).0.contains("same boot"), "{ignored:?}");
 }
 
-#[tokio::test]
-async fn a_reboot_from_which_nobody_returns_is_unknown() {
-    let (scene, proxy) = Scene::behind_proxy().await;
+async fn a_reboot_from_which_nobody_returns_is_unknown(by: By) {
+    let (scene, proxy) = Scene::behind_proxy(by).await;
     let (reach, _) = scene.registered().await;
     let reboot = Primitive::Reboot(Reboot {
         command: vec!["true".to_owned()],

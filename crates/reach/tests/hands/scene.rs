@@ -1,7 +1,7 @@
 //! A host: an sshd, a state folder, a data folder, and orders for it.
 
 use crate::proxy::Proxy;
-use crate::support::{Sshd, tool};
+use crate::support::{By, Sshd, tool};
 use jiff::Timestamp;
 use overhaul_engine::ports::{Order, Progress, Reach as _, Registration};
 use overhaul_model::action::Limits;
@@ -67,11 +67,11 @@ pub struct Scene {
 }
 
 impl Scene {
-    pub fn new() -> Self {
-        Self::over(Sshd::start())
+    pub fn new(by: By) -> Self {
+        Self::over(by, Sshd::start())
     }
 
-    pub fn over(sshd: Sshd) -> Self {
+    pub fn over(by: By, sshd: Sshd) -> Self {
         let dir = TempDir::new().unwrap();
         let host = HostName::new("web-1");
         let connection = Connection {
@@ -80,6 +80,9 @@ impl Scene {
             identity_files: vec![sshd.path("client").display().to_string()],
             known_hosts: vec![sshd.path("known_hosts").display().to_string()],
             state_dir: Some(dir.path().join("state").display().to_string()),
+            transport: by.transport(),
+            // The ssh program reads nothing of this account's.
+            ssh_args: by.own_words(),
             ..Connection::to("127.0.0.1")
         };
         // Known under any port, so that a proxy may stand before it.
@@ -104,8 +107,8 @@ impl Scene {
     }
 
     /// The same with a network between that can be cut.
-    pub async fn behind_proxy() -> (Self, Proxy) {
-        let mut scene = Self::new();
+    pub async fn behind_proxy(by: By) -> (Self, Proxy) {
+        let mut scene = Self::new(by);
         let proxy = Proxy::to(scene.sshd.port).await;
         scene.connection.port = Some(proxy.port);
         (scene, proxy)

@@ -1,14 +1,21 @@
 //! What a later controller learns of an attempt that an earlier one began.
 
+use crate::each::over_each_transport;
 use crate::proxy::Network;
 use crate::scene::{Printed, Scene, outputs, quiet, unknown};
-use crate::support::eventually;
+use crate::support::{By, eventually};
 use overhaul_engine::ports::{Order, Reach as _, Registration};
 use overhaul_model::definition::OutputFrom;
 use overhaul_model::event::{Outcome, Settlement};
 use overhaul_model::id::{Digest, InstallId};
 use std::fs;
 use std::time::Duration;
+
+over_each_transport! {
+    work_that_went_on_alone_is_found_with_its_output,
+    what_never_began_is_told_apart_from_what_cannot_be_known,
+    an_unreachable_host_settles_nothing,
+}
 
 /// Asks as a controller that was started later, until the work has ended.
 async fn settled(scene: &Scene, order: &Order, registration: &Registration) -> Settlement {
@@ -37,9 +44,8 @@ fn reason(settlement: &Settlement) -> &str {
     }
 }
 
-#[tokio::test]
-async fn work_that_went_on_alone_is_found_with_its_output() {
-    let (mut scene, proxy) = Scene::behind_proxy().await;
+async fn work_that_went_on_alone_is_found_with_its_output(by: By) {
+    let (mut scene, proxy) = Scene::behind_proxy(by).await;
     scene.settings.reconnect_budget = Duration::from_millis(500);
     let (reach, registration) = scene.registered().await;
     let mut order = scene.shell("long", "echo began; sleep 4; echo ended");
@@ -70,9 +76,8 @@ async fn work_that_went_on_alone_is_found_with_its_output() {
     assert_eq!(outputs(&outcome)["said"], "began\nended");
 }
 
-#[tokio::test]
-async fn what_never_began_is_told_apart_from_what_cannot_be_known() {
-    let scene = Scene::new();
+async fn what_never_began_is_told_apart_from_what_cannot_be_known(by: By) {
+    let scene = Scene::new(by);
     let (reach, registration) = scene.registered().await;
     let never = scene.shell("never", "true");
     assert_eq!(
@@ -112,9 +117,8 @@ async fn what_never_began_is_told_apart_from_what_cannot_be_known() {
     assert!(reason(&settlement).contains("another receipt store"));
 }
 
-#[tokio::test]
-async fn an_unreachable_host_settles_nothing() {
-    let (mut scene, proxy) = Scene::behind_proxy().await;
+async fn an_unreachable_host_settles_nothing(by: By) {
+    let (mut scene, proxy) = Scene::behind_proxy(by).await;
     scene.settings.reconnect_budget = Duration::from_millis(500);
     let (_, registration) = scene.registered().await;
     proxy.set(Network::Cut);

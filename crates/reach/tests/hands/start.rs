@@ -1,8 +1,9 @@
 //! Getting the helper to run: cold, warm, tampered with, not allowed.
 
 use crate::account::{Account, PASSWORD};
+use crate::each::over_each_transport;
 use crate::scene::{Scene, generation, not_begun, outputs, quiet};
-use crate::support::{ED25519, Sshd, is_root, tool};
+use crate::support::{By, ED25519, Sshd, is_root, tool};
 use overhaul_engine::ports::{Fault, Reach as _};
 use overhaul_model::facts::FactsWanted;
 use overhaul_model::fleet::Become;
@@ -12,6 +13,21 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+over_each_transport! {
+    cold_uploads_and_warm_does_not,
+    a_helper_that_was_tampered_with_is_replaced_and_never_started,
+    old_versions_go_after_the_new_one_runs,
+    folders_that_others_could_change_are_refused,
+    noexec_is_named,
+    a_full_disk_is_named_and_nothing_half_stays,
+    helpers_for_another_machine_and_broken_ones_are_told,
+    sudo_wants_the_right_password,
+    an_unreachable_host_is_a_passing_fault_and_has_no_facts,
+    a_changed_host_key_is_no_passing_fault,
+    facts_come_from_the_host,
+    another_run_holds_the_host_until_it_lets_go,
+}
 
 async fn fault(scene: &Scene) -> Fault {
     match scene.reach().register(&scene.host, &generation(1)).await {
@@ -24,9 +40,8 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-#[tokio::test]
-async fn cold_uploads_and_warm_does_not() {
-    let scene = Scene::new();
+async fn cold_uploads_and_warm_does_not(by: By) {
+    let scene = Scene::new(by);
     let (reach, first) = scene.registered().await;
     let installed = scene.installed();
     let inode = fs::metadata(&installed).unwrap().ino();
@@ -46,9 +61,8 @@ async fn cold_uploads_and_warm_does_not() {
     assert_eq!(left.len(), 1, "{left:?}");
 }
 
-#[tokio::test]
-async fn a_helper_that_was_tampered_with_is_replaced_and_never_started() {
-    let scene = Scene::new();
+async fn a_helper_that_was_tampered_with_is_replaced_and_never_started(by: By) {
+    let scene = Scene::new(by);
     drop(scene.registered().await);
     let mark = scene.dir.path().join("was-started");
     let evil = format!("#!/bin/sh\ntouch '{}'\n", mark.display());
@@ -65,9 +79,8 @@ async fn a_helper_that_was_tampered_with_is_replaced_and_never_started() {
     );
 }
 
-#[tokio::test]
-async fn old_versions_go_after_the_new_one_runs() {
-    let scene = Scene::new();
+async fn old_versions_go_after_the_new_one_runs(by: By) {
+    let scene = Scene::new(by);
     let bin = scene.state().join("bin");
     let old = bin.join("0".repeat(64));
     fs::create_dir_all(&old).unwrap();
@@ -81,9 +94,8 @@ async fn old_versions_go_after_the_new_one_runs() {
     assert!(bin.join("note").exists() && scene.installed().exists());
 }
 
-#[tokio::test]
-async fn folders_that_others_could_change_are_refused() {
-    let scene = Scene::new();
+async fn folders_that_others_could_change_are_refused(by: By) {
+    let scene = Scene::new(by);
     fs::create_dir_all(scene.state()).unwrap();
     fs::set_permissions(scene.state(), fs::Permissions::from_mode(0o777)).unwrap();
     let open = fault(&scene).await;
@@ -122,9 +134,8 @@ impl Drop for Mounted {
     }
 }
 
-#[tokio::test]
-async fn noexec_is_named() {
-    let scene = Scene::new();
+async fn noexec_is_named(by: By) {
+    let scene = Scene::new(by);
     let _mounted = Mounted::tmpfs(&scene.state(), "noexec,mode=700");
     let fault = fault(&scene).await;
     let path = scene.installed().display().to_string();
@@ -134,9 +145,8 @@ async fn noexec_is_named() {
     );
 }
 
-#[tokio::test]
-async fn a_full_disk_is_named_and_nothing_half_stays() {
-    let scene = Scene::new();
+async fn a_full_disk_is_named_and_nothing_half_stays(by: By) {
+    let scene = Scene::new(by);
     let _mounted = Mounted::tmpfs(&scene.state(), "size=1m,mode=700");
     let fault = fault(&scene).await;
     assert!(
@@ -149,9 +159,8 @@ async fn a_full_disk_is_named_and_nothing_half_stays() {
     assert!(left.is_empty(), "{left:?}");
 }
 
-#[tokio::test]
-async fn helpers_for_another_machine_and_broken_ones_are_told() {
-    let mut scene = Scene::new();
+async fn helpers_for_another_machine_and_broken_ones_are_told(by: By) {
+    let mut scene = Scene::new(by);
     let load = |machine: u8| {
         let path = scene.dir.path().join(format!("elf-{machine}"));
         let mut elf = vec![0; 64];
@@ -186,12 +195,12 @@ async fn helpers_for_another_machine_and_broken_ones_are_told() {
 }
 
 /// A host on which an account of ours may use sudo with its password.
-fn with_sudo() -> (Scene, Account) {
+fn with_sudo(by: By) -> (Scene, Account) {
     let account = Account::new("USER ALL=(ALL) ALL");
     let sshd = Sshd::with("", &[("host_ed25519", ED25519)]);
     let keys = sshd.path("authorized_keys");
     fs::set_permissions(keys, fs::Permissions::from_mode(0o644)).unwrap();
-    let mut scene = Scene::over(sshd);
+    let mut scene = Scene::over(by, sshd);
     scene.connection.user = Some(account.name.clone());
     scene.connection.become_user = Become::Sudo {
         user: "root".to_owned(),
@@ -199,9 +208,8 @@ fn with_sudo() -> (Scene, Account) {
     (scene, account)
 }
 
-#[tokio::test]
-async fn sudo_wants_the_right_password() {
-    let (mut scene, _account) = with_sudo();
+async fn sudo_wants_the_right_password(by: By) {
+    let (mut scene, _account) = with_sudo(by);
     let none = fault(&scene).await;
     assert!(
         none.why.contains("wants a password") && !none.transient,
@@ -234,9 +242,8 @@ async fn sudo_wants_the_right_password() {
     );
 }
 
-#[tokio::test]
-async fn an_unreachable_host_is_a_passing_fault_and_has_no_facts() {
-    let mut scene = Scene::new();
+async fn an_unreachable_host_is_a_passing_fault_and_has_no_facts(by: By) {
+    let mut scene = Scene::new(by);
     scene.connection.port = Some(crate::support::free_port());
     let fault = fault(&scene).await;
     assert!(fault.transient, "{fault}");
@@ -250,9 +257,8 @@ async fn an_unreachable_host_is_a_passing_fault_and_has_no_facts() {
     assert!(!unknown.unwrap_err().transient);
 }
 
-#[tokio::test]
-async fn a_changed_host_key_is_no_passing_fault() {
-    let scene = Scene::new();
+async fn a_changed_host_key_is_no_passing_fault(by: By) {
+    let scene = Scene::new(by);
     let other = crate::support::key(scene.sshd.dir.path(), "other", ED25519, "");
     let name = scene.sshd.name_in_files();
     let line = format!("{name} {}\n", crate::support::public(&other));
@@ -264,9 +270,8 @@ async fn a_changed_host_key_is_no_passing_fault() {
     );
 }
 
-#[tokio::test]
-async fn facts_come_from_the_host() {
-    let scene = Scene::new();
+async fn facts_come_from_the_host(by: By) {
+    let scene = Scene::new(by);
     let reach = scene.reach();
     let facts = reach.facts(&scene.host, &FactsWanted::default()).await;
     let boot = facts.boot.value().unwrap();
@@ -277,9 +282,8 @@ async fn facts_come_from_the_host() {
     assert!(facts.mounts.value().is_some(), "{:?}", facts.mounts);
 }
 
-#[tokio::test]
-async fn another_run_holds_the_host_until_it_lets_go() {
-    let scene = Scene::new();
+async fn another_run_holds_the_host_until_it_lets_go(by: By) {
+    let scene = Scene::new(by);
     let (reach, _) = scene.registered().await;
     let mut other = generation(1);
     other.run = overhaul_model::id::RunId::new("run-2");

@@ -1,14 +1,24 @@
 //! Files that stream between hosts and the controller.
 
+use crate::each::over_each_transport;
 use crate::proxy::Network;
 use crate::scene::{Printed, Scene, failure, noise, not_begun, outputs, quiet};
-use crate::support::{eventually, is_root, tool};
+use crate::support::{By, eventually, is_root, tool};
 use overhaul_engine::ports::{Order, Reach as _};
 use overhaul_model::event::{Outcome, Settlement};
 use overhaul_model::id::Digest;
 use overhaul_model::primitive::{Exec, Feed, Fetch, OutputPolicy, Primitive};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+
+over_each_transport! {
+    twenty_megabytes_come_and_go_unchanged,
+    a_file_that_changes_on_the_way_is_never_taken_for_the_right_one,
+    a_failed_command_leaves_no_file,
+    names_that_lead_elsewhere_are_refused,
+    a_full_disk_of_the_controller_is_named_and_no_half_file_stays,
+    a_cut_stream_fails_and_its_command_ends,
+}
 
 const FILE: &str = "web-1/app/dump";
 
@@ -45,9 +55,8 @@ fn left(scene: &Scene) -> Vec<String> {
         .collect()
 }
 
-#[tokio::test]
-async fn twenty_megabytes_come_and_go_unchanged() {
-    let scene = Scene::new();
+async fn twenty_megabytes_come_and_go_unchanged(by: By) {
+    let scene = Scene::new(by);
     let (reach, registration) = scene.registered().await;
     let bytes = noise(20_000_000);
     let digest = Digest::of(&bytes);
@@ -126,9 +135,8 @@ impl Later for overhaul_reach::SshReach {
     }
 }
 
-#[tokio::test]
-async fn a_file_that_changes_on_the_way_is_never_taken_for_the_right_one() {
-    let scene = Scene::new();
+async fn a_file_that_changes_on_the_way_is_never_taken_for_the_right_one(by: By) {
+    let scene = Scene::new(by);
     let (reach, _) = scene.registered().await;
     let mut bytes = noise(20_000_000);
     let path = scene.data().join(FILE);
@@ -160,9 +168,8 @@ async fn a_file_that_changes_on_the_way_is_never_taken_for_the_right_one() {
     assert!(!took.exists(), "the command took it for whole");
 }
 
-#[tokio::test]
-async fn a_failed_command_leaves_no_file() {
-    let scene = Scene::new();
+async fn a_failed_command_leaves_no_file(by: By) {
+    let scene = Scene::new(by);
     let (reach, _) = scene.registered().await;
     let order = fetch(
         &scene,
@@ -174,9 +181,8 @@ async fn a_failed_command_leaves_no_file() {
     assert_eq!(left(&scene), [""; 0]);
 }
 
-#[tokio::test]
-async fn names_that_lead_elsewhere_are_refused() {
-    let scene = Scene::new();
+async fn names_that_lead_elsewhere_are_refused(by: By) {
+    let scene = Scene::new(by);
     let (reach, _) = scene.registered().await;
     let mut order = fetch(&scene, "escape", "echo x");
     order.work = Primitive::Fetch(Fetch {
@@ -188,10 +194,9 @@ async fn names_that_lead_elsewhere_are_refused() {
     assert!(!scene.dir.path().join("escape").exists());
 }
 
-#[tokio::test]
-async fn a_full_disk_of_the_controller_is_named_and_no_half_file_stays() {
+async fn a_full_disk_of_the_controller_is_named_and_no_half_file_stays(by: By) {
     assert!(is_root(), "mounting needs root");
-    let scene = Scene::new();
+    let scene = Scene::new(by);
     let (reach, _) = scene.registered().await;
     fs::create_dir_all(scene.data()).unwrap();
     let at = scene.data().display().to_string();
@@ -212,9 +217,8 @@ async fn a_full_disk_of_the_controller_is_named_and_no_half_file_stays() {
     assert_eq!(left, [""; 0]);
 }
 
-#[tokio::test]
-async fn a_cut_stream_fails_and_its_command_ends() {
-    let (scene, proxy) = Scene::behind_proxy().await;
+async fn a_cut_stream_fails_and_its_command_ends(by: By) {
+    let (scene, proxy) = Scene::behind_proxy(by).await;
     let (reach, registration) = scene.registered().await;
     for (name, network) in [("cut", Network::Cut), ("silent", Network::Silent)] {
         let alive = scene.dir.path().join(format!("alive-{name}"));

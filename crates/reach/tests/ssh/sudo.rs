@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::account::{Account, PASSWORD};
 use crate::each::over_each_transport;
-use crate::support::{By, ED25519, Sshd, connect, eventually, secret, tool};
+use crate::support::{By, ED25519, Sshd, eventually, secret, tool};
 
 const BOUND: Duration = Duration::from_secs(30);
 
@@ -47,7 +47,8 @@ async fn scene(by: By, rule: &str, config: &str) -> Scene {
         user: account.name.clone(),
         ..sshd.target()
     };
-    let session = connect(by, &target)
+    let session = sshd
+        .connect(by, &target)
         .await
         .unwrap_or_else(|error| panic!("{error}\n{}", sshd.log()));
     Scene {
@@ -229,7 +230,7 @@ async fn missing_sudo_is_told(by: By) {
 
 async fn without_sudo_the_account_itself_runs_it(by: By) {
     let sshd = Sshd::start();
-    let session = connect(by, &sshd.target()).await.unwrap();
+    let session = sshd.connect(by, &sshd.target()).await.unwrap();
     let channel = start_privileged(&session, &program(), &Become::None, BOUND)
         .await
         .unwrap();

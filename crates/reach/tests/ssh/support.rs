@@ -10,10 +10,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use overhaul_model::fleet::{Connection, Transport};
 use overhaul_reach::ssh::{
     Agent, Keyring, KnownHosts, Limits, Passphrases, Secret, SshError, Target, Via,
 };
 use overhaul_reach::transport::{Session, Way};
+use overhaul_reach::{Settings, openssh};
 use tempfile::TempDir;
 
 /// How long sshd or ssh-agent may take to answer on a busy machine.
@@ -73,17 +75,56 @@ pub fn is_root() -> bool {
 pub enum By {
     /// Our own.
     Native,
+    /// The `ssh` program.
+    Openssh,
 }
 
-/// Connects over the client of the case.
-pub async fn connect(by: By, target: &Target) -> Result<Session, SshError> {
-    way(by, target).connect().await
-}
-
-pub fn way(by: By, target: &Target) -> Way {
-    match by {
-        By::Native => Way::from(target.clone()),
+impl By {
+    pub fn transport(self) -> Transport {
+        match self {
+            Self::Native => Transport::Native,
+            Self::Openssh => Transport::Openssh,
+        }
     }
+
+    /// Words that keep the ssh program from this account's files and agent.
+    pub fn own_words(self) -> Vec<String> {
+        match self {
+            Self::Native => Vec::new(),
+            Self::Openssh => ["-F", "none", "-o", "IdentityAgent=none"]
+                .map(str::to_owned)
+                .into(),
+        }
+    }
+}
+
+/// What the `ssh` program is told for the same target: names of files where our own client is given
+/// what was read from them.
+pub fn openssh_way(target: &Target, keys: &[PathBuf], agent: Option<&Path>) -> Way {
+    let text = |path: &PathBuf| path.display().to_string();
+    let mut ssh_args: Vec<_> = ["-F", "none", "-o", "IdentitiesOnly=no"]
+        .map(str::to_owned)
+        .into();
+    let agent = agent.map_or_else(|| "none".to_owned(), |agent| agent.display().to_string());
+    ssh_args.extend(["-o".to_owned(), format!("IdentityAgent={agent}")]);
+    if let Some(alias) = &target.host_key_alias {
+        ssh_args.extend(["-o".to_owned(), format!("HostKeyAlias={alias}")]);
+    }
+    let connection = Connection {
+        port: Some(target.port),
+        user: Some(target.user.clone()),
+        identity_files: keys.iter().map(text).collect(),
+        known_hosts: target.known_hosts.files().iter().map(text).collect(),
+        ssh_args,
+        ..Connection::to(target.address.clone())
+    };
+    let settings = Settings {
+        connect_timeout: target.connect_timeout,
+        keepalive_interval: target.keepalive_interval,
+        keepalive_max: target.keepalive_max,
+        ..Settings::default()
+    };
+    Way::from(openssh::Target::new(target.name.clone(), &connection, &settings).unwrap())
 }
 
 pub struct Sshd {
@@ -173,6 +214,18 @@ impl Sshd {
             connect_timeout: Duration::from_secs(20),
             keepalive_interval: Duration::from_secs(5),
             keepalive_max: 3,
+        }
+    }
+
+    /// Connects with this server's usual client key, over the client of the case.
+    pub async fn connect(&self, by: By, target: &Target) -> Result<Session, SshError> {
+        self.way(by, target).connect().await
+    }
+
+    pub fn way(&self, by: By, target: &Target) -> Way {
+        match by {
+            By::Native => Way::from(target.clone()),
+            By::Openssh => openssh_way(target, &[self.path("client")], None),
         }
     }
 
