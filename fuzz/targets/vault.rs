@@ -1,0 +1,18 @@
+//! Encrypted texts, without and with a password.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use overhaul_source::fleet::vault::{VaultError, VaultKeys, decrypt, is_vault};
+use zeroize::Zeroizing;
+
+fuzz_target!(|text: &str| {
+    let none = decrypt(text, &VaultKeys::default());
+    assert!(none.is_err());
+    assert_eq!(matches!(none, Err(VaultError::NotVault)), !is_vault(text));
+    // A password costs thousands of rounds, so that it is tried on what is whole alone.
+    if matches!(none, Err(VaultError::NoPassword(_))) {
+        let mut keys = VaultKeys::default();
+        keys.add("default", Zeroizing::new(b"first".to_vec()));
+        let _ = decrypt(text, &keys);
+    }
+});
