@@ -247,7 +247,7 @@ pub const PROGRAMS: &[Program] = &[
     clustered(
         "PostgreSQL",
         &["postgresql", "postgresql@*"],
-        "postgresql",
+        "postgresql-replicas",
         &["/var/lib/postgresql"],
     ),
     clustered(

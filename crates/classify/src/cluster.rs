@@ -24,6 +24,8 @@ pub struct Membership {
     pub data_paths: Vec<String>,
     /// Whether a member may be away and the cluster still serves, all others being healthy.
     pub spares_one: bool,
+    /// Whether it is a cluster of one: it has its outage, and nobody else is concerned.
+    pub alone: bool,
     /// Whether members of this kind are filled by the others when they come back empty, also on a newer release.
     pub refilling: bool,
     /// Whether this member may come back empty: the kind fills it, and enough healthy others hold the data.
@@ -34,8 +36,10 @@ pub struct Membership {
     pub hosts: BTreeSet<HostName>,
     /// What was measured, as a sentence.
     pub says: String,
-    /// What of it could not be measured, or speaks against taking a member away.
+    /// What speaks against taking a member away, or hides whether something does.
     pub against: Vec<String>,
+    /// What else could not be measured.
+    pub unsure: Vec<String>,
 }
 
 impl Membership {
@@ -97,37 +101,47 @@ fn membership(
     member: &ClusterMember,
     seen: &[(&HostName, &ClusterMember)],
 ) -> Membership {
-    let mut against = against(member, seen);
+    let mut found = against(member, seen);
     let here = seen.iter().filter(|(other, _)| *other == host).count();
     if here > 1 {
-        against.push(format!("{here} of its members are on this host"));
+        found
+            .against
+            .push(format!("{here} of its members are on this host"));
     }
-    let known = member.size_known.value().copied();
-    let spares_one = against.is_empty() && known.is_some_and(|known| known >= 2);
-    let holders = known.unwrap_or(0).saturating_sub(1);
-    let quorum = member.quorate.is_none() || known.is_some_and(|known| holders > known / 2);
+    let quorum = seen.iter().any(|(_, m)| m.quorate.is_some());
+    let sizes = seen
+        .iter()
+        .filter_map(|(_, m)| m.size_known.value().copied());
+    let size = sizes.max();
+    let holders = size.unwrap_or(0).saturating_sub(1);
+    let majority = !quorum || size.is_some_and(|size| holders > size / 2);
+    let alone = seen.len() == 1 && size == Some(1);
+    let spares_one = found.against.is_empty() && !alone && majority;
     let refilling = REFILLING.contains(&member.kind.as_str());
     Membership {
         kind: member.kind.clone(),
         cluster: member.cluster.value().cloned(),
         data_paths: member.data_paths.clone(),
-        spares_one: spares_one && quorum,
+        spares_one,
+        alone,
         refilling,
-        refills_one: refilling && spares_one && quorum && holders >= HOLDERS_MIN,
+        refills_one: refilling && spares_one && found.unsure.is_empty() && holders >= HOLDERS_MIN,
         replica: member.role.value() == Some(&ClusterRole::Replica),
         hosts: seen.iter().map(|(host, _)| (*host).clone()).collect(),
         says: sentence(member, seen.len()),
-        against,
+        against: found.against,
+        unsure: found.unsure,
     }
 }
 
 /// What speaks against taking this member away, or hides whether something does. Each member is heard: one that
 /// says otherwise may be the one that is right.
-fn against(member: &ClusterMember, seen: &[(&HostName, &ClusterMember)]) -> Vec<String> {
-    let mut out = Vec::new();
+fn against(member: &ClusterMember, seen: &[(&HostName, &ClusterMember)]) -> Found {
+    let mut found = Found::default();
+    let out = &mut found.against;
     if let Known::Unknown { reason } = &member.cluster {
         out.push(format!("which {} cluster it is in: {reason}", member.kind));
-        return out;
+        return found;
     }
     let sizes: BTreeSet<u32> = seen
         .iter()
@@ -154,28 +168,43 @@ fn against(member: &ClusterMember, seen: &[(&HostName, &ClusterMember)]) -> Vec<
         }
     }
     for (host, other) in seen {
-        of_member(host, other, &mut out);
+        of_member(host, other, !sizes.is_empty(), &mut found);
     }
-    out
+    found
 }
 
-fn of_member(host: &HostName, member: &ClusterMember, out: &mut Vec<String>) {
-    match (&member.size_known, &member.size_alive) {
+/// What speaks against taking a member away, and what only keeps it from coming back empty.
+#[derive(Default)]
+struct Found {
+    against: Vec<String>,
+    unsure: Vec<String>,
+}
+
+fn of_member(host: &HostName, member: &ClusterMember, size_is_known: bool, found: &mut Found) {
+    let unknown = match (&member.size_known, &member.size_alive) {
+        // A follower may not know how many follow; another member does.
+        (Known::Unknown { .. }, _) if size_is_known => None,
         (Known::Unknown { reason }, _) => {
-            out.push(format!("how many members there are, by {host}: {reason}"));
+            Some(format!("how many members there are, by {host}: {reason}"))
         }
-        (_, Known::Unknown { reason }) => {
-            out.push(format!("how many take part, by {host}: {reason}"));
-        }
+        (_, Known::Unknown { reason }) => Some(format!("how many take part, by {host}: {reason}")),
         (Known::Measured { value: known, .. }, Known::Measured { value: alive, .. }) => {
             if alive < known {
-                out.push(format!(
-                    "only {alive} of {} take part, by {host}",
-                    counted(*known, "member")
-                ));
+                let members = counted(*known, "member");
+                found
+                    .against
+                    .push(format!("only {alive} of {members} take part, by {host}"));
             }
+            None
         }
+    };
+    // Without a quorum nobody else stops when one goes away.
+    match (&member.quorate, unknown) {
+        (_, None) => {}
+        (Some(_), Some(unknown)) => found.against.push(unknown),
+        (None, Some(unknown)) => found.unsure.push(unknown),
     }
+    let out = &mut found.against;
     match &member.quorate {
         Some(Known::Unknown { reason }) => out.push(format!("whether {host} has quorum: {reason}")),
         Some(Known::Measured { value: false, .. }) => out.push(format!("{host} has no quorum")),

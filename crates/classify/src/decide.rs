@@ -42,6 +42,15 @@ pub fn decide(host: &HostName, look: &Look, relations: &Relations) -> Verdict {
     evidence(look, &mut out);
     surroundings(host, relations, &mut out);
     out.not_known.extend(look.blind.iter().cloned());
+    for membership in &look.memberships {
+        let name = membership.name();
+        out.not_known.extend(
+            membership
+                .unsure
+                .iter()
+                .map(|what| format!("{name}: {what}")),
+        );
+    }
     if !may_be_touched(host, look, relations, &mut out) {
         return out;
     }
@@ -107,15 +116,16 @@ fn may_be_touched(host: &HostName, look: &Look, relations: &Relations, out: &mut
         return false;
     }
     let mut may = true;
-    for membership in look.memberships.iter().filter(|m| !m.spares_one) {
+    for membership in look
+        .memberships
+        .iter()
+        .filter(|m| !m.spares_one && !m.alone)
+    {
         let why = if membership.against.is_empty() {
             "it has no member to spare".to_owned()
         } else {
             membership.against.join("; ")
         };
-        if is_alone(membership.hosts.len(), &membership.against) {
-            continue;
-        }
         may = false;
         out.say(
             "quorum",
@@ -126,11 +136,6 @@ fn may_be_touched(host: &HostName, look: &Look, relations: &Relations, out: &mut
         );
     }
     may
-}
-
-/// A cluster of one by every measure is no cluster: it has its outage, and nobody else is concerned.
-fn is_alone(hosts: usize, against: &[String]) -> bool {
-    hosts == 1 && against.is_empty()
 }
 
 /// Why the machine and its data must stay, if they must.
@@ -161,7 +166,7 @@ fn must_stay(host: &HostName, look: &Look, relations: &Relations) -> Option<Stri
         .stores
         .iter()
         .any(|s| matches!(s.survives, Survives::Carried(_)));
-    if carries && (rejoins || !look.memberships.is_empty()) {
+    if carries && (rejoins || look.memberships.iter().any(|m| !m.data_paths.is_empty())) {
         why.push(
             "a part of its data would have to be carried and a part to come back from its cluster"
                 .to_owned(),
@@ -187,7 +192,11 @@ fn stuck_because(look: &Look) -> String {
             rules.join(", ")
         ));
     }
-    for membership in look.memberships.iter().filter(|m| !m.refills_one) {
+    for membership in look
+        .memberships
+        .iter()
+        .filter(|m| !m.refills_one && !m.data_paths.is_empty())
+    {
         let name = membership.name();
         out.push(if membership.refilling {
             format!("too few healthy members of {name} hold its data")
@@ -234,9 +243,10 @@ fn rebuilt(look: &Look, out: &mut Verdict) {
         }
     }
     paths.sort();
-    if !look.memberships.is_empty() {
+    let holding = || look.memberships.iter().filter(|m| !m.data_paths.is_empty());
+    if holding().next().is_some() {
         // A member without data of its own still leaves and comes back.
-        if look.memberships.iter().all(|m| m.refills_one) {
+        if holding().all(|m| m.refills_one) {
             out.set(Change::Rebuild, DataWay::Rejoin);
             out.say("rejoin", "all that it holds is held by the other members, and each of them is healthy; it comes back empty and receives it");
         } else {

@@ -1,5 +1,6 @@
 //! The command line. The help texts are the reference; `docs/cli.md` adds exit codes and examples.
 
+use crate::tracker_args::{ClassifyArgs, InitArgs, TrackedArgs};
 use clap::{Args, Parser, Subcommand};
 use overhaul_model::span::Span;
 use std::path::PathBuf;
@@ -36,6 +37,14 @@ pub enum Command {
     ///
     /// Changes nothing on the hosts but the helper's own folder. What they tell is kept with its time; hosts that cannot be reached are rows of the table, and make the exit code 6.
     Facts(FactsArgs),
+    /// Propose for every host how it changes, what becomes of its data, and when, with the reasons
+    ///
+    /// Changes nothing on the hosts. Proposals are kept in the tracker, a file that you edit; what you decided there is kept byte for byte. Hosts that cannot be reached are in it too, and make the exit code 6.
+    Classify(ClassifyArgs),
+    /// Show the tracker: how each host changes, how far it is, what it waits for; no host is reached
+    Fleet(TrackedArgs),
+    /// Draft a definition and a tracker from an inventory and facts; no file is overwritten
+    Init(InitArgs),
     /// Compile a definition and a fleet into a plan, and print it
     Plan(PlanArgs),
     /// Compile and check; print the findings

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod compile;
 mod console;
+mod draft;
 mod exit;
 mod facts_cache;
 mod failure;
@@ -18,6 +19,8 @@ mod runs;
 mod secrets;
 mod show;
 mod text;
+mod tracker_args;
+mod tracking;
 mod wiring;
 
 use args::{Cli, Command};
@@ -59,6 +62,9 @@ fn carry_out(cli: &Cli, console: Console) -> Outcome {
     match &cli.command {
         Command::Try(args) => wait(commands::try_host::try_host(args, state, console)),
         Command::Facts(args) => wait(commands::facts::facts(args, state, console)),
+        Command::Classify(args) => wait(commands::classify::run(args, state, console)),
+        Command::Fleet(args) => commands::fleet::run(args, state, console),
+        Command::Init(args) => wait(commands::init::run(args, state, console)),
         Command::Plan(args) => wait(commands::plan::plan(args, state, console)),
         Command::Check(args) => wait(commands::check::check(args, state, console)),
         Command::Run(args) => wait(commands::run::run(args, state, console)),

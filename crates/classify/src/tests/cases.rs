@@ -70,7 +70,7 @@ fn postgres(role: overhaul_model::cluster::ClusterRole) -> Vec<Is> {
         Listens("postgresql@15-main.service", 5432),
         Data("/var/lib/postgresql", 200 << 20),
         Postgres(190 << 20, true),
-        Member("postgresql", "7300", role, 2, 2, true),
+        Member("postgresql-replicas", "7300", role, 2, 2, true),
     ]
 }
 
@@ -216,6 +216,75 @@ fn surroundings() -> Vec<Scene> {
     ]
 }
 
+/// The lab's fleet of hosts of all kinds (`lab/topologies/twelve.yaml`), as its hosts are set up.
+fn twelve() -> Vec<Scene> {
+    let web = || {
+        let keepalived = vec![
+            Unit("keepalived.service", "active"),
+            Data("/var/www", 1 << 20),
+            Member("keepalived", "51 10.77.0.200", Peer, 0, 0, true),
+            Behind("jump1"),
+        ];
+        web(keepalived)
+    };
+    let behind = |host: Vec<Is>| with(host, vec![Behind("jump1")]);
+    let replica = vec![
+        Role("postgresql"),
+        Unit("postgresql@15-main.service", "active"),
+        Listens("postgresql@15-main.service", 5432),
+        Data("/var/lib/postgresql", 60 << 20),
+        Postgres(30 << 20, true),
+        Member("postgresql-replicas", "7710", Replica, 0, 0, true),
+    ];
+    let mut primary = replica.clone();
+    primary.pop();
+    primary.push(Member("postgresql-replicas", "7710", Primary, 2, 2, true));
+    let files = vec![
+        Role("files"),
+        Unit("nfs-server.service", "active"),
+        Unit("smbd.service", "active"),
+        Listens("smbd.service", 445),
+        Data("/srv/share", 100 << 20),
+        Shared("/srv/share"),
+    ];
+    let containers = vec![
+        Role("containers"),
+        Unit("lxc.service", "active"),
+        Guests("lxc", 2),
+    ];
+    let cache = vec![
+        Role("cache"),
+        Unit("redis-server.service", "active"),
+        Listens("redis-server.service", 6379),
+        Data("/var/lib/redis", 4096),
+        Member("redis", "a719", Primary, 0, 0, true),
+    ];
+    vec![(
+        "the lab's fleet of all kinds",
+        vec![
+            ("web1", web()),
+            ("web2", web()),
+            ("pg1", behind(primary)),
+            ("pg2", behind(replica)),
+            ("gal1", behind(galera(3))),
+            ("gal2", behind(galera(3))),
+            ("gal3", behind(galera(3))),
+            ("mon1", behind(monitor(vec![Role("ceph-mon")]))),
+            (
+                "files1",
+                behind(monitor(with(files, vec![Role("ceph-mon")]))),
+            ),
+            (
+                "cont1",
+                behind(monitor(with(containers, vec![Role("ceph-mon")]))),
+            ),
+            ("cache1", behind(cache)),
+            ("jump1", vec![Role("jump")]),
+            ("empty1", behind(vec![Role("spare")])),
+        ],
+    )]
+}
+
 #[test]
 fn scenes_give_proposals_with_reasons() {
     let none = BTreeMap::new();
@@ -223,6 +292,7 @@ fn scenes_give_proposals_with_reasons() {
         ("machines", machines()),
         ("clusters", clusters()),
         ("surroundings", surroundings()),
+        ("twelve", twelve()),
     ] {
         let mut out = String::new();
         for (name, hosts) in &scenes {

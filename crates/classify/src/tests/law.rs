@@ -66,7 +66,7 @@ fn membership() -> impl Strategy<Value = Is> {
         ("galera", "g"),
         ("galera", "h"),
         ("ceph-mon", "m"),
-        ("postgresql", "p"),
+        ("postgresql-replicas", "p"),
     ]);
     let role = prop::sample::select(vec![
         ClusterRole::Peer,
@@ -180,7 +180,10 @@ fn refilled(hosts: &Hosts, about: &[Is]) -> bool {
             .flat_map(|about| members(about))
             .filter(|m| (m.0, m.1) == (kind, cluster))
             .collect();
-        kind != "postgresql" && size >= 3 && all.len() >= 3 && all.iter().all(|m| m.3 == m.2 && m.4)
+        kind != "postgresql-replicas"
+            && size >= 3
+            && all.len() >= 3
+            && all.iter().all(|m| m.3 == m.2 && m.4)
     }) && members(about).next().is_some()
 }
 
@@ -261,7 +264,7 @@ fn hold_order_law(
             if of(name).change.is_some() && size > 1 {
                 prop_assert!(alive == size && healthy, "{name} of {kind} {cluster}");
                 prop_assert!(
-                    kind == "postgresql" || size >= 3,
+                    kind == "postgresql-replicas" || size >= 3,
                     "{name}: no majority would be left"
                 );
             }

@@ -249,7 +249,11 @@ fn member(
     alive: u32,
     healthy: bool,
 ) -> ClusterMember {
-    let quorum = kind != "postgresql";
+    let quorum = matches!(kind, "galera" | "ceph-mon");
+    let told = |number: u32| match number {
+        0 if !quorum => Known::unknown("this kind does not tell it"),
+        number => known(number),
+    };
     ClusterMember {
         kind: kind.to_owned(),
         instance: String::new(),
@@ -258,19 +262,18 @@ fn member(
         role: known(role),
         state: known("Synced".to_owned()),
         members: None,
-        size_known: known(size),
-        size_alive: known(alive),
+        size_known: told(size),
+        size_alive: told(alive),
         quorate: quorum.then(|| known(alive * 2 > size)),
         healthy: known(healthy),
         lag: None,
-        data_paths: vec![
-            match kind {
-                "galera" => "/var/lib/mysql",
-                "ceph-mon" => "/var/lib/ceph/mon",
-                _ => "/var/lib/postgresql",
-            }
-            .to_owned(),
-        ],
+        data_paths: match kind {
+            "galera" => vec!["/var/lib/mysql".to_owned()],
+            "ceph-mon" => vec!["/var/lib/ceph/mon".to_owned()],
+            "keepalived" => Vec::new(),
+            "redis" => vec!["/var/lib/redis".to_owned()],
+            _ => vec!["/var/lib/postgresql".to_owned()],
+        },
         evidence: Vec::new(),
     }
 }

@@ -2,8 +2,11 @@
 
 pub mod abort;
 pub mod check;
+pub mod classify;
 pub mod decide;
 pub mod facts;
+pub mod fleet;
+pub mod init;
 pub mod pause;
 pub mod plan;
 pub mod report;

@@ -1,8 +1,10 @@
 //! What people read: plans, facts, findings, the state of a run, reports.
 
+pub mod classify;
 pub mod decide;
 pub mod facts;
 pub mod findings;
+pub mod fleet;
 pub mod fleet_facts;
 pub mod report;
 pub mod status;

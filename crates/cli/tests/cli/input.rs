@@ -232,8 +232,8 @@ fn the_help_is_the_reference() {
     let scene = Scene::new(&[]);
     let mut all = scene.call(&["--help"]).with(0).all();
     for command in [
-        "try", "plan", "check", "run", "resume", "status", "approve", "retry", "done", "skip",
-        "void", "pause", "abort", "report",
+        "try", "classify", "fleet", "init", "plan", "check", "run", "resume", "status", "approve",
+        "retry", "done", "skip", "void", "pause", "abort", "report",
     ] {
         all.push('\n');
         all.push_str(&scene.call(&[command, "--help"]).with(0).all());

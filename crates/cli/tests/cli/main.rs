@@ -7,6 +7,7 @@
     reason = "these are tests: the first surprise ends one"
 )]
 
+mod classify;
 mod clock;
 mod days;
 mod decisions;
