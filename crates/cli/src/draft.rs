@@ -148,7 +148,8 @@ impl Draft<'_> {
         let mut taken: BTreeSet<&HostName> = BTreeSet::new();
         let mut roles = Vec::new();
         for (role, hosts) in smallest {
-            let changes = hosts.iter().any(|host| self.changes(host));
+            // Where nobody can say what becomes of one, the role is for a person to write.
+            let changes = hosts.iter().all(|host| self.changes(host));
             if changes && hosts.is_disjoint(&taken) {
                 taken.extend(hosts.iter().copied());
                 let ranks = hosts.iter().filter_map(|host| self.proposals.get(*host));
@@ -292,7 +293,7 @@ impl Draft<'_> {
         if !left.is_empty() {
             let _ = writeln!(
                 out,
-                "\n# GAP: these hosts are in no role above, because nothing is proposed for them, or their groups share hosts with a role above.\n# Give them a group of their own in the inventory: {}",
+                "\n# GAP: these hosts are in no role above, because nothing can be proposed for a host of their group, or their groups share hosts with a role above.\n# Give them a group of their own in the inventory: {}",
                 cut(&left)
             );
         }

@@ -8,7 +8,7 @@ use crate::inputs;
 use crate::show;
 use crate::tracker_args::TrackedArgs;
 use crate::tracking;
-use overhaul_classify::classify;
+use overhaul_classify::{Warning, classify};
 use overhaul_model::id::HostName;
 use overhaul_model::tracker::TrackedHost;
 use std::collections::BTreeMap;
@@ -67,23 +67,7 @@ pub fn run(args: &TrackedArgs, state: Option<&Path>, console: Console) -> Outcom
     }
     let hosts = chosen(args, tracker.hosts)?;
     warnings.retain(|warning| hosts.contains_key(&warning.host));
-    let today = jiff::Zoned::now().date();
-    if console.json {
-        console.out_json(&show::fleet::json(
-            &input.fleet.name,
-            &hosts,
-            &warnings,
-            today,
-        ));
-    } else if args.host.is_some() {
-        for (name, host) in &hosts {
-            console.out(&show::fleet::page(name, host, today));
-        }
-        console.out(&show::classify::warnings(&warnings));
-    } else {
-        console.out(&show::fleet::table(&hosts, today));
-        console.out(&show::classify::warnings(&warnings));
-    }
+    shown(args, &input.fleet.name, &hosts, &warnings, console);
     if !there {
         console.note(&format!(
             "{}: there is no tracker; `overhaul classify --fleet FILE` makes it",
@@ -91,6 +75,27 @@ pub fn run(args: &TrackedArgs, state: Option<&Path>, console: Console) -> Outcom
         ));
     }
     Ok(Exit::Ok)
+}
+
+fn shown(
+    args: &TrackedArgs,
+    fleet: &str,
+    hosts: &BTreeMap<HostName, TrackedHost>,
+    warnings: &[Warning],
+    console: Console,
+) {
+    let today = jiff::Zoned::now().date();
+    if console.json {
+        console.out_json(&show::fleet::json(fleet, hosts, warnings, today));
+    } else if args.host.is_some() {
+        for (name, host) in hosts {
+            console.out(&show::fleet::page(name, host, today));
+        }
+        console.out(&show::classify::warnings(warnings));
+    } else {
+        console.out(&show::fleet::table(hosts, today));
+        console.out(&show::classify::warnings(warnings));
+    }
 }
 
 fn chosen(

@@ -28,19 +28,7 @@ pub async fn run(args: &InitArgs, state: Option<&Path>, console: Console) -> Out
         ask_vault_password: args.ask_vault_password,
     })?;
     let (upgrade, tracker_path) = places(args);
-    for path in [&upgrade, &tracker_path] {
-        if path
-            .try_exists()
-            .map_err(|error| file(path, "read", &error))?
-        {
-            return Err(Failure::input(format!(
-                "{} is there already; nothing was written",
-                path.display()
-            ))
-            .hint("name another folder: --directory DIR")
-            .hint("overhaul classify brings a tracker up to date"));
-        }
-    }
+    none_there([&upgrade, &tracker_path])?;
     let facts = match &args.facts {
         Some(path) => inputs::stored_facts(path)?,
         None => {
@@ -81,14 +69,33 @@ pub async fn run(args: &InitArgs, state: Option<&Path>, console: Console) -> Out
     let tracker_text = tracker::fresh(&input.fleet.name, &updates)?;
     create(&upgrade, &text)?;
     create(&tracker_path, &tracker_text)?;
+    said(args, &upgrade, &tracker_path, &text, console);
+    Ok(Exit::Ok)
+}
+
+/// No file is overwritten.
+fn none_there(paths: [&PathBuf; 2]) -> Result<(), Failure> {
+    for path in paths {
+        if path
+            .try_exists()
+            .map_err(|error| file(path, "read", &error))?
+        {
+            return Err(Failure::input(format!(
+                "{} is there already; nothing was written",
+                path.display()
+            ))
+            .hint("name another folder: --directory DIR")
+            .hint("overhaul classify brings a tracker up to date"));
+        }
+    }
+    Ok(())
+}
+
+fn said(args: &InitArgs, upgrade: &Path, tracker: &Path, text: &str, console: Console) {
     if console.json {
-        console.out_json(&serde_json::json!({"definition": upgrade, "tracker": tracker_path}));
+        console.out_json(&serde_json::json!({"definition": upgrade, "tracker": tracker}));
     } else {
-        console.out(&format!(
-            "{}\n{}\n",
-            upgrade.display(),
-            tracker_path.display()
-        ));
+        console.out(&format!("{}\n{}\n", upgrade.display(), tracker.display()));
     }
     let gaps = text.lines().filter(|line| line.contains("GAP")).count();
     console.note(&format!(
@@ -98,7 +105,6 @@ pub async fn run(args: &InitArgs, state: Option<&Path>, console: Console) -> Out
         crate::text::shell_word(&upgrade.display().to_string()),
         crate::text::shell_word(&args.from_inventory.display().to_string()),
     ));
-    Ok(Exit::Ok)
 }
 
 fn places(args: &InitArgs) -> (PathBuf, PathBuf) {
