@@ -288,17 +288,7 @@ fn step(node: &Node<'_>, parent: &StepId) -> Step {
             .into_iter()
             .collect()
         }),
-        guards: flag("counts")
-            .map(|service| Guard {
-                name: "others serve".to_owned(),
-                test: Test::Members {
-                    service: service.into(),
-                    at_least: flag("of").map_or(1, |n| n.parse().unwrap()),
-                },
-                at_most: Span::from_s(60),
-            })
-            .into_iter()
-            .collect(),
+        guards: guard(node).into_iter().collect(),
         check: flag("checked").map(|_| Measure::PackagesClean),
         work,
         verify: None,
@@ -332,6 +322,19 @@ fn step(node: &Node<'_>, parent: &StepId) -> Step {
         None => {}
     }
     step
+}
+
+/// `@counts=SERVICE @of=N`.
+fn guard(node: &Node<'_>) -> Option<Guard> {
+    let flag = |name| node.flags.get(name).copied();
+    flag("counts").map(|service| Guard {
+        name: "others serve".to_owned(),
+        test: Test::Members {
+            service: service.into(),
+            at_least: flag("of").map_or(1, |n| n.parse().unwrap()),
+        },
+        at_most: Span::from_s(60),
+    })
 }
 
 fn meaning(node: &Node<'_>, parent: &StepId) -> (Action, Primitive) {
