@@ -118,6 +118,16 @@ pub struct SshArgs {
     pub command: Vec<String>,
 }
 
+/// How deep hosts are looked into.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct DepthArgs {
+    /// Also ask what takes minutes: what the new release takes away, and which files of packages were changed
+    ///
+    /// Each host fetches the new release's indexes with its own apt into a folder that is removed again, and reads most of /usr. Nothing is installed.
+    #[arg(long)]
+    pub thorough: bool,
+}
+
 /// `try`.
 #[derive(Args, Debug)]
 pub struct TryArgs {
@@ -144,6 +154,9 @@ pub struct TryArgs {
     /// Kinds of release upgraders of your own: a folder of `*.yaml`
     #[arg(long, value_name = "DIR")]
     pub kinds: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub depth: DepthArgs,
 
     #[command(flatten)]
     pub hosts: HostArgs,
@@ -175,13 +188,12 @@ pub struct FactsArgs {
     #[arg(long)]
     pub stored: bool,
 
-    /// Also compare all files of packages with what was shipped; this reads most of /usr
-    #[arg(long)]
-    pub verify_files: bool,
+    #[command(flatten)]
+    pub depth: DepthArgs,
 
-    /// Also what this release does to what is installed, like `trixie`; its indexes are fetched
-    #[arg(long, value_name = "RELEASE")]
-    pub next_release: Option<String>,
+    /// The release to go to, for --thorough: a code name like `trixie`, or a number like `13`
+    #[arg(long, value_name = "RELEASE", requires = "thorough")]
+    pub to: Option<String>,
 
     /// Kinds of clusters of your own: a folder of `*.yaml`
     #[arg(long, value_name = "DIR")]
@@ -226,12 +238,15 @@ pub struct InputArgs {
 #[derive(Args, Clone, Debug)]
 pub struct FactArgs {
     /// Take facts from this file instead of the hosts
-    #[arg(long, value_name = "FILE", conflicts_with = "save_facts")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["save_facts", "thorough"])]
     pub facts: Option<PathBuf>,
 
     /// Keep the gathered facts in this file
     #[arg(long, value_name = "FILE")]
     pub save_facts: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub depth: DepthArgs,
 
     #[command(flatten)]
     pub hosts: HostArgs,

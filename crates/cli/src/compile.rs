@@ -56,7 +56,11 @@ pub async fn compiled(
                 &facts.hosts,
                 Path::new(NO_DATA),
             )?;
-            gather::facts(&reach, hosts.keys(), &inputs::wanted(&loaded.definition)).await?
+            let mut wanted = inputs::wanted(&loaded.definition);
+            if facts.depth.thorough {
+                wanted.go_deep(inputs::codename_ahead(&loaded.definition));
+            }
+            gather::facts(&reach, hosts.keys(), &wanted).await?
         }
     };
     if let Some(path) = &facts.save_facts {

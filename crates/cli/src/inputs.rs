@@ -103,7 +103,14 @@ pub fn wanted(definition: &Definition) -> FactsWanted {
     }
 }
 
-/// The same for a plan.
+/// The code name of the release that a definition leads to, as its upgraders know it.
+pub fn codename_ahead(definition: &Definition) -> Option<String> {
+    let mut paths = definition.upgraders.values().flat_map(|kind| &kind.paths);
+    let path = paths.find(|path| path.to == definition.to)?;
+    Some(path.to_codename.clone())
+}
+
+/// What to ask the hosts of a plan beyond the usual.
 pub fn wanted_by_plan(plan: &Plan) -> FactsWanted {
     FactsWanted {
         postgresql: plan

@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, file};
 use overhaul_model::cluster_kind::ClusterKind;
-use overhaul_model::kind::Upgrader;
+use overhaul_model::kind::{UpgradePath, Upgrader};
 use overhaul_source::{SourceFile, cluster_kind, kind, read};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -71,6 +71,28 @@ impl Kinds {
         Ok(Self {
             upgraders,
             clusters: clusters.into_values().collect(),
+        })
+    }
+
+    /// The upgrader and its path that leads to a release, named by code name or number.
+    ///
+    /// # Errors
+    /// When none leads there.
+    pub fn way(&self, to: &str) -> Result<(&Upgrader, &UpgradePath), Failure> {
+        let leads = |path: &&UpgradePath| {
+            path.to_codename == to || path.to.release == to || path.to.to_string() == to
+        };
+        let upgraders = self.upgraders.values();
+        let found = upgraders
+            .clone()
+            .find_map(|upgrader| Some((upgrader, upgrader.paths.iter().rev().find(leads)?)));
+        found.ok_or_else(|| {
+            let known: Vec<String> = upgraders
+                .flat_map(|upgrader| &upgrader.paths)
+                .map(|path| format!("{} ({})", path.to_codename, path.to))
+                .collect();
+            Failure::input(format!("no upgrader leads to `{to}`"))
+                .hint(format!("known: {}", known.join(", ")))
         })
     }
 }

@@ -36,6 +36,9 @@ use tokio::time::{Instant, timeout};
 const REGISTER_S_MAX: u64 = 60;
 /// Facts: dpkg's database and the units of a busy host.
 const FACTS_S_MAX: u64 = 120;
+/// What deep facts may take beyond that: 45 s to fetch indexes, 60 s to work out the upgrade, 15 s to read
+/// them, 30 s to compare files, each of which the helper bounds itself, and as much again for a busy host.
+const DEEP_FACTS_S_MAX: u64 = 2 * (45 + 60 + 15 + 30);
 /// What a measure's answer may take beyond the measure's own bound: the way and a busy host.
 const MEASURE_GRACE_MS: u64 = 1_500;
 /// Shorter passwords are not blotted out of outputs: ordinary words would go with them.
@@ -258,7 +261,12 @@ impl Reach for SshReach {
                     wanted: wanted.clone(),
                     controller_now: Timestamp::now(),
                 };
-                self.ask(host, "facts", body, FACTS_S_MAX).await
+                let deep = if wanted.is_deep() {
+                    DEEP_FACTS_S_MAX
+                } else {
+                    0
+                };
+                self.ask(host, "facts", body, FACTS_S_MAX + deep).await
             }
             Err(error) => Err(error),
         };

@@ -85,14 +85,19 @@ fn show(args: &FactsArgs, fleet: &str, rows: &[Row<'_>], console: Console) {
 
 /// Everything that is gathered without being named: a look at a fleet is about its upgrade.
 fn wanted(args: &FactsArgs) -> Result<FactsWanted, Failure> {
-    Ok(FactsWanted {
+    let kinds = Kinds::with(args.kinds.as_deref())?;
+    let mut wanted = FactsWanted {
         postgresql: true,
         upgrade: true,
-        clusters: Kinds::with(args.kinds.as_deref())?.clusters,
         stored: args.stored,
-        verify_files: args.verify_files,
-        next_release: args.next_release.clone(),
-    })
+        ..FactsWanted::default()
+    };
+    if args.depth.thorough {
+        let way = args.to.as_deref().map(|to| kinds.way(to)).transpose()?;
+        wanted.go_deep(way.map(|(_, path)| path.to_codename.clone()));
+    }
+    wanted.clusters = kinds.clusters;
+    Ok(wanted)
 }
 
 fn chosen(args: &FactsArgs, input: &FleetInput) -> Result<BTreeMap<HostName, Host>, Failure> {

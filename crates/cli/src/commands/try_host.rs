@@ -23,14 +23,14 @@ const ROLE: &str = "host";
 
 /// Shows facts, plan and findings of one host.
 pub async fn try_host(args: &TryArgs, state: Option<&Path>, console: Console) -> Outcome {
-    let Kinds {
-        upgraders,
-        clusters,
-    } = Kinds::with(args.kinds.as_deref())?;
-    let (upgrader, path) = way(&upgraders, &args.to)?;
+    let kinds = Kinds::with(args.kinds.as_deref())?;
+    let (upgrader, path) = kinds.way(&args.to)?;
     let fleet = fleet(args)?;
     let text = built_in(upgrader, path);
-    let definition = definition::parse(&SourceFile::new("built-in definition", text), &upgraders)?;
+    let definition = definition::parse(
+        &SourceFile::new("built-in definition", text),
+        &kinds.upgraders,
+    )?;
     let reach = wiring::reach(
         &fleet.name,
         &fleet.hosts,
@@ -38,12 +38,15 @@ pub async fn try_host(args: &TryArgs, state: Option<&Path>, console: Console) ->
         &args.hosts,
         Path::new(NO_DATA),
     )?;
-    let wanted = FactsWanted {
+    let mut wanted = FactsWanted {
         postgresql: true,
         upgrade: true,
-        clusters,
+        clusters: kinds.clusters.clone(),
         ..FactsWanted::default()
     };
+    if args.depth.thorough {
+        wanted.go_deep(Some(path.to_codename.clone()));
+    }
     let facts = gather::facts(&reach, fleet.hosts.keys(), &wanted).await?;
     gather::none_in_trouble(&facts)?;
     let plan = overhaul_plan::compile(&definition, &fleet, &facts)?;
@@ -71,28 +74,6 @@ pub async fn try_host(args: &TryArgs, state: Option<&Path>, console: Console) ->
         Exit::Ok
     } else {
         Exit::Findings
-    })
-}
-
-/// The upgrader and its path that leads to a release, named by code name or number.
-fn way<'a>(
-    upgraders: &'a BTreeMap<String, Upgrader>,
-    to: &str,
-) -> Result<(&'a Upgrader, &'a UpgradePath), Failure> {
-    let leads = |path: &&UpgradePath| {
-        path.to_codename == to || path.to.release == to || path.to.to_string() == to
-    };
-    let found = upgraders
-        .values()
-        .find_map(|upgrader| Some((upgrader, upgrader.paths.iter().rev().find(leads)?)));
-    found.ok_or_else(|| {
-        let known: Vec<String> = upgraders
-            .values()
-            .flat_map(|upgrader| &upgrader.paths)
-            .map(|path| format!("{} ({})", path.to_codename, path.to))
-            .collect();
-        Failure::input(format!("no upgrader leads to `{to}`"))
-            .hint(format!("known: {}", known.join(", ")))
     })
 }
 

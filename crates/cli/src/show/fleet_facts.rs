@@ -309,7 +309,7 @@ pub fn page(row: &Row<'_>) -> String {
     let mut out = format!("{}\n", text::one_line(row.host.as_str(), CELL_CHARS_MAX));
     let mut add = |what: &str, value: &str| {
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "  {what:<16} {}", text::one_line(value, usize::MAX));
+        let _ = writeln!(out, "  {what:<17} {}", text::one_line(value, usize::MAX));
     };
     if row.trouble.is_some() || row.facts.is_none() {
         add("trouble", &row.why());
@@ -367,15 +367,22 @@ fn measured(title: &str, value: &Value, out: &mut String) {
                 let _ = writeln!(out, "    {}", words(entry));
             }
         }
+        // What is made of lists has each of them below it.
+        Value::Object(fields) if fields.values().any(Value::is_array) => {
+            for (name, field) in fields {
+                measured(&format!("{title}: {}", name.replace('_', " ")), field, out);
+            }
+        }
         value => {
             let _ = writeln!(out, "  {title}: {}", words(value));
         }
     }
 }
 
-/// A value on one line, without the signs of JSON.
+/// A value on one line, without the signs of JSON. When something inside it was measured is left out.
 fn words(value: &Value) -> String {
-    let shown = match value {
+    let inner = value.get("measured").and_then(|fact| fact.get("value"));
+    let shown = match inner.unwrap_or(value) {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
         Value::Array(entries) => entries.iter().map(words).collect::<Vec<_>>().join(", "),

@@ -187,18 +187,21 @@ fn filters(root: &Root) -> Result<Vec<(bool, String)>, String> {
     let mut out = Vec::new();
     for file in files {
         let text = root.optional(&file, TEXT_BYTES_MAX)?.unwrap_or_default();
-        for line in text.lines() {
-            let Some((key, pattern)) = line.trim().split_once(['=', ' ']) else {
-                continue;
-            };
-            match key.trim() {
-                "path-exclude" => out.push((true, pattern.trim().to_owned())),
-                "path-include" => out.push((false, pattern.trim().to_owned())),
-                _ => {}
-            }
-        }
+        out.extend(filters_in(&text));
     }
     Ok(out)
+}
+
+fn filters_in(text: &str) -> impl Iterator<Item = (bool, String)> {
+    text.lines().filter_map(|line| {
+        let (key, pattern) = line.trim().split_once(['=', ' '])?;
+        let out = match key.trim() {
+            "path-exclude" => true,
+            "path-include" => false,
+            _ => return None,
+        };
+        Some((out, pattern.trim().to_owned()))
+    })
 }
 
 fn is_left_out(filters: &[(bool, String)], path: &str) -> bool {
@@ -334,6 +337,24 @@ mod tests {
             let at = at.min(path.len());
             let pattern = format!("{}*{}", &path[..at], &path[at..]);
             prop_assert!(matches(pattern.as_bytes(), path.as_bytes()));
+        }
+
+        #[test]
+        fn the_last_filter_that_fits_counts(
+            folders in prop::collection::vec(("[a-c]", any::<bool>()), 1..6), noise in "[# a-z=]{0,12}"
+        ) {
+            let line = |(folder, out): &(String, bool)| {
+                let key = if *out { "path-exclude" } else { "path-include" };
+                format!("{noise}\n  {key}=/{folder}/*")
+            };
+            let text: Vec<String> = folders.iter().map(line).collect();
+            let filters: Vec<(bool, String)> = filters_in(&text.join("\n")).collect();
+            prop_assert_eq!(filters.len(), folders.len());
+            for name in ["a", "b", "c"] {
+                let last = folders.iter().rfind(|(folder, _)| folder == name);
+                let expected = last.is_some_and(|(_, out)| *out);
+                prop_assert_eq!(is_left_out(&filters, &format!("/{name}/x")), expected);
+            }
         }
 
         #[test]

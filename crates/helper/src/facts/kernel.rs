@@ -4,7 +4,7 @@ use super::packages::Records;
 use super::root::{Root, TEXT_BYTES_MAX, each_line};
 use super::version;
 use overhaul_model::facts::{BootLoader, GrubDevice, InstalledKernel};
-use std::io::Read as _;
+use std::io::Read;
 
 /// Largest database of debconf.
 const DEBCONF_BYTES_MAX: u64 = 32 * 1024 * 1024;
@@ -123,17 +123,8 @@ fn grub_devices(root: &Root) -> Result<Vec<GrubDevice>, String> {
     let file = root
         .open(DATABASE)
         .map_err(|error| format!("{DATABASE}: {error}"))?;
-    let (mut at_it, mut value) = (false, String::new());
-    each_line(file.take(DEBCONF_BYTES_MAX), |line| {
-        let line = String::from_utf8_lossy(line);
-        if let Some(name) = line.strip_prefix("Name:") {
-            at_it = name.trim() == "grub-pc/install_devices";
-        } else if at_it && let Some(found) = line.strip_prefix("Value:") {
-            found.trim().clone_into(&mut value);
-        }
-        true
-    })
-    .map_err(|error| format!("{DATABASE}: {error}"))?;
+    let value = debconf_value(file, "grub-pc/install_devices")
+        .map_err(|error| format!("{DATABASE}: {error}"))?;
     Ok(value
         .split(',')
         .map(str::trim)
@@ -143,6 +134,21 @@ fn grub_devices(root: &Root) -> Result<Vec<GrubDevice>, String> {
             exists: root.exists(path),
         })
         .collect())
+}
+
+/// The answer to a question in debconf's database; empty when there is none.
+fn debconf_value(database: impl Read, question: &str) -> std::io::Result<String> {
+    let (mut at_it, mut value) = (false, String::new());
+    each_line(database.take(DEBCONF_BYTES_MAX), |line| {
+        let line = String::from_utf8_lossy(line);
+        if let Some(name) = line.strip_prefix("Name:") {
+            at_it = name.trim() == question;
+        } else if at_it && let Some(found) = line.strip_prefix("Value:") {
+            found.trim().clone_into(&mut value);
+        }
+        true
+    })?;
+    Ok(value)
 }
 
 /// The options of the kernel's command line that may be told.
@@ -163,6 +169,7 @@ fn told(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn only_options_of_names_and_disks_are_told() {
@@ -230,5 +237,21 @@ mod tests {
             reboot_wanted_by(&root).unwrap(),
             ["libc6", "linux-image-6.1.0-41-amd64"]
         );
+    }
+
+    proptest! {
+        #[test]
+        fn the_answer_to_a_question_is_found_among_any_others(
+            before in "((Name|Value|Owners): ?[a-z/]{0,6}\n|\n){0,8}", answer in "[a-z/,]{0,12}",
+            after in "(Owners: ?[a-z]{0,6}\n){0,3}"
+        ) {
+            let text = format!("{before}Name: its/question\n{after}Value: {answer}\n\nName: next\nValue: other\n");
+            prop_assert_eq!(debconf_value(text.as_bytes(), "its/question").unwrap(), answer);
+        }
+
+        #[test]
+        fn any_database_is_read(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            prop_assert_eq!(debconf_value(bytes.as_slice(), "its/question").unwrap(), "");
+        }
     }
 }

@@ -109,9 +109,11 @@ pub(super) fn all_diversions(text: &str) -> Vec<(Diversion, String)> {
 /// Overrides of `dpkg-statoverride(1)`: `user group mode path`.
 pub(super) fn stat_overrides(root: &Root) -> Result<Vec<StatOverride>, String> {
     let text = root.optional("/var/lib/dpkg/statoverride", TEXT_BYTES_MAX)?;
-    Ok(text
-        .unwrap_or_default()
-        .lines()
+    Ok(overrides(&text.unwrap_or_default()))
+}
+
+fn overrides(text: &str) -> Vec<StatOverride> {
+    text.lines()
         .filter_map(|line| {
             let mut parts = line.splitn(4, ' ');
             let mut next = || parts.next().map(str::to_owned);
@@ -123,7 +125,7 @@ pub(super) fn stat_overrides(root: &Root) -> Result<Vec<StatOverride>, String> {
                 mode,
             })
         })
-        .collect())
+        .collect()
 }
 
 /// Alternatives in manual mode: the first line of a file of `update-alternatives(1)` says so.
@@ -232,6 +234,15 @@ Pin-Priority: 1001
             let _pins = preferences("p", &text);
             let _release = default_release(&text);
             prop_assert!(all_diversions(&text).len() <= text.lines().count());
+        }
+
+        #[test]
+        fn an_override_is_read_as_dpkg_wrote_it(
+            user in "[a-z_#0-9-]{1,8}", mode in "[0-7]{3,4}", path in "/[a-z/ é]{0,12}", rest in "[ a-z\n]{0,20}"
+        ) {
+            let read = overrides(&format!("{user} root {mode} {path}\n{rest}"));
+            let expected = StatOverride { path, user, group: "root".to_owned(), mode };
+            prop_assert_eq!(read.first(), Some(&expected));
         }
     }
 }

@@ -20,8 +20,8 @@ use std::time::{Duration, Instant, SystemTime};
 /// Longest time for fetching the indexes: some ten megabytes, packed.
 const FETCH_S_MAX: u64 = 45;
 
-/// Longest time for working out the upgrade.
-const SIMULATE_S_MAX: u64 = 25;
+/// Longest time for working out the upgrade: 3 s on an idle machine, 25 s and more on a busy one.
+const SIMULATE_S_MAX: u64 = 60;
 
 /// Output of apt that is read: a line for each package, thrice.
 const APT_BYTES_MAX: u64 = 8 * 1024 * 1024;
@@ -72,7 +72,9 @@ pub(super) fn look(
         let done = run_bounded(plain("apt-get", &all), within, APT_BYTES_MAX)
             .map_err(|gone| format!("apt-get: {gone}"))?;
         if !done.status.success() || done.cut {
-            return Err(format!("apt-get: {} ({})", done.last_line(), done.status));
+            let said = String::from_utf8_lossy(&done.err);
+            let why = first_error(&said).unwrap_or_else(|| done.last_line());
+            return Err(format!("apt-get: {why} ({})", done.status));
         }
         Ok(String::from_utf8_lossy(&done.out).into_owned())
     };
@@ -80,6 +82,16 @@ pub(super) fn look(
     apt(&["update", "-o", strict], FETCH_S_MAX)?;
     let simulated = apt(&["-s", "dist-upgrade"], SIMULATE_S_MAX)?;
     summed(root, records, codename, &folder, &simulated)
+}
+
+/// The first error that apt names, without logins: its last one only says that there were some.
+fn first_error(said: &str) -> Option<String> {
+    let line = said.lines().find_map(|line| line.strip_prefix("E: "))?;
+    let words: Vec<String> = line
+        .split_ascii_whitespace()
+        .map(sources::without_login)
+        .collect();
+    Some(words.join(" "))
 }
 
 /// A folder of our own that is removed in any case.
@@ -149,12 +161,16 @@ impl Folder {
              Dir::Etc::SourceParts \"{}\";\n\
              Dir::State::Lists \"{}\";\n\
              Dir::Cache::Archives \"{}\";\n\
-             Dir::Cache::pkgcache \"\";\n\
-             Dir::Cache::srcpkgcache \"\";\n",
+             Dir::Cache::pkgcache \"{}\";\n\
+             Dir::Cache::srcpkgcache \"{}\";\n\
+             Dir::Log::Planner \"/dev/null\";\n\
+             Dir::Log::Solver \"/dev/null\";\n",
             self.path("sources.list"),
             self.path("parts"),
             self.path("lists"),
             self.path("cache"),
+            self.path("pkgcache.bin"),
+            self.path("srcpkgcache.bin"),
         );
         self.write("apt.conf", &text)?;
         Ok(self.path("apt.conf"))
@@ -370,6 +386,23 @@ Remv libold1 [1.0-1]
             new: 1,
         };
         assert_eq!(Steps::of(text), expected);
+    }
+
+    #[test]
+    fn the_error_that_says_why_is_told_without_logins() {
+        let said = "\
+W: Hash mismatch
+E: Failed to fetch http://ada:pw@mirror/debian/Packages.xz  File has unexpected size (720 != 1108).
+   Hashes of expected file:
+E: Some index files failed to download. They have been ignored, or old ones used instead.
+";
+        assert_eq!(
+            first_error(said).as_deref(),
+            Some(
+                "Failed to fetch http://mirror/debian/Packages.xz File has unexpected size (720 != 1108)."
+            )
+        );
+        assert_eq!(first_error("W: no\n"), None);
     }
 
     #[test]

@@ -66,7 +66,11 @@ fn without_any_login(source: &str) -> String {
 /// `/etc/crypttab`; where its keys are is nobody's business.
 pub(super) fn encrypted(root: &Root) -> Result<Vec<EncryptedDisk>, String> {
     let text = root.optional("/etc/crypttab", TEXT_BYTES_MAX)?;
-    Ok(lines(&text.unwrap_or_default())
+    Ok(crypttab(&text.unwrap_or_default()))
+}
+
+fn crypttab(text: &str) -> Vec<EncryptedDisk> {
+    lines(text)
         .filter_map(|(_, words)| {
             let [name, device, rest @ ..] = words.as_slice() else {
                 return None;
@@ -77,14 +81,16 @@ pub(super) fn encrypted(root: &Root) -> Result<Vec<EncryptedDisk>, String> {
                 options: options(rest.get(1).copied().unwrap_or_default()),
             })
         })
-        .collect())
+        .collect()
 }
 
 /// `/proc/swaps`.
 pub(super) fn swap(root: &Root) -> Result<Vec<Swap>, String> {
-    let text = root.text("/proc/swaps")?;
-    Ok(text
-        .lines()
+    Ok(swaps(&root.text("/proc/swaps")?))
+}
+
+fn swaps(text: &str) -> Vec<Swap> {
+    text.lines()
         .skip(1)
         .filter_map(|line| {
             let words: Vec<&str> = line.split_ascii_whitespace().collect();
@@ -95,7 +101,7 @@ pub(super) fn swap(root: &Root) -> Result<Vec<Swap>, String> {
                 size_bytes: kib.saturating_mul(1024),
             })
         })
-        .collect())
+        .collect()
 }
 
 /// NFS exports and Samba shares.
@@ -203,6 +209,23 @@ short
     }
 
     #[test]
+    fn encrypted_disks_and_swap_are_read_without_keys() {
+        let text = "# name device key options\ndata UUID=1 /root/key luks,discard\nswap /dev/sdb2 /dev/urandom\nshort\n";
+        let read: Vec<String> = crypttab(text)
+            .into_iter()
+            .map(|disk| format!("{} {} {}", disk.name, disk.device, disk.options.join(",")))
+            .collect();
+        assert_eq!(read, ["data UUID=1 luks,discard", "swap /dev/sdb2 "]);
+        let text = "Filename Type Size Used Priority\n/my\\040swap file 2048 0 -2\n/dev/sdb2 partition x 0 -3\n";
+        let expected = Swap {
+            path: "/my swap".to_owned(),
+            kind: "file".to_owned(),
+            size_bytes: 2 << 20,
+        };
+        assert_eq!(swaps(text), [expected]);
+    }
+
+    #[test]
     fn shares_are_read() {
         let words = |all: Vec<SharedFolder>| -> Vec<String> {
             all.into_iter()
@@ -225,6 +248,25 @@ short
                 prop_assert!(!entry.options.iter().any(|o| o.starts_with("password=")));
             }
             let _shared = (exports(&text), shares(&text));
+        }
+
+        #[test]
+        fn where_keys_lie_is_never_told(
+            lines in prop::collection::vec("[a-z]{0,3} ?[a-z/=]{0,6} ?(/keys/[a-z]{1,4})? ?[a-z,=]{0,8}", 0..5)
+        ) {
+            let text = lines.join("\n");
+            let disks = crypttab(&text);
+            prop_assert!(disks.len() <= lines.len());
+            for disk in disks.iter().filter(|disk| !disk.device.starts_with("/keys/")) {
+                prop_assert!(!disk.options.iter().any(|option| option.contains("/keys/")));
+            }
+        }
+
+        #[test]
+        fn any_table_of_swap_is_read(
+            text in "([a-z/]{1,6}|\\\\[0-9]{0,3}|[0-9]{1,25}|[ \t\n]){0,60}"
+        ) {
+            prop_assert!(swaps(&text).len() <= text.lines().count().saturating_sub(1));
         }
     }
 }

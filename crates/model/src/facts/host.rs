@@ -95,6 +95,20 @@ pub struct FactsWanted {
     pub clusters: Vec<ClusterKind>,
 }
 
+impl FactsWanted {
+    /// Asks for what takes minutes as well: the comparison of all files, and the effect of the next
+    /// release where its code name is known.
+    pub fn go_deep(&mut self, next_release: Option<String>) {
+        self.verify_files = true;
+        self.next_release = next_release;
+    }
+
+    /// Whether it asks for something that takes minutes.
+    pub fn is_deep(&self) -> bool {
+        self.verify_files || self.next_release.is_some()
+    }
+}
+
 /// The facts of one host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HostFacts {
