@@ -17,7 +17,7 @@ pub fn facts(facts: &FleetFacts) -> String {
         let _ = writeln!(out, "{name}");
         for (what, value) in lines(host) {
             // Writing to a String cannot fail.
-            let _ = writeln!(out, "  {what:<17} {}", text::clean(&value));
+            let _ = writeln!(out, "  {what:<16} {}", text::clean(&value));
         }
     }
     out
@@ -123,7 +123,7 @@ fn upgrade(host: &HostFacts) -> Vec<(&'static str, Result<String, String>)> {
             }),
         ),
         (
-            "changed conffiles",
+            "changed config",
             told(&packages.conffiles_changed, |all| files(all)),
         ),
         (

@@ -309,7 +309,7 @@ pub fn page(row: &Row<'_>) -> String {
     let mut out = format!("{}\n", text::one_line(row.host.as_str(), CELL_CHARS_MAX));
     let mut add = |what: &str, value: &str| {
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "  {what:<17} {}", text::one_line(value, usize::MAX));
+        let _ = writeln!(out, "  {what:<16} {}", text::one_line(value, usize::MAX));
     };
     if row.trouble.is_some() || row.facts.is_none() {
         add("trouble", &row.why());
