@@ -6,6 +6,7 @@ use super::scalar::{fraction, resolve, whole};
 use super::value::Value;
 use crate::node::{Dialect, Entry, Node, Tree, parse_as, shortened};
 use crate::problem::{Problem, Sink, SourceFile};
+use serde_json::Number;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -147,7 +148,7 @@ impl Reader<'_, '_> {
             Some("str") => Some(lock(Value::Text(text.to_owned()), is_unsafe)),
             Some("null") => Some(Value::Null),
             Some("int") => number(whole(text)),
-            Some("float") => number(fraction(text).or_else(|| whole(text))),
+            Some("float") => number(fraction(text).or_else(|| as_fraction(whole(text)?))),
             Some("bool" | "timestamp") => Some(resolve(text)),
             _ => return self.unknown_tag(tag, span),
         };
@@ -246,4 +247,9 @@ pub(super) fn key_of(value: &Value) -> (String, bool) {
         Value::Text(text) | Value::Unsafe(text) => (text.clone(), true),
         other => (other.to_json().to_string(), false),
     }
+}
+
+/// A whole number that is meant as a fraction: `!!float 1` is 1.0.
+fn as_fraction(number: Number) -> Option<Number> {
+    number.as_f64().and_then(Number::from_f64)
 }

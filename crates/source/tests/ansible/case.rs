@@ -14,6 +14,10 @@ pub enum Wanted {
     Refused,
     /// Ansible reads it, and we refuse it for a reason.
     RefusedByUs(String),
+    /// We read it, and Ansible refuses it for a reason.
+    RefusedByThem(String),
+    /// Both read it, and its variables differ for a reason.
+    Differs(String),
 }
 
 /// An inventory, what is beside it, and what is asked.
@@ -27,6 +31,8 @@ pub struct Case {
     pub patterns: Vec<String>,
     pub limits: Vec<String>,
     pub wanted: Wanted,
+    /// Whether nobody wrote it.
+    pub generated: bool,
     /// Path, text, and whether it is a program.
     pub files: Vec<(String, String, bool)>,
 }
@@ -101,6 +107,7 @@ fn read(path: &Path) -> Case {
             "patterns" => case.patterns = listed().collect(),
             "limits" => case.limits = listed().collect(),
             "refused" => case.wanted = wanted(value),
+            "differs" => case.wanted = Wanted::Differs(value.to_owned()),
             other => panic!("{}: {other}", case.name),
         }
     }
@@ -125,6 +132,7 @@ fn wanted(value: &str) -> Wanted {
     match value.split_once(": ") {
         None if value == "both" => Wanted::Refused,
         Some(("ours", reason)) => Wanted::RefusedByUs(reason.to_owned()),
+        Some(("theirs", reason)) => Wanted::RefusedByThem(reason.to_owned()),
         _ => panic!("{value}"),
     }
 }

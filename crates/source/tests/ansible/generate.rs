@@ -98,6 +98,7 @@ pub fn case(seed: u64) -> Case {
     let yaml = dice.one_in(2);
     let mut case = Case {
         name: format!("generated-{seed}"),
+        generated: true,
         sources: vec![if yaml { "inv/hosts.yml" } else { "inv/hosts" }.to_owned()],
         playbook: dice.one_in(2).then(|| "play".to_owned()),
         ..Case::default()

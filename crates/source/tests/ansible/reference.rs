@@ -1,9 +1,9 @@
 //! Asks ansible-core.
 
 use crate::case::Placed;
-use overhaul_source::fleet::Membership;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,6 +16,7 @@ const ASK_S_MAX: &str = "300";
 pub struct Said {
     pub hosts: Vec<String>,
     pub groups: Vec<SaidGroup>,
+    pub variables: BTreeMap<String, Map<String, Value>>,
     pub patterns: Vec<SaidPattern>,
 }
 
@@ -23,7 +24,13 @@ pub struct Said {
 #[derive(Deserialize)]
 pub struct SaidGroup {
     pub name: String,
+    /// Hosts that stand in it themselves.
+    pub hosts: Vec<String>,
+    /// Those, and the hosts of all groups below.
     pub members: Vec<String>,
+    pub children: Vec<String>,
+    pub depth: u64,
+    pub priority: i64,
 }
 
 /// What a pattern or limit means.
@@ -40,19 +47,6 @@ pub struct SaidPattern {
 pub enum SaidHosts {
     Hosts(Vec<String>),
     Error(String),
-}
-
-impl Said {
-    /// Hosts and groups, for our patterns.
-    pub fn membership(&self) -> Membership {
-        let groups = self.groups.iter();
-        Membership {
-            hosts: self.hosts.clone(),
-            groups: groups
-                .map(|group| (group.name.clone(), group.members.clone()))
-                .collect(),
-        }
-    }
 }
 
 /// The answers of ansible-core for all cases, from one start of it; an error's first line where it refuses an inventory.

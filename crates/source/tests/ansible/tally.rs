@@ -22,6 +22,11 @@ impl Tally {
         self.differences.push(format!("{case}: {what}"));
     }
 
+    /// Whether anything differed.
+    pub fn has_differences(&self) -> bool {
+        !self.differences.is_empty()
+    }
+
     /// Prints the numbers; fails when there is a difference.
     pub fn conclude(self) {
         println!(
