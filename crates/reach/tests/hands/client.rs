@@ -332,3 +332,78 @@ async fn silence_and_oversize_are_errors() {
     ));
     assert!(client.is_open());
 }
+
+#[tokio::test]
+async fn endless_words_on_standard_error_keep_nobody_busy() {
+    let (mut fake, client) = Fake::greeted().await;
+    let mut error = std::mem::replace(&mut fake.error, duplex(1).0);
+    let flood = tokio::spawn(async move {
+        let mut written = 0;
+        let line = [b'x'; 64 << 10];
+        while timeout(Duration::from_millis(500), error.write_all(&line))
+            .await
+            .is_ok_and(|done| done.is_ok())
+        {
+            written += line.len();
+        }
+        (written, error)
+    });
+    // The helper works on meanwhile.
+    for _ in 0..3 {
+        let helper = async {
+            let id = fake.hear().await.id;
+            fake.say(id, ResponseBody::Released).await;
+        };
+        let (answer, ()) = tokio::join!(ask(&client, "a"), helper);
+        assert_eq!(answer.unwrap(), ResponseBody::Released);
+    }
+    let (written, error) = flood.await.unwrap();
+    assert!(
+        (1 << 20..8 << 20).contains(&written),
+        "{written} bytes read"
+    );
+    // Its end is seen, although standard error never ends, and its last words are bounded.
+    drop(fake);
+    let lost = timeout(BOUND, client.lost()).await.unwrap().to_string();
+    assert!(
+        lost.contains("it ended: ") && lost.len() < 10_000,
+        "{} bytes",
+        lost.len()
+    );
+    drop(error);
+}
+
+/// What a frame of 100 bytes begins with.
+const HALF: &[u8] = &[0, 0, 0, 100, 0, b'{', b'"', b'i', b'd'];
+
+#[tokio::test]
+async fn a_frame_that_stops_half_way_is_an_error_in_time() {
+    // The connection stands, and no more comes.
+    let (mut fake, client) = Fake::greeted().await;
+    fake.output.write_all(HALF).await.unwrap();
+    let bound = Duration::from_millis(50);
+    let answer = client.ask("a receipt", receipt("a"), bound).await;
+    let error = answer.unwrap_err();
+    assert!(matches!(error, ClientError::TimedOut { .. }), "{error}");
+    // It ends there.
+    drop(fake);
+    let error = timeout(BOUND, client.lost()).await.unwrap();
+    assert!(matches!(error, ClientError::Lost { .. }), "{error}");
+    assert!(error.is_transient());
+
+    // The greeting itself stops.
+    let (stdin, _input) = duplex(256);
+    let (mut output, stdout) = duplex(256);
+    output.write_all(HALF).await.unwrap();
+    let greeted = HelperClient::start(stdout, stdin, tokio::io::empty(), bound).await;
+    let error = greeted.unwrap_err();
+    assert!(matches!(error, ClientError::TimedOut { .. }), "{error}");
+    let (mut fake, client) = Fake::new();
+    let ending = async move {
+        fake.output.write_all(HALF).await.unwrap();
+        drop(fake);
+    };
+    let (greeted, ()) = tokio::join!(client, ending);
+    let error = greeted.unwrap_err();
+    assert!(matches!(error, ClientError::Lost { .. }), "{error}");
+}
