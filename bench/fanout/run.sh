@@ -198,14 +198,20 @@ by_xargs() {
     inside xargs -P 50 -I ADDRESS $ssh_one ADDRESS true <"$work/addresses"
     since "$began"
 }
+# Why hosts could not be worked with, and how many said so.
+troubles() {
+    inside "$overhaul" --json --state "$work/facts" facts --offline --fleet "$work/fleet.ini" 2>/dev/null |
+        grep -o '"why": *"[^"]*"' | sed 's/10\.78\.[0-9.]*/HOST/g' | sort | uniq -c | sort -rn
+}
 # Seconds and peak memory in KiB of the facts of a fleet, with an expected exit code.
 facts() {
     code=0
     inside time -o "$work/time" -f '%e %M' "$overhaul" --state "$work/facts" facts --fleet "$work/$1" \
         --helper "$helper" >"$work/out" 2>&1 </dev/null || code=$?
-    [ "$code" = "$2" ] || fail "facts ended with $code: $(tail -n 5 "$work/out")"
     tail -n 1 "$work/time" | tee -a "$work/facts.log" >"$work/last"
     tail -n 1 "$work/out" >"$work/facts.totals"
+    [ "$code" = "$2" ] || fail "facts ended with $code after $(cat "$work/last") (seconds, KiB): $(cat "$work/facts.totals")
+$(troubles | head -n 10)"
     cut -d' ' -f1 "$work/last"
 }
 bare() { inside "$floor" "$account" "$work/key" "$work/known_hosts" "$port" "$floor_at_once" <"$work/addresses"; }
