@@ -21,6 +21,7 @@ over_each_transport! {
     folders_that_others_could_change_are_refused,
     noexec_is_named,
     a_full_disk_is_named_and_nothing_half_stays,
+    a_read_only_root_is_named_before_and_after_the_upload,
     helpers_for_another_machine_and_broken_ones_are_told,
     sudo_wants_the_right_password,
     an_unreachable_host_is_a_passing_fault_and_has_no_facts,
@@ -157,6 +158,33 @@ async fn a_full_disk_is_named_and_nothing_half_stays(by: By) {
         .unwrap()
         .collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// As the kernel does with a root whose disk fails.
+async fn a_read_only_root_is_named_before_and_after_the_upload(by: By) {
+    let scene = Scene::new(by);
+    let _mounted = Mounted::tmpfs(&scene.state(), "mode=700");
+    let at = scene.state().display().to_string();
+    tool("mount", "mount", &["-o", "remount,ro", &at]);
+    let cold = fault(&scene).await;
+    assert!(
+        cold.why.contains("Read-only file system") && !cold.transient,
+        "{cold}"
+    );
+    tool("mount", "mount", &["-o", "remount,rw", &at]);
+    drop(scene.registered().await);
+    tool("mount", "mount", &["-o", "remount,ro", &at]);
+    let warm = fault(&scene).await;
+    assert!(
+        warm.why.contains("Read-only file system") && !warm.transient,
+        "{warm}"
+    );
+    let facts = scene
+        .reach()
+        .facts(&scene.host, &FactsWanted::default())
+        .await;
+    let gap = facts.release.gap().unwrap();
+    assert!(gap.contains("Read-only file system"), "{gap}");
 }
 
 async fn helpers_for_another_machine_and_broken_ones_are_told(by: By) {
