@@ -118,8 +118,8 @@ fn through(jump: &Sshd, to: &Sshd, jump_known: &Path) -> Way {
     let Way::Openssh(mut target) = way else {
         panic!("not the ssh program's")
     };
-    let at = target.words.iter().position(|word| word == "none").unwrap();
-    target.words[at] = config.display().to_string();
+    let named = target.words.iter_mut().find(|word| *word == "none");
+    *named.unwrap() = config.display().to_string();
     Way::Openssh(target)
 }
 
