@@ -280,3 +280,54 @@ fn listening(root: &Root, owners: bool) -> Result<Vec<Listener>, String> {
     all.dedup();
     Ok(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything that can be asked for, of a tree.
+    fn of(root: &Root) -> HostFacts {
+        let wanted = FactsWanted {
+            upgrade: true,
+            stored: true,
+            next_release: Some("trixie".to_owned()),
+            ..FactsWanted::default()
+        };
+        of_tree(root, &wanted, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_host_without_packages_says_so_and_tells_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let etc = folder.path().join("etc");
+        std::fs::create_dir(&etc).unwrap();
+        std::fs::write(etc.join("os-release"), "ID=debian\nVERSION_ID=\"12\"\n").unwrap();
+        let id = "0123456789abcdef".repeat(2);
+        std::fs::write(etc.join("machine-id"), &id).unwrap();
+        let facts = of(&Root::new(folder.path()));
+        assert_eq!(facts.release.value().unwrap().version, "12");
+        let reasons = [
+            facts.packages_broken.gap(),
+            facts.packages_held.gap(),
+            facts.packages.installed.gap(),
+            facts.packages.obsolete.gap(),
+            facts.packages.next_release.gap(),
+            facts.kernel.installed.gap(),
+        ];
+        for reason in reasons {
+            let reason = reason.unwrap();
+            assert!(reason.contains("/var/lib/dpkg/status"), "{reason}");
+        }
+        assert_eq!(facts.machine_id.value().unwrap(), &id);
+    }
+
+    #[test]
+    fn an_empty_tree_is_unknown_and_never_good() {
+        let folder = tempfile::tempdir().unwrap();
+        let facts = of(&Root::new(folder.path()));
+        assert!(facts.release.gap().unwrap().contains("/etc/os-release"));
+        assert!(facts.machine_id.gap().unwrap().contains("/etc/machine-id"));
+        assert!(facts.packages_broken.gap().is_some());
+        assert!(facts.kernel.running.gap().is_some());
+    }
+}
