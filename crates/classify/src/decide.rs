@@ -265,7 +265,7 @@ fn rebuilt(look: &Look, out: &mut Verdict) {
         );
     } else {
         out.set(Change::Rebuild, DataWay::None);
-        out.say("stateless", "no data was found, all of it was looked for, and every service here is known to keep none");
+        out.say("stateless", "no data was found where data is looked for, and every service here is known to keep none; /etc, /root, /usr/local and other folders of / are not looked at");
     }
 }
 

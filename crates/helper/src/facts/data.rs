@@ -17,6 +17,20 @@ const PARENTS: [&str; 6] = [
     "/var/spool",
 ];
 
+/// Of these, the ones that hold what people put there: the smallest file counts, and so does a file beside the folders.
+const OF_PEOPLE: [&str; 4] = ["/srv", "/opt", "/home", "/var/www"];
+
+/// What is in a home before its owner puts anything there: an account that is made anew has them again.
+const LOGIN_FILES: [&str; 6] = [
+    ".bash_history",
+    ".bash_logout",
+    ".bashrc",
+    ".hushlogin",
+    ".lesshst",
+    ".profile",
+];
+const LOGIN_KEYS: [&str; 2] = ["authorized_keys", "known_hosts"];
+
 /// Folders below them that hold no data of services: what the system keeps for itself.
 const OF_THE_SYSTEM: [&str; 9] = [
     "/var/lib/apt",
@@ -37,10 +51,10 @@ const ONE_MS_MAX: u64 = 2_000;
 /// Most entries of one folder that are counted.
 const ENTRIES_MAX: u64 = 200_000;
 
-/// Smallest folder that is told.
+/// Smallest folder that is told where programs keep what they make again; packages leave many there.
 const BYTES_MIN: u64 = 1 << 20;
 
-/// Most folders that are told: the largest.
+/// Most folders that are told: the largest, and the last of them is told as cut when there are more.
 const FOLDERS_MAX: usize = 100;
 
 /// Filesystems behind a network, whose server may be gone, or behind a program: asking them may never end.
@@ -75,22 +89,77 @@ pub(super) fn folders(root: &Root, mounts: &[Mount]) -> Result<Vec<DataFolder>, 
         if remote.contains(parent) {
             continue;
         }
+        let of_people = OF_PEOPLE.contains(&parent);
+        let mut beside = empty(parent);
         for name in root.names(parent)? {
             let path = format!("{parent}/{name}");
             let skipped = OF_THE_SYSTEM.contains(&path.as_str()) || remote.contains(path.as_str());
-            if skipped || root.link(&path).is_some() || !root.path(&path).is_dir() {
+            if skipped || (parent == "/home" && only_login_files(root, &path)) {
+                continue;
+            }
+            if root.link(&path).is_some() {
+                if of_people {
+                    // What it leads to is not looked at.
+                    let complete = false;
+                    out.push(DataFolder {
+                        complete,
+                        ..empty(&path)
+                    });
+                }
+                continue;
+            }
+            if !root.path(&path).is_dir() {
+                beside.entries = beside.entries.saturating_add(1);
+                let bytes = fs::metadata(root.path(&path)).map_or(0, |about| about.len());
+                beside.size_bytes = beside.size_bytes.saturating_add(bytes);
                 continue;
             }
             let one = Instant::now() + Duration::from_millis(ONE_MS_MAX);
             let folder = measured(root, path, &borders, until.min(one), ENTRIES_MAX);
-            if folder.size_bytes >= BYTES_MIN || !folder.complete {
+            let told = folder.size_bytes >= BYTES_MIN || (of_people && folder.entries > 0);
+            if told || !folder.complete {
                 out.push(folder);
             }
         }
+        if of_people && beside.entries > 0 {
+            out.push(beside);
+        }
     }
-    out.sort_by(|a, b| b.size_bytes.cmp(&a.size_bytes).then(a.path.cmp(&b.path)));
-    out.truncate(FOLDERS_MAX);
-    Ok(out)
+    Ok(largest(out))
+}
+
+fn largest(mut folders: Vec<DataFolder>) -> Vec<DataFolder> {
+    folders.sort_by(|a, b| b.size_bytes.cmp(&a.size_bytes).then(a.path.cmp(&b.path)));
+    if folders.len() > FOLDERS_MAX {
+        folders.truncate(FOLDERS_MAX);
+        if let Some(last) = folders.last_mut() {
+            last.complete = false;
+        }
+    }
+    folders
+}
+
+fn empty(path: &str) -> DataFolder {
+    DataFolder {
+        path: path.to_owned(),
+        size_bytes: 0,
+        entries: 0,
+        complete: true,
+    }
+}
+
+/// Whether a home holds nothing but what logging in needs and leaves.
+fn only_login_files(root: &Root, home: &str) -> bool {
+    let all = |folder: &str, known: &dyn Fn(&str) -> bool| {
+        root.link(folder).is_none()
+            && root
+                .names(folder)
+                .is_ok_and(|names| names.iter().all(|name| known(name)))
+    };
+    all(home, &|name| {
+        LOGIN_FILES.contains(&name)
+            || (name == ".ssh" && all(&format!("{home}/.ssh"), &|key| LOGIN_KEYS.contains(&key)))
+    })
 }
 
 /// Adds up a folder without what is mounted below it; each file counts once, however many names it has.
@@ -101,12 +170,7 @@ fn measured(
     until: Instant,
     entries_max: u64,
 ) -> DataFolder {
-    let mut folder = DataFolder {
-        path: path.clone(),
-        size_bytes: 0,
-        entries: 0,
-        complete: true,
-    };
+    let mut folder = empty(&path);
     let mut several_names = BTreeSet::new();
     let mut open = vec![path];
     while let Some(dir) = open.pop() {
@@ -161,6 +225,11 @@ mod tests {
         .unwrap();
         put("srv/files/mounted/x", 9 << 20);
         put("srv/small/a", 10);
+        put("srv/beside", 10);
+        put("home/ada/.bashrc", 10);
+        put("home/ada/.ssh/authorized_keys", 10);
+        put("home/bob/.ssh/id_ed25519", 10);
+        put("var/lib/small/a", 10);
         put("srv/nfs/a", 9 << 20);
         put("var/lib/apt/lists", 9 << 20);
         put("var/lib/shop/data", 2 << 20);
@@ -188,7 +257,11 @@ mod tests {
             read,
             [
                 ("/srv/files".to_owned(), 4, 5, true),
-                ("/var/lib/shop".to_owned(), 2, 1, true)
+                ("/var/lib/shop".to_owned(), 2, 1, true),
+                ("/home/bob".to_owned(), 0, 2, true),
+                ("/srv/small".to_owned(), 0, 1, true),
+                ("/srv".to_owned(), 0, 1, true),
+                ("/srv/link".to_owned(), 0, 0, false),
             ]
         );
         let soon = Instant::now() + Duration::from_secs(60);
