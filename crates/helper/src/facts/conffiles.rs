@@ -340,6 +340,24 @@ mod tests {
         }
 
         #[test]
+        fn the_last_filter_that_fits_counts(
+            folders in prop::collection::vec(("[a-c]", any::<bool>()), 1..6), noise in "[# a-z=]{0,12}"
+        ) {
+            let line = |(folder, out): &(String, bool)| {
+                let key = if *out { "path-exclude" } else { "path-include" };
+                format!("{noise}\n  {key}=/{folder}/*")
+            };
+            let text: Vec<String> = folders.iter().map(line).collect();
+            let filters: Vec<(bool, String)> = filters_in(&text.join("\n")).collect();
+            prop_assert_eq!(filters.len(), folders.len());
+            for name in ["a", "b", "c"] {
+                let last = folders.iter().rfind(|(folder, _)| folder == name);
+                let expected = last.is_some_and(|(_, out)| *out);
+                prop_assert_eq!(is_left_out(&filters, &format!("/{name}/x")), expected);
+            }
+        }
+
+        #[test]
         fn any_line_is_read(line in "\\PC{0,60}") {
             if let Some((md5, path)) = listed(&line) {
                 prop_assert!(is_md5(&md5) && path.starts_with('/'));

@@ -169,6 +169,7 @@ fn told(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn only_options_of_names_and_disks_are_told() {
@@ -236,5 +237,21 @@ mod tests {
             reboot_wanted_by(&root).unwrap(),
             ["libc6", "linux-image-6.1.0-41-amd64"]
         );
+    }
+
+    proptest! {
+        #[test]
+        fn the_answer_to_a_question_is_found_among_any_others(
+            before in "((Name|Value|Owners): ?[a-z/]{0,6}\n|\n){0,8}", answer in "[a-z/,]{0,12}",
+            after in "(Owners: ?[a-z]{0,6}\n){0,3}"
+        ) {
+            let text = format!("{before}Name: its/question\n{after}Value: {answer}\n\nName: next\nValue: other\n");
+            prop_assert_eq!(debconf_value(text.as_bytes(), "its/question").unwrap(), answer);
+        }
+
+        #[test]
+        fn any_database_is_read(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            prop_assert_eq!(debconf_value(bytes.as_slice(), "its/question").unwrap(), "");
+        }
     }
 }

@@ -235,5 +235,14 @@ Pin-Priority: 1001
             let _release = default_release(&text);
             prop_assert!(all_diversions(&text).len() <= text.lines().count());
         }
+
+        #[test]
+        fn an_override_is_read_as_dpkg_wrote_it(
+            user in "[a-z_#0-9-]{1,8}", mode in "[0-7]{3,4}", path in "/[a-z/ é]{0,12}", rest in "[ a-z\n]{0,20}"
+        ) {
+            let read = overrides(&format!("{user} root {mode} {path}\n{rest}"));
+            let expected = StatOverride { path, user, group: "root".to_owned(), mode };
+            prop_assert_eq!(read.first(), Some(&expected));
+        }
     }
 }

@@ -389,6 +389,23 @@ Remv libold1 [1.0-1]
     }
 
     #[test]
+    fn the_error_that_says_why_is_told_without_logins() {
+        let said = "\
+W: Hash mismatch
+E: Failed to fetch http://ada:pw@mirror/debian/Packages.xz  File has unexpected size (720 != 1108).
+   Hashes of expected file:
+E: Some index files failed to download. They have been ignored, or old ones used instead.
+";
+        assert_eq!(
+            first_error(said).as_deref(),
+            Some(
+                "Failed to fetch http://mirror/debian/Packages.xz File has unexpected size (720 != 1108)."
+            )
+        );
+        assert_eq!(first_error("W: no\n"), None);
+    }
+
+    #[test]
     fn units_of_packages_are_found() {
         let dir = tempfile::tempdir().unwrap();
         let info = dir.path().join("var/lib/dpkg/info");

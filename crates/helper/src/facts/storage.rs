@@ -209,6 +209,23 @@ short
     }
 
     #[test]
+    fn encrypted_disks_and_swap_are_read_without_keys() {
+        let text = "# name device key options\ndata UUID=1 /root/key luks,discard\nswap /dev/sdb2 /dev/urandom\nshort\n";
+        let read: Vec<String> = crypttab(text)
+            .into_iter()
+            .map(|disk| format!("{} {} {}", disk.name, disk.device, disk.options.join(",")))
+            .collect();
+        assert_eq!(read, ["data UUID=1 luks,discard", "swap /dev/sdb2 "]);
+        let text = "Filename Type Size Used Priority\n/my\\040swap file 2048 0 -2\n/dev/sdb2 partition x 0 -3\n";
+        let expected = Swap {
+            path: "/my swap".to_owned(),
+            kind: "file".to_owned(),
+            size_bytes: 2 << 20,
+        };
+        assert_eq!(swaps(text), [expected]);
+    }
+
+    #[test]
     fn shares_are_read() {
         let words = |all: Vec<SharedFolder>| -> Vec<String> {
             all.into_iter()
@@ -231,6 +248,25 @@ short
                 prop_assert!(!entry.options.iter().any(|o| o.starts_with("password=")));
             }
             let _shared = (exports(&text), shares(&text));
+        }
+
+        #[test]
+        fn where_keys_lie_is_never_told(
+            lines in prop::collection::vec("[a-z]{0,3} ?[a-z/=]{0,6} ?(/keys/[a-z]{1,4})? ?[a-z,=]{0,8}", 0..5)
+        ) {
+            let text = lines.join("\n");
+            let disks = crypttab(&text);
+            prop_assert!(disks.len() <= lines.len());
+            for disk in disks.iter().filter(|disk| !disk.device.starts_with("/keys/")) {
+                prop_assert!(!disk.options.iter().any(|option| option.contains("/keys/")));
+            }
+        }
+
+        #[test]
+        fn any_table_of_swap_is_read(
+            text in "([a-z/]{1,6}|\\\\[0-9]{0,3}|[0-9]{1,25}|[ \t\n]){0,60}"
+        ) {
+            prop_assert!(swaps(&text).len() <= text.lines().count().saturating_sub(1));
         }
     }
 }
