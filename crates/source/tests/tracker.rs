@@ -1,10 +1,6 @@
 //! The tracker: what is wrong in it is told with its place, and what people wrote into it is kept byte for byte.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests fail like tests"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use overhaul_model::id::HostName;
 use overhaul_model::tracker::{Change, DataWay, Pace, Progress, Proposal, Reason, State, Turn};

@@ -311,11 +311,13 @@ mod tests {
         let one = kept(
             &answer("10.77.5.", "1234567a", "2026-02-02T02:02:02Z"),
             "10.77.5.",
+            &[],
         )
         .unwrap();
         let two = kept(
             &answer("10.77.88.", "abcdef01", "2026-03-03T03:03:03Z"),
             "10.77.88.",
+            &[],
         )
         .unwrap();
         assert_eq!(one, two);

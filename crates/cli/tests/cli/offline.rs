@@ -94,19 +94,7 @@ pub fn healthy(release: &str) -> HostFacts {
         mounts: known(vec![mount("/")]),
         listening: known(Vec::new()),
         clock_offset_ms: known(3),
-        postgresql: known(vec![PostgresCluster {
-            version: "15".to_owned(),
-            name: "main".to_owned(),
-            port: 5432,
-            online: true,
-            data_dir: "/var/lib/postgresql/15/main".to_owned(),
-            databases: vec![PostgresDatabase {
-                name: "shop".to_owned(),
-                size_bytes: 200 << 20,
-                extensions: Known::not_asked(),
-            }],
-            replication: Known::not_asked(),
-        }]),
+        postgresql: known(vec![shop_database()]),
         packages: PackageFacts {
             obsolete: known(Vec::new()),
             pins: known(Vec::new()),
@@ -124,6 +112,22 @@ pub fn healthy(release: &str) -> HostFacts {
             ..NameFacts::unknown("not asked")
         },
         ..HostFacts::unknown(Timestamp::now(), "not asked")
+    }
+}
+
+fn shop_database() -> PostgresCluster {
+    PostgresCluster {
+        version: "15".to_owned(),
+        name: "main".to_owned(),
+        port: 5432,
+        online: true,
+        data_dir: "/var/lib/postgresql/15/main".to_owned(),
+        databases: vec![PostgresDatabase {
+            name: "shop".to_owned(),
+            size_bytes: 200 << 20,
+            extensions: Known::not_asked(),
+        }],
+        replication: Known::not_asked(),
     }
 }
 
