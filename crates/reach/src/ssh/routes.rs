@@ -92,7 +92,26 @@ impl Routes {
     /// # Errors
     /// When the configuration, a file that it names, a jump host or the host itself stands against it.
     pub async fn connect(&self, wanted: &Wanted) -> Result<Session, SshError> {
-        self.connect_behind(wanted, 0).await
+        self.way_ends(wanted).await?;
+        self.connect_on(wanted).await
+    }
+
+    /// Follows the way to its end before anybody waits on it: in a circle, each jump host would wait for
+    /// the other.
+    async fn way_ends(&self, wanted: &Wanted) -> Result<(), SshError> {
+        let config = |error| SshError::Config {
+            host: wanted.name.clone(),
+            error,
+        };
+        let mut asked = wanted.asked.clone();
+        for _ in 0..=JUMPS_MAX {
+            let resolved = self.resolver.resolve(&asked).await.map_err(config)?;
+            match &resolved.proxy_jump {
+                None => return Ok(()),
+                Some(list) => asked = asked.jump(list).map_err(config)?,
+            }
+        }
+        Err(config(ConfigError::TooManyJumps { max: JUMPS_MAX }))
     }
 
     /// Where a host listens, when it is reached without a jump host or a command.
@@ -103,18 +122,17 @@ impl Routes {
     }
 
     /// The recursion over jump hosts needs a type of known size.
-    fn connect_behind<'a>(
+    fn connect_on<'a>(
         &'a self,
         wanted: &'a Wanted,
-        behind: usize,
     ) -> Pin<Box<dyn Future<Output = Result<Session, SshError>> + Send + 'a>> {
         Box::pin(async move {
-            let target = self.target(wanted, behind).await?;
+            let target = self.target(wanted).await?;
             connect(&target).await
         })
     }
 
-    async fn target(&self, wanted: &Wanted, behind: usize) -> Result<Target, SshError> {
+    async fn target(&self, wanted: &Wanted) -> Result<Target, SshError> {
         let config = |error| SshError::Config {
             host: wanted.name.clone(),
             error,
@@ -126,7 +144,7 @@ impl Routes {
                 setting: obstacle.to_string(),
             });
         }
-        let via = self.via(wanted, &resolved, behind).await?;
+        let via = self.via(wanted, &resolved).await?;
         let files = Files {
             routes: self,
             tokens: Tokens {
@@ -157,30 +175,20 @@ impl Routes {
         })
     }
 
-    async fn via(
-        &self,
-        wanted: &Wanted,
-        resolved: &Resolved,
-        behind: usize,
-    ) -> Result<Via, SshError> {
+    async fn via(&self, wanted: &Wanted, resolved: &Resolved) -> Result<Via, SshError> {
         let host = || wanted.name.clone();
         let config = |error| SshError::Config {
             host: host(),
             error,
         };
         if let Some(list) = &resolved.proxy_jump {
-            if behind == JUMPS_MAX {
-                return Err(config(ConfigError::TooManyJumps { max: JUMPS_MAX }));
-            }
             let asked = wanted.asked.jump(list).map_err(config)?;
             let jump = Wanted {
                 name: asked.host.clone(),
                 asked,
                 known_hosts: Vec::new(),
             };
-            let seat = self
-                .jumps
-                .seat(&jump.asked, || self.connect_behind(&jump, behind + 1));
+            let seat = self.jumps.seat(&jump.asked, || self.connect_on(&jump));
             let seat = seat.await.map_err(|error| SshError::Jump {
                 host: host(),
                 error: Box::new(error),

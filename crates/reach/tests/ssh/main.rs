@@ -28,6 +28,8 @@ mod known_hosts;
 mod openssh;
 mod quote;
 mod rerun;
+mod same;
+mod same_cases;
 mod sudo;
 #[expect(dead_code, reason = "shared with the tests of the whole way")]
 mod support;

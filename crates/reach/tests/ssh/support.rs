@@ -379,13 +379,24 @@ impl RunningAgent {
             std::thread::sleep(Duration::from_millis(10));
         }
         for key in keys {
-            let added = Command::new("ssh-add")
-                .arg("-q")
-                .arg(key)
-                .env("SSH_AUTH_SOCK", &socket)
-                .status()
-                .unwrap();
-            assert!(added.success());
+            // The socket is there a moment before the agent listens on it.
+            loop {
+                let added = Command::new("ssh-add")
+                    .arg("-q")
+                    .arg(key)
+                    .env("SSH_AUTH_SOCK", &socket)
+                    .status()
+                    .unwrap();
+                if added.success() {
+                    break;
+                }
+                assert!(
+                    Instant::now() < deadline,
+                    "ssh-add does not add {}",
+                    key.display()
+                );
+                std::thread::sleep(Duration::from_millis(50));
+            }
         }
         running
     }
