@@ -203,6 +203,23 @@ pub struct FactsArgs {
     pub hosts: HostArgs,
 }
 
+/// Passwords for what `ansible-vault` encrypted; all that are given are tried. `ansible.cfg` is not read.
+#[derive(Args, Clone, Debug, Default)]
+pub struct VaultArgs {
+    /// Take a vault password from this file, which only you may read, or from this program; the file that
+    /// ANSIBLE_VAULT_PASSWORD_FILE names is taken too
+    #[arg(long, visible_alias = "vault-pass-file", value_name = "FILE")]
+    pub vault_password_file: Vec<PathBuf>,
+
+    /// Take a vault password with a label: from a file, a program (one called NAME-client is given `--vault-id LABEL`), or `prompt`
+    #[arg(long, value_name = "LABEL@SOURCE")]
+    pub vault_id: Vec<String>,
+
+    /// Ask for the vault password at the terminal
+    #[arg(long, visible_alias = "ask-vault-pass")]
+    pub ask_vault_password: bool,
+}
+
 /// Where hosts come from.
 #[derive(Args, Clone, Debug, Default)]
 pub struct FleetArgs {
@@ -210,13 +227,8 @@ pub struct FleetArgs {
     #[arg(id = "fleet", long = "fleet", short = 'f', value_name = "SOURCE")]
     pub sources: Vec<PathBuf>,
 
-    /// Read a vault password from the first line of this file, which only you may read; all that are given are tried
-    #[arg(long, value_name = "FILE")]
-    pub vault_password_file: Vec<PathBuf>,
-
-    /// Ask for the vault password at the terminal
-    #[arg(long)]
-    pub ask_vault_password: bool,
+    #[command(flatten)]
+    pub vault: VaultArgs,
 }
 
 /// A definition and its fleet.

@@ -3,7 +3,7 @@
 use crate::args::{FleetArgs, InputArgs};
 use crate::failure::{Failure, file};
 use crate::kinds::Kinds;
-use crate::{programs, secrets};
+use crate::{programs, vault};
 use overhaul_model::definition::{DatasetKind, Definition};
 use overhaul_model::facts::{FactsWanted, FleetFacts};
 use overhaul_model::fleet::{Fleet, Host};
@@ -152,7 +152,7 @@ fn read_fleet(
     }
     let words = |path: &Path| path.to_string_lossy().into_owned();
     let sources: Vec<String> = args.sources.iter().map(|path| words(path)).collect();
-    let keys = secrets::vault_keys(args)?;
+    let keys = vault::keys(&args.vault)?;
     let here = std::env::current_dir().map_err(|error| file(Path::new("."), "read", &error))?;
     let (beside, here) = (beside.map(words), words(&here));
     let request = fleet::Request {

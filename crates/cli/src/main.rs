@@ -21,6 +21,7 @@ mod show;
 mod text;
 mod tracker_args;
 mod tracking;
+mod vault;
 mod wiring;
 
 use args::{Cli, Command};

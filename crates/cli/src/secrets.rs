@@ -1,16 +1,15 @@
 //! Sudo passwords, from the inventory, a file, or the terminal, and passphrases of key files, from the terminal. Never
 //! from arguments or the environment.
 
-use crate::args::{FleetArgs, HostArgs};
+use crate::args::HostArgs;
 use crate::failure::{Failure, file};
 use overhaul_model::id::HostName;
 use overhaul_model::secret::Secret;
 use overhaul_reach::ssh::Secret as KeySecret;
-use overhaul_source::fleet::vault::VaultKeys;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -43,28 +42,26 @@ pub fn passwords<'a>(
     Ok(named)
 }
 
-/// The vault passwords that were given; each is tried.
-///
-/// # Errors
-/// When a file or the terminal cannot be read, or others may read a file.
-pub fn vault_keys(args: &FleetArgs) -> Result<VaultKeys, Failure> {
-    let mut out = VaultKeys::default();
-    for path in &args.vault_password_file {
-        let secret = from_file(path)?;
-        let label = path.display().to_string();
-        out.add(label, Zeroizing::new(secret.reveal().as_bytes().to_vec()));
-    }
-    if args.ask_vault_password {
-        let secret = from_terminal("vault password", "--vault-password-file")?;
-        out.add(
-            "terminal",
-            Zeroizing::new(secret.reveal().as_bytes().to_vec()),
-        );
-    }
-    Ok(out)
+fn from_file(path: &Path) -> Result<Secret, Failure> {
+    let opened = for_you_alone(path)?;
+    first_line(opened).map_err(|error| file(path, "read", &error))
 }
 
-fn from_file(path: &Path) -> Result<Secret, Failure> {
+/// The text of a file that only its owner may read.
+///
+/// # Errors
+/// When it cannot be read, others may read it, or it is longer than a password or not text.
+pub fn whole_file(path: &Path) -> Result<Secret, Failure> {
+    let opened = for_you_alone(path)?;
+    let mut text = Zeroizing::new(String::new());
+    opened
+        .take(PASSWORD_BYTES_MAX)
+        .read_to_string(&mut text)
+        .map_err(|error| file(path, "read", &error))?;
+    Ok(Secret::new(text.as_str()))
+}
+
+fn for_you_alone(path: &Path) -> Result<File, Failure> {
     let wrong = |error| file(path, "read", &error);
     let opened = File::open(path).map_err(wrong)?;
     let mode = opened.metadata().map_err(wrong)?.mode();
@@ -76,7 +73,7 @@ fn from_file(path: &Path) -> Result<Secret, Failure> {
         ))
         .hint(format!("chmod 600 {}", path.display())));
     }
-    first_line(opened).map_err(wrong)
+    Ok(opened)
 }
 
 fn first_line(from: impl std::io::Read) -> std::io::Result<Secret> {
@@ -97,7 +94,11 @@ impl Drop for Quiet<'_> {
     }
 }
 
-fn from_terminal(whose: &str, instead: &str) -> Result<Secret, Failure> {
+/// What is typed at the terminal without being shown; `instead` is the option that makes it needless.
+///
+/// # Errors
+/// When there is no terminal.
+pub fn from_terminal(whose: &str, instead: &str) -> Result<Secret, Failure> {
     ask(&format!("{whose}: ")).map_err(|error| {
         Failure::input(format!(
             "the {whose} cannot be asked for: there is no terminal ({error})"

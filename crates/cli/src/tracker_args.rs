@@ -1,6 +1,6 @@
 //! The command lines of `classify`, `fleet` and `init`.
 
-use crate::args::{FleetArgs, HostArgs};
+use crate::args::{FleetArgs, HostArgs, VaultArgs};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -64,13 +64,8 @@ pub struct InitArgs {
     #[arg(long, value_name = "FILE")]
     pub from_inventory: PathBuf,
 
-    /// Read a vault password from the first line of this file, which only you may read; all that are given are tried
-    #[arg(long, value_name = "FILE")]
-    pub vault_password_file: Vec<PathBuf>,
-
-    /// Ask for the vault password at the terminal
-    #[arg(long)]
-    pub ask_vault_password: bool,
+    #[command(flatten)]
+    pub vault: VaultArgs,
 
     /// The release to go to: a code name like `trixie`, or a number like `13`; by default the next one
     #[arg(long, value_name = "RELEASE")]

@@ -24,8 +24,7 @@ pub async fn run(args: &InitArgs, state: Option<&Path>, console: Console) -> Out
     let upgraders = Kinds::with(args.kinds.as_deref())?.upgraders;
     let input = inputs::fleet_alone(&FleetArgs {
         sources: vec![args.from_inventory.clone()],
-        vault_password_file: args.vault_password_file.clone(),
-        ask_vault_password: args.ask_vault_password,
+        vault: args.vault.clone(),
     })?;
     let (upgrade, tracker_path) = places(args);
     none_there([&upgrade, &tracker_path])?;
