@@ -184,6 +184,12 @@ pub struct FactsArgs {
     #[arg(long)]
     pub offline: bool,
 
+    /// Also what a release upgrade asks about: packages that no source has, changed configuration, names of disks and interfaces
+    ///
+    /// The page of one host has it in any case.
+    #[arg(long)]
+    pub upgrade: bool,
+
     /// Also where data is and how large, and every installed package
     #[arg(long)]
     pub stored: bool,

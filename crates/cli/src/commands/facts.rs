@@ -83,12 +83,13 @@ fn show(args: &FactsArgs, fleet: &str, rows: &[Row<'_>], console: Console) {
     }
 }
 
-/// Everything that is gathered without being named: a look at a fleet is about its upgrade.
+/// A look at a whole fleet asks what costs a host milliseconds; what an upgrade asks about costs it some
+/// tenths of a second, and is asked of one host, or by name.
 fn wanted(args: &FactsArgs) -> Result<FactsWanted, Failure> {
     let kinds = Kinds::with(args.kinds.as_deref())?;
     let mut wanted = FactsWanted {
         postgresql: true,
-        upgrade: true,
+        upgrade: args.upgrade || args.host.is_some() || args.depth.thorough,
         stored: args.stored,
         ..FactsWanted::default()
     };
