@@ -27,6 +27,7 @@ mod secret;
 mod session;
 mod sudo;
 mod text;
+mod through;
 mod via;
 mod wire;
 

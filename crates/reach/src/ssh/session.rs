@@ -28,7 +28,7 @@ pub(crate) const AUTHENTICATION_S_MAX: u64 = 60;
 const GOODBYE_MS_MAX: u64 = 500;
 /// Bytes a server may send on one channel before it waits for us. Fills a link of 100 MB/s and
 /// 10 ms; what is really held back is bounded by [`CHANNEL_MESSAGES_MAX`].
-const WINDOW_BYTES: u32 = 1 << 20;
+pub(super) const WINDOW_BYTES: u32 = 1 << 20;
 /// Largest packet; also OpenSSH's.
 const PACKET_BYTES_MAX: u32 = 32 << 10;
 /// Messages held for a slow reader of a channel, each at most a packet: 512 KiB.

@@ -10,6 +10,7 @@ use super::config::Family;
 use super::error::SshError;
 use super::proxy::{LastWords, Proxy};
 use super::session::{Session, Target};
+use super::through::Through;
 use super::wire::Way;
 
 /// What leads to a host.
@@ -66,7 +67,7 @@ impl Via {
                         let from = format!(" from {}", seat.session.host());
                         unreachable(target, &from, &error.to_string())
                     })?;
-                Ok((Box::new(channel.into_stream()), None))
+                Ok((Box::new(Through::new(channel.into_stream())), None))
             }
             Self::Command(command) => {
                 let (proxy, words) = Proxy::start(command).map_err(|error| SshError::Proxy {

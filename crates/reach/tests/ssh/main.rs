@@ -23,6 +23,7 @@ mod auth;
 mod connect;
 mod each;
 mod exec;
+mod jumps;
 mod kerberos;
 mod known_hosts;
 mod openssh;
