@@ -54,7 +54,7 @@ pub fn check(id: &Id, args: &Args) -> Result<()> {
             began.elapsed().as_secs_f64()
         ));
         if args.record {
-            record(hosts)
+            record(&hosts)
         } else {
             compare(&hosts)
         }
@@ -78,7 +78,7 @@ fn asked(instance: &Instance, program: &Path) -> Result<Map<String, Value>> {
         .arg("--state")
         .arg(&state)
         .args(["--json", "facts", "--stored", "--fleet"])
-        .arg(instance.file("fleet.yaml"));
+        .arg(instance.file("inventory"));
     // Its status says whether all hosts were reached; the hosts themselves are looked at below.
     let answer = command.output().map_err(|source| LabError::Start {
         program: program.display().to_string(),
@@ -88,33 +88,33 @@ fn asked(instance: &Instance, program: &Path) -> Result<Map<String, Value>> {
     let answer = String::from_utf8_lossy(&answer.stdout);
     let gateway = instance.gateway().to_string();
     let network = gateway.trim_end_matches(|c: char| c.is_ascii_digit());
-    let hosts = instance.hosts.iter();
-    let hidden: Vec<&str> = hosts
-        .filter(|(_, host)| host.spec.behind.is_some())
-        .map(|(name, _)| name.as_str())
-        .collect();
-    let hosts = recorded::kept(&answer, network, &hidden).map_err(|why| {
+    recorded::kept(&answer, network).map_err(|why| {
         malformed(
             "answer of overhaul facts",
             format!("{why}; it said: {said}"),
         )
-    })?;
-    for name in hidden.iter().filter(|name| !hosts.contains_key(**name)) {
-        say(format_args!(
-            "{name} was not reached: the way to it leads through another host"
-        ));
-    }
-    Ok(hosts)
+    })
 }
 
-fn record(hosts: Map<String, Value>) -> Result<()> {
-    let stable = recorded::stable(&hosts);
+fn record(hosts: &Map<String, Value>) -> Result<()> {
+    let stable = recorded::stable(hosts);
     let folder = folder();
     fs::create_dir_all(&folder).named(&folder)?;
-    let facts = json!({"format": 1, "hosts": hosts});
-    for (name, value) in [("facts.json", &facts), ("stable.json", &stable)] {
+    // A line for each host keeps it small.
+    let lines: Vec<String> = hosts
+        .iter()
+        .map(|(name, facts)| format!("{}: {facts}", json!(name)))
+        .collect();
+    let facts = format!(
+        "{{\"format\": 2, \"hosts\": {{\n{}\n}}}}\n",
+        lines.join(",\n")
+    );
+    for (name, text) in [
+        ("facts.json", facts),
+        ("stable.json", format!("{stable:#}\n")),
+    ] {
         let path = folder.join(name);
-        fs::write(&path, format!("{value:#}\n")).named(&path)?;
+        fs::write(&path, text).named(&path)?;
         say(format_args!("wrote {}", path.display()));
     }
     Ok(())
