@@ -192,7 +192,7 @@ fn filters(root: &Root) -> Result<Vec<(bool, String)>, String> {
     Ok(out)
 }
 
-fn filters_in(text: &str) -> impl Iterator<Item = (bool, String)> {
+pub(super) fn filters_in(text: &str) -> impl Iterator<Item = (bool, String)> {
     text.lines().filter_map(|line| {
         let (key, pattern) = line.trim().split_once(['=', ' '])?;
         let out = match key.trim() {
@@ -204,7 +204,7 @@ fn filters_in(text: &str) -> impl Iterator<Item = (bool, String)> {
     })
 }
 
-fn is_left_out(filters: &[(bool, String)], path: &str) -> bool {
+pub(super) fn is_left_out(filters: &[(bool, String)], path: &str) -> bool {
     filters
         .iter()
         .rfind(|(_, pattern)| matches(pattern.as_bytes(), path.as_bytes()))

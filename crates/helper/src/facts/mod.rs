@@ -6,6 +6,8 @@
 mod clusters;
 mod conffiles;
 mod data;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod gather;
 mod indexes;
 mod kernel;

@@ -254,14 +254,14 @@ fn summed(
 
 /// What `apt-get -s` prints: `Inst NAME [OLD] (NEW ...)`, `Remv NAME [OLD]`.
 #[derive(Debug, Default, PartialEq)]
-struct Steps {
+pub(super) struct Steps {
     removed: Vec<String>,
     upgraded: u32,
     new: u32,
 }
 
 impl Steps {
-    fn of(text: &str) -> Self {
+    pub(super) fn of(text: &str) -> Self {
         let mut steps = Self::default();
         for line in text.lines() {
             let mut words = line.split_ascii_whitespace();
@@ -321,7 +321,7 @@ fn in_next(lists: &Root, installed: &BTreeMap<&str, &str>) -> Result<InNext, Str
 }
 
 /// Names in a field of relations: `a (<< 1), b:any | c`.
-fn names_in(list: &str) -> Vec<String> {
+pub(super) fn names_in(list: &str) -> Vec<String> {
     list.split([',', '|'])
         .filter_map(|part| part.split_ascii_whitespace().next())
         .map(|word| {

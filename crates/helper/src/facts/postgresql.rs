@@ -146,7 +146,7 @@ fn tool<S: AsRef<OsStr>>(program: &str, arguments: &[S]) -> Result<String, Strin
 }
 
 /// Clusters, each with the account that it runs under.
-fn parse_clusters(text: &str) -> Result<Vec<(PostgresCluster, String)>, String> {
+pub(super) fn parse_clusters(text: &str) -> Result<Vec<(PostgresCluster, String)>, String> {
     let cluster = |line: &str| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let status = fields.get(3)?;
@@ -168,7 +168,7 @@ fn parse_clusters(text: &str) -> Result<Vec<(PostgresCluster, String)>, String> 
         .collect()
 }
 
-fn parse_databases(text: &str) -> Result<Vec<PostgresDatabase>, String> {
+pub(super) fn parse_databases(text: &str) -> Result<Vec<PostgresDatabase>, String> {
     text.lines()
         .filter(|line| !line.is_empty())
         .map(|line| {
@@ -185,7 +185,7 @@ fn parse_databases(text: &str) -> Result<Vec<PostgresDatabase>, String> {
         .collect()
 }
 
-fn parse_extensions(text: &str) -> Result<Vec<PostgresExtension>, String> {
+pub(super) fn parse_extensions(text: &str) -> Result<Vec<PostgresExtension>, String> {
     let extension = |line: &str| {
         let (name, version) = line
             .split_once('\t')
@@ -201,7 +201,7 @@ fn parse_extensions(text: &str) -> Result<Vec<PostgresExtension>, String> {
         .collect()
 }
 
-fn parse_replication(text: &str) -> Result<PostgresReplication, String> {
+pub(super) fn parse_replication(text: &str) -> Result<PostgresReplication, String> {
     let mut in_recovery = None;
     let mut found = PostgresReplication {
         in_recovery: false,

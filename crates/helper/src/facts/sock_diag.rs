@@ -19,8 +19,8 @@ const NLMSG_DONE: u16 = 3;
 /// `NLM_F_REQUEST | NLM_F_DUMP`.
 const REQUEST_DUMP: u16 = 0x301;
 /// Address families and protocol, and the set of states that holds `TCP_LISTEN` (10) alone.
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
+pub(super) const AF_INET: u8 = 2;
+pub(super) const AF_INET6: u8 = 10;
 const IPPROTO_TCP: u8 = 6;
 const LISTENING_ONLY: u32 = 1 << 10;
 
@@ -97,7 +97,11 @@ fn request(family: u8) -> Vec<u8> {
 }
 
 /// Takes the messages of one answer; says whether it was the last.
-fn take(family: u8, mut answer: &[u8], found: &mut Vec<(String, u16)>) -> io::Result<bool> {
+pub(super) fn take(
+    family: u8,
+    mut answer: &[u8],
+    found: &mut Vec<(String, u16)>,
+) -> io::Result<bool> {
     while let Some((header, _)) = answer.split_at_checked(HEADER_BYTES) {
         let number = |at: usize| Some(u32::from_ne_bytes(four(header, at)?));
         let kind = number(4).and_then(|word| u16::try_from(word & 0xffff).ok());

@@ -43,7 +43,11 @@ impl RevokedKeys {
         Self::parse(path, &content).map_err(wrong)
     }
 
-    fn parse(path: &Path, content: &[u8]) -> Result<Self, String> {
+    /// Reads the content of such a file; the path is for naming its lines.
+    ///
+    /// # Errors
+    /// When it is a binary list, or a line of it is no public key; in words without the path.
+    pub fn parse(path: &Path, content: &[u8]) -> Result<Self, String> {
         if content.starts_with(BINARY_LIST) {
             return Err(
                 "a binary revocation list, which our own client does not read: write the keys one on \
