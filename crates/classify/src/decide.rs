@@ -6,6 +6,9 @@ use overhaul_model::id::HostName;
 use overhaul_model::tracker::{Change, DataWay, Reason};
 use std::collections::BTreeSet;
 
+/// What a rebuild takes away without anybody having looked: said with each of them.
+const NOT_LOOKED_AT: &str = "/etc, /root, /usr/local and other folders of / are not looked at: what the new machine needs of them must come from elsewhere";
+
 /// Data that is carried to another place and back: more than this takes hours of outage, and is left where it is.
 pub const CARRIED_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
 
@@ -265,7 +268,10 @@ fn rebuilt(look: &Look, out: &mut Verdict) {
         );
     } else {
         out.set(Change::Rebuild, DataWay::None);
-        out.say("stateless", "no data was found where data is looked for, and every service here is known to keep none; /etc, /root, /usr/local and other folders of / are not looked at");
+        out.say("stateless", "no data was found where data is looked for, and every service here is known to keep none");
+    }
+    if out.change == Some(Change::Rebuild) {
+        out.say("not-looked-at", NOT_LOOKED_AT);
     }
 }
 

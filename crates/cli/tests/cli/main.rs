@@ -21,3 +21,4 @@ mod sshd;
 mod stage;
 mod stored;
 mod sudo;
+mod twelve;
