@@ -39,10 +39,11 @@ fn update() -> Update {
     }
 }
 
-/// Whether all bytes of `small` stand in `large`, in their order.
+/// Whether all bytes of `small` stand in `large`, in their order; the braces of a list without hosts go, with the blanks between them.
 fn is_kept(small: &str, large: &str) -> bool {
     let mut bytes = large.bytes();
-    small.bytes().all(|wanted| bytes.any(|byte| byte == wanted))
+    let mut told = small.bytes().filter(|byte| !b"{} \t\r\n".contains(byte));
+    told.all(|wanted| bytes.any(|byte| byte == wanted))
 }
 
 fuzz_target!(|text: &str| {

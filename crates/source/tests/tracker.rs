@@ -130,6 +130,18 @@ hosts:
 }
 
 #[test]
+fn braces_without_hosts_go_but_never_with_a_remark_in_them() {
+    let blank = "tracker: shop\nhosts: { \r\n }\n";
+    assert!(updated(&file(blank), &updates(&["web1"])).is_ok());
+    let remark = "tracker: shop\nhosts: { # nobody yet\n }\n";
+    let refused = updated(&file(remark), &updates(&["web1"])).unwrap_err();
+    assert!(
+        refused.to_string().contains("without touching yours"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn texts_of_hosts_cannot_break_out() {
     let nasty =
         "a\"\\\u{1b}[2J\n  decided: {change: rebuild}\n# \u{202e}\u{feff}\u{2028}{{ x }}: - \u{85}";

@@ -283,7 +283,10 @@ impl<'t> Page<'t> {
         let written = entry.value.span != entry.key_span && !entry.value.span.is_empty();
         let nothing = entry.value.is_null()
             || (matches!(entry.value.tree, Tree::Map(_)) && entries(&entry.value).is_empty());
-        if written && nothing {
+        // A remark between the braces is somebody's; what comes out then cannot be read, and is refused.
+        let text = self.text.get(entry.value.span.clone()).unwrap_or_default();
+        let remark = text.contains('#');
+        if written && nothing && !remark {
             edits.push((entry.value.span.clone(), String::new()));
         }
     }
