@@ -131,14 +131,18 @@ hosts:
 
 #[test]
 fn braces_without_hosts_go_but_never_with_a_remark_in_them() {
-    let blank = "tracker: shop\nhosts: { \r\n }\n";
+    let blank = "tracker: shop\nhosts: { \n }\n";
     assert!(updated(&file(blank), &updates(&["web1"])).is_ok());
-    let remark = "tracker: shop\nhosts: { # nobody yet\n }\n";
-    let refused = updated(&file(remark), &updates(&["web1"])).unwrap_err();
-    assert!(
-        refused.to_string().contains("without touching yours"),
-        "{refused}"
-    );
+    for unusual in [
+        "tracker: shop\nhosts: { # nobody yet\n }\n",
+        "tracker: shop\nhosts: \r# nobody yet\n",
+    ] {
+        let refused = updated(&file(unusual), &updates(&["web1"])).unwrap_err();
+        assert!(
+            refused.to_string().contains("without touching yours"),
+            "{refused}"
+        );
+    }
 }
 
 #[test]

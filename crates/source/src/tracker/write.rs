@@ -63,6 +63,13 @@ pub fn updated(
     file: &SourceFile,
     updates: &BTreeMap<HostName, Update>,
 ) -> Result<String, WriteError> {
+    if file.text.replace("\r\n", "\n").contains('\r') {
+        // YAML ends a line there, and we would not: our lines could land within one of theirs.
+        return Err(WriteError::Unusual {
+            name: file.name.clone(),
+            why: "a carriage return stands alone, without a line feed".to_owned(),
+        });
+    }
     let sink = Sink::new(file);
     let root = node::parse(&sink);
     let before = root.as_ref().and_then(|root| tracker(&sink, root));
