@@ -10,6 +10,7 @@ use overhaul_model::id::Digest;
 use overhaul_model::primitive::{Exec, Feed, Fetch, OutputPolicy, Primitive};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 over_each_transport! {
     twenty_megabytes_come_and_go_unchanged,
@@ -21,6 +22,10 @@ over_each_transport! {
 }
 
 const FILE: &str = "web-1/app/dump";
+
+/// A silence that no connection of a [`Scene`] outlives: the slower one, the ssh program, counts in whole
+/// seconds and gives up after three of them.
+const GIVEN_UP: Duration = Duration::from_secs(8);
 
 fn fetch(scene: &Scene, name: &str, script: &str) -> Order {
     let mut exec = Exec::shell(script);
@@ -231,7 +236,7 @@ async fn a_cut_stream_fails_and_its_command_ends(by: By) {
         let disturb = async {
             eventually("the begin", || alive.exists()).await;
             proxy.set(network);
-            tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+            tokio::time::sleep(GIVEN_UP).await;
             proxy.set(Network::Good);
         };
         let (outcome, ()) = tokio::join!(act, disturb);
@@ -245,7 +250,7 @@ async fn a_cut_stream_fails_and_its_command_ends(by: By) {
         );
         assert_eq!(left(&scene), [""; 0]);
         let seen = fs::read(&alive).unwrap();
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
         assert_eq!(fs::read(&alive).unwrap(), seen, "it still runs");
         let settled = scene.reach().settle_later(order, &registration).await;
         assert!(
