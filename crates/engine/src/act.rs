@@ -200,6 +200,8 @@ impl<R: Reach, C: Clock> Hands<R, C> {
             | Primitive::Reboot(_)
             | Primitive::Fetch(_)
             | Primitive::Feed(_)
+            | Primitive::Persist(_)
+            | Primitive::Restore(_)
             | Primitive::Ask(_) => match errand.order() {
                 Ok(order) => self.reach.act(order, Arc::clone(&self.progress)).await,
                 Err(outcome) => outcome,

@@ -35,7 +35,7 @@ pub(crate) struct Errand {
     pub context: Context,
     generation: Generation,
     key: AttemptKey,
-    /// For `Feed`: the digest that its file must have.
+    /// For `Feed` and `Restore`: the digest that its file must have.
     file_digest: Option<String>,
     /// The receipt store of the host, as the journal knows it.
     pub receipts: Option<(InstallId, u64)>,
@@ -49,10 +49,7 @@ impl Errand {
         Some(Self {
             context: context(run, position),
             generation: run.generation()?.clone(),
-            file_digest: match &step.work {
-                Primitive::Feed(feed) => digest_of(run, position, &feed.digest_from),
-                _ => None,
-            },
+            file_digest: fed_file(&step.work).and_then(|(_, from)| digest_of(run, position, from)),
             receipts: receipts.map(|(id, sequence)| (id.clone(), sequence)),
             position: position.clone(),
             attempt,
@@ -83,17 +80,17 @@ impl Errand {
         let work = Renderer::new()
             .primitive(&self.step.work, &self.context)
             .map_err(|e| not_begun(format!("its text cannot be rendered: {e}")))?;
-        let file_digest = match (&self.step.work, &self.file_digest) {
-            (Primitive::Feed(feed), digest) => {
-                let parsed = digest.as_deref().and_then(|d| Digest::parse(d).ok());
+        let file_digest = match fed_file(&self.step.work) {
+            Some((file, from)) => {
+                let digest = self.file_digest.as_deref();
+                let parsed = digest.and_then(|d| Digest::parse(d).ok());
                 Some(parsed.ok_or_else(|| {
                     not_begun(format!(
-                        "the digest of {} is not known: step `{}` gave no output `sha256`",
-                        feed.file, feed.digest_from
+                        "the digest of {file} is not known: step `{from}` gave no output `sha256`"
                     ))
                 })?)
             }
-            _ => None,
+            None => None,
         };
         let step = self.step.digest();
         Ok(Order {
@@ -128,6 +125,15 @@ pub(crate) fn context(run: &Run, position: &Position) -> Context {
         context.add_outputs(step, outputs);
     }
     context
+}
+
+/// The controller's file that work takes, and the step that knows its digest.
+fn fed_file(work: &Primitive) -> Option<(&str, &str)> {
+    match work {
+        Primitive::Feed(feed) => Some((&feed.file, &feed.digest_from)),
+        Primitive::Restore(restore) => Some((&restore.file, &restore.digest_from)),
+        _ => None,
+    }
 }
 
 fn digest_of(run: &Run, position: &Position, from: &str) -> Option<String> {

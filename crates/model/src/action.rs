@@ -58,6 +58,13 @@ pub enum Action {
         /// What is done to it.
         op: DatabaseOp,
     },
+    /// Files copied to the controller, or put back.
+    Carry {
+        /// Absolute paths.
+        paths: Vec<String>,
+        /// Which way.
+        op: CarryOp,
+    },
     /// A bounded wait.
     Wait,
     /// A person's decision.
@@ -78,6 +85,7 @@ impl Action {
             Self::File { .. } => "file",
             Self::Edit { .. } => "edit",
             Self::Database { .. } => "database",
+            Self::Carry { .. } => "carry",
             Self::Wait => "wait",
             Self::Gate => "gate",
             Self::Announce => "announce",
@@ -141,6 +149,16 @@ pub enum DatabaseOp {
     ReadBack,
     /// The cluster moves to the new major version.
     MoveCluster,
+}
+
+/// Which way files are carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CarryOp {
+    /// From the host to the controller, digests equal at both ends.
+    Persist,
+    /// From the controller to the host, read back there.
+    Restore,
 }
 
 /// Whether a step may be begun again.

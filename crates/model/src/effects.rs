@@ -2,7 +2,7 @@
 //!
 //! Checker, outage clock, guards and pictures all read this one function.
 
-use crate::action::{Action, DatabaseOp, ServiceOp, Touches, UpgradePart};
+use crate::action::{Action, CarryOp, DatabaseOp, ServiceOp, Touches, UpgradePart};
 use crate::definition::Release;
 use crate::id::{DatasetName, ServiceName};
 use crate::step::Step;
@@ -30,6 +30,10 @@ pub enum Effect {
     CopyReadBack(DatasetName),
     /// The dataset is brought to another form that the old software cannot read.
     DatasetChanges(DatasetName),
+    /// A copy of these paths comes to be outside the host, with equal digests.
+    PathsCopied(Vec<String>),
+    /// These paths come to be on the host from such a copy, read back.
+    PathsRestored(Vec<String>),
 }
 
 /// The effects of a step on the host of its lane, in the order in which they come.
@@ -59,6 +63,10 @@ pub fn effects(step: &Step) -> Vec<Effect> {
             DatabaseOp::Backup => Effect::DatasetCopied(dataset.clone()),
             DatabaseOp::ReadBack => Effect::CopyReadBack(dataset.clone()),
             DatabaseOp::MoveCluster => Effect::DatasetChanges(dataset.clone()),
+        }],
+        Action::Carry { paths, op } => vec![match op {
+            CarryOp::Persist => Effect::PathsCopied(paths.clone()),
+            CarryOp::Restore => Effect::PathsRestored(paths.clone()),
         }],
         Action::File { .. }
         | Action::Edit { .. }

@@ -23,6 +23,10 @@ pub enum Primitive {
     Fetch(Fetch),
     /// A file of the controller fed to a command's standard input.
     Feed(Feed),
+    /// Paths of the host, copied into an archive of the controller.
+    Persist(Persist),
+    /// Such an archive, put back on a host.
+    Restore(Restore),
     /// Nothing is done: the step is over when its condition holds.
     Wait(Wait),
     /// A person decides (a gate).
@@ -191,6 +195,71 @@ pub struct Feed {
     pub file: String,
     /// The step whose output `sha256` the file must have before it is fed.
     pub digest_from: String,
+}
+
+/// Paths of the host, copied whole into one archive below the run's data folder of the controller
+/// (docs/data.md says what of them is kept).
+///
+/// Outputs of the step: `sha256` (of the archive file), `bytes` (its size), `file`, `entries` (files,
+/// directories and all else in it), `content` (bytes of the files in it), `manifest` (digest of what was
+/// copied, see [`Restore`]), `left_out` (sockets, mount points, excluded: how many) and, for a copy
+/// that is `live`, `changed` (how many files changed meanwhile).
+///
+/// A cut connection fails the attempt; the next attempt goes on after the last chunk that is on the
+/// controller's disk, if the source is still the same. Give such a step `Repeat::Safe` and a retry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Persist {
+    /// Absolute paths of directories or files, none below another; `/` for the whole root. A path that
+    /// does not exist, or leads through a symbolic link, is an error.
+    pub paths: Vec<String>,
+    /// Name of the archive below the run's data folder: `<host>/<name>`; plain components only.
+    pub file: String,
+    /// Whether what is mounted below the paths is left out (the mount point itself is kept, empty).
+    #[serde(default)]
+    pub one_filesystem: bool,
+    /// Absolute paths that are left out; of a directory its content, while itself is kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+    /// Whether a source that is in use may change meanwhile. Otherwise anything that changes between
+    /// the first look and the end of the copy fails it, by name.
+    #[serde(default)]
+    pub live: bool,
+}
+
+/// An archive that [`Persist`] made, put back at its absolute paths on the host of the lane, which need
+/// not be the one that it came from.
+///
+/// Owners are mapped by name (docs/data.md). Done only when what is read back from the host's disk gives
+/// the manifest digest that was taken at the source: path, type, mode, owner, extended attributes, size
+/// and content of each entry. Outputs of the step: `entries`, `content`, `manifest`.
+///
+/// An attempt that is cut off leaves a marker beside each path, `.NAME.overhaul-restoring`, which is
+/// removed last; the next attempt goes on from where the host's disk has it for certain. So it is
+/// `Repeat::Safe`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restore {
+    /// The same paths as in the [`Persist`] that made the archive; another set is refused.
+    pub paths: Vec<String>,
+    /// The archive below the run's data folder.
+    pub file: String,
+    /// The step (its id or its last word) whose output `sha256` the archive must have.
+    pub digest_from: String,
+    /// What becomes of a path that exists on the host already and is not an empty directory.
+    #[serde(default)]
+    pub existing: Existing,
+}
+
+/// What becomes of what is in the way of a restore. What an earlier attempt at the same restore left is
+/// never in the way, nor is what equals the archive already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Existing {
+    /// It stays, and the restore is refused before anything is changed.
+    #[default]
+    Refuse,
+    /// It is kept beside, as `PATH.overhaul-before` (a leftover). Refused for a mount point, which
+    /// cannot be renamed, and when that name is taken.
+    SetAside,
 }
 
 /// A bounded wait for a condition.

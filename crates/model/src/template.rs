@@ -248,6 +248,18 @@ impl Renderer {
                 feed.exec = self.exec(&feed.exec, context)?;
                 feed.file = text(&feed.file)?;
             }
+            Primitive::Persist(persist) => {
+                for path in persist.paths.iter_mut().chain(&mut persist.exclude) {
+                    *path = text(path)?;
+                }
+                persist.file = text(&persist.file)?;
+            }
+            Primitive::Restore(restore) => {
+                for path in &mut restore.paths {
+                    *path = text(path)?;
+                }
+                restore.file = text(&restore.file)?;
+            }
             Primitive::Wait(wait) => wait.until = self.measure(&wait.until, context)?,
             Primitive::Ask(ask) => ask.question = text(&ask.question)?,
             Primitive::Announce(announce) => announce.message = text(&announce.message)?,
@@ -369,6 +381,14 @@ pub fn texts_of_primitive(primitive: &Primitive) -> Vec<(&str, Quoting)> {
             let mut out = texts_of_exec(&feed.exec);
             out.push(plain(feed.file.as_str()));
             out
+        }
+        Primitive::Persist(persist) => {
+            let paths = persist.paths.iter().chain(&persist.exclude);
+            paths.chain([&persist.file]).map(|t| plain(t)).collect()
+        }
+        Primitive::Restore(restore) => {
+            let paths = restore.paths.iter();
+            paths.chain([&restore.file]).map(|t| plain(t)).collect()
         }
         Primitive::Wait(wait) => texts_of_measure(&wait.until),
         Primitive::Ask(ask) => vec![plain(ask.question.as_str())],

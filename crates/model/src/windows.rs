@@ -68,7 +68,9 @@ fn touch(step: &Step, service: &ServiceName) -> Touch {
             | Effect::ReleaseChanges(_)
             | Effect::DatasetCopied(_)
             | Effect::CopyReadBack(_)
-            | Effect::DatasetChanges(_) => touch,
+            | Effect::DatasetChanges(_)
+            | Effect::PathsCopied(_)
+            | Effect::PathsRestored(_) => touch,
         };
     }
     touch

@@ -9,7 +9,7 @@ use crate::action::Limits;
 use crate::event::Generation;
 use crate::facts::{BootProof, FactsWanted, HostFacts};
 use crate::id::{AttemptKey, Digest, InstallId, Person, Position};
-use crate::primitive::{EditFile, Exec, Measure, Measurement, Reboot, WriteFile};
+use crate::primitive::{EditFile, Exec, Existing, Measure, Measurement, Reboot, WriteFile};
 use crate::receipt::{ReceiptEnd, ReceiptStatus};
 use crate::span::Span;
 use serde::{Deserialize, Serialize};
@@ -122,6 +122,11 @@ pub enum RequestBody {
         /// Why, for the receipt.
         why: String,
     },
+    /// How far is the restore of this archive? Answer: `Restored`.
+    Restored {
+        /// The archive's digest.
+        sha256: Digest,
+    },
     /// No more data frames come for the request with this id (see [`HostWork::Feed`]). No answer of its own.
     DataEnd {
         /// The request.
@@ -147,6 +152,48 @@ pub enum HostWork {
     /// A command fed by data frames of this request's id until `DataEnd`; it ends with the connection.
     /// Its output goes to the spool. It may stop reading early; further data is thrown away.
     Feed(Exec),
+    /// Paths packed into an archive that comes back as data frames; it ends with the connection.
+    Persist(Pack),
+    /// An archive that comes as data frames of this request's id until `DataEnd`, unpacked at its paths
+    /// and read back; it ends with the connection.
+    Restore(Unpack),
+}
+
+/// What is packed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pack {
+    /// Absolute paths.
+    pub paths: Vec<String>,
+    /// Whether what is mounted below them is left out.
+    pub one_filesystem: bool,
+    /// Absolute paths that are left out.
+    pub exclude: Vec<String>,
+    /// Whether the source may change meanwhile.
+    pub live: bool,
+    /// What the controller has of it already; these chunks are not sent again if they are the same.
+    pub have: Option<Have>,
+}
+
+/// The whole chunks of an archive that are on the controller's disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Have {
+    /// How many, from the first.
+    pub chunks: u64,
+    /// Digest of their bytes.
+    pub sha256: Digest,
+}
+
+/// What is unpacked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unpack {
+    /// The paths that the archive must have.
+    pub paths: Vec<String>,
+    /// The digest that the whole archive must have.
+    pub sha256: Digest,
+    /// What becomes of what is in the way.
+    pub existing: Existing,
+    /// The first chunk that is sent after the head, as the host wanted it ([`RequestBody::Restored`]).
+    pub from_chunk: u64,
 }
 
 /// From the helper.
@@ -204,6 +251,11 @@ pub enum ResponseBody {
     },
     /// A receipt.
     Receipt(ReceiptStatus),
+    /// How far the restore of an archive is.
+    Restored {
+        /// The first chunk that is not on the host's disk for certain; 0 when nothing is.
+        from_chunk: u64,
+    },
     /// The request was not carried out; nothing was changed.
     Refused(Refusal),
 }

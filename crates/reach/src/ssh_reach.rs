@@ -339,6 +339,9 @@ impl Reach for SshReach {
             }
             Primitive::Fetch(fetch) => return stream.fetch(fetch).await,
             Primitive::Feed(feed) => return stream.feed(feed).await,
+            Primitive::Persist(_) | Primitive::Restore(_) => {
+                return not_begun("this version copies no files yet");
+            }
             Primitive::Wait(_) | Primitive::Ask(_) | Primitive::Announce(_) => {
                 return not_begun("this is no work for a host");
             }

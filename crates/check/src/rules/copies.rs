@@ -180,6 +180,8 @@ pub(super) fn files(view: &View<'_>) -> Vec<Complaint> {
         let file = match &placed.step.work {
             Primitive::Fetch(fetch) => &fetch.file,
             Primitive::Feed(feed) => &feed.file,
+            Primitive::Persist(persist) => &persist.file,
+            Primitive::Restore(restore) => &restore.file,
             _ => continue,
         };
         let subject = format!("step:{}", placed.step.id);
@@ -191,7 +193,10 @@ pub(super) fn files(view: &View<'_>) -> Vec<Complaint> {
             let help = "write names separated by single slashes";
             out.push(Complaint::error(subject.clone(), sentence, help));
         }
-        let fetched = matches!(placed.step.work, Primitive::Fetch(_));
+        let fetched = matches!(
+            placed.step.work,
+            Primitive::Fetch(_) | Primitive::Persist(_)
+        );
         let fixed = !file.contains("{{");
         if fetched && fixed && !taken.insert(file) {
             let sentence = format!("another copy goes to `{file}` too");

@@ -49,6 +49,8 @@ impl Work {
             Primitive::Feed(f) => exec(&f.exec, true),
             Primitive::WriteFile(f) => own(&format!("file {}", f.content), 5),
             Primitive::EditFile(f) => own(&f.path, 5),
+            Primitive::Persist(p) => own(&format!("copy {}", p.file), 5),
+            Primitive::Restore(r) => own(&format!("restore {}", r.file), 5),
             Primitive::Reboot(_) => own("reboot", 3_000),
             Primitive::Wait(_) | Primitive::Ask(_) | Primitive::Announce(_) => {
                 panic!("the loop does these itself")

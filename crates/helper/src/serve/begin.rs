@@ -62,6 +62,8 @@ fn kind_of(work: &HostWork) -> Result<WorkKind, StoreError> {
         HostWork::WriteFile(_) | HostWork::EditFile(_) => WorkKind::File,
         HostWork::Fetch(_) => WorkKind::Fetch,
         HostWork::Feed(_) => WorkKind::Feed,
+        HostWork::Persist(_) => WorkKind::Fetch,
+        HostWork::Restore(_) => WorkKind::Feed,
         HostWork::Reboot(_) => WorkKind::Reboot(boot::start()?),
     })
 }
@@ -101,6 +103,10 @@ fn act(
         }
         HostWork::WriteFile(file) => end_file(attempt, files::write(&file)),
         HostWork::EditFile(file) => end_file(attempt, files::edit(&file)),
+        HostWork::Persist(_) | HostWork::Restore(_) => {
+            let why = "this helper copies no files yet".to_owned();
+            attempt.end_as(WorkEnd::Refused { why }, false).map(drop)
+        }
         HostWork::Fetch(exec) => {
             let work = Streamed {
                 exec,

@@ -82,6 +82,7 @@ pub(super) fn answer(
             key,
             why,
         } => kill(session, id, &generation, &key, &why),
+        RequestBody::Restored { .. } => session.send(id, ResponseBody::Restored { from_chunk: 0 }),
         // The reader deals with it, in the order of the data.
         RequestBody::DataEnd { .. } => {}
     }

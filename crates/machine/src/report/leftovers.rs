@@ -5,7 +5,7 @@ use super::{HostRow, Leftover, LeftoverKind, StepStanding};
 use overhaul_model::action::{Action, DatabaseOp, ServiceOp};
 use overhaul_model::id::{HostName, Position};
 use overhaul_model::plan::{Block, Child, Plan};
-use overhaul_model::primitive::Primitive;
+use overhaul_model::primitive::{Fetch, Persist, Primitive};
 use overhaul_model::step::Step;
 use std::collections::BTreeMap;
 
@@ -177,7 +177,7 @@ fn of_step(position: &Position, track: &Track<'_>, out: &mut Vec<Leftover>) {
     }
     let before = |path: &str| format!("{path}.overhaul-before");
     match &track.step.work {
-        Primitive::Fetch(fetch) => {
+        Primitive::Fetch(Fetch { file, .. }) | Primitive::Persist(Persist { file, .. }) => {
             let sha256 = track
                 .outputs
                 .get(DIGEST_OUTPUT)
@@ -186,7 +186,7 @@ fn of_step(position: &Position, track: &Track<'_>, out: &mut Vec<Leftover>) {
             add(
                 LeftoverKind::Backup,
                 None,
-                fetch.file.clone(),
+                file.clone(),
                 "below the run's data folder on the controller; remove it when nobody needs it",
                 sha256,
             );
@@ -204,6 +204,7 @@ fn of_step(position: &Position, track: &Track<'_>, out: &mut Vec<Leftover>) {
         | Primitive::EditFile(_)
         | Primitive::Reboot(_)
         | Primitive::Feed(_)
+        | Primitive::Restore(_)
         | Primitive::Wait(_)
         | Primitive::Ask(_)
         | Primitive::Announce(_) => {}
