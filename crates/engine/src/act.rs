@@ -195,6 +195,8 @@ impl<R: Reach, C: Clock> Hands<R, C> {
             Primitive::Wait(wait) => self.wait(&errand, wait).await,
             Primitive::Announce(announce) => said(&announce.message, &errand.context),
             Primitive::Exec(_)
+            | Primitive::Local(_)
+            | Primitive::Machine(_)
             | Primitive::WriteFile(_)
             | Primitive::EditFile(_)
             | Primitive::Reboot(_)

@@ -2,6 +2,7 @@
 
 use crate::definition::Release;
 use crate::id::{DatasetName, ServiceName};
+use crate::primitive::MachineOp;
 use crate::span::Span;
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +66,24 @@ pub enum Action {
         /// Which way.
         op: CarryOp,
     },
+    /// The host's machine is made, ended, or switched on or off.
+    Machine {
+        /// What is done.
+        op: MachineOp,
+        /// The release that a new machine is made with, where one is made.
+        release: Option<Release>,
+    },
+    /// A playbook of Ansible, run on the controller.
+    Ansible {
+        /// The playbook's file.
+        playbook: String,
+        /// Tags; all tasks when empty.
+        tags: Vec<String>,
+        /// The pattern of hosts that it is limited to.
+        limit: String,
+        /// What it may disturb.
+        touches: Touches,
+    },
     /// A bounded wait.
     Wait,
     /// A person's decision.
@@ -86,6 +105,8 @@ impl Action {
             Self::Edit { .. } => "edit",
             Self::Database { .. } => "database",
             Self::Carry { .. } => "carry",
+            Self::Machine { .. } => "machine",
+            Self::Ansible { .. } => "ansible",
             Self::Wait => "wait",
             Self::Gate => "gate",
             Self::Announce => "announce",

@@ -4,8 +4,8 @@
 
 use crate::action::{OnceScope, Retry, ServiceOp, Touches};
 use crate::finding::Waiver;
-use crate::id::{DatasetName, RoleName, ServiceName};
-use crate::primitive::{Announce, Ask, EditFile, Exec, Measure, Wait, WriteFile};
+use crate::id::{DatasetName, ProviderName, RoleName, ServiceName};
+use crate::primitive::{Announce, Ask, EditFile, Exec, MachineOp, Measure, Wait, WriteFile};
 use crate::span::Span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -65,6 +65,11 @@ pub struct Definition {
     pub failure_budget: Share,
     /// Exceptions that a named person made.
     pub waivers: Vec<Waiver>,
+    /// Providers of machines, by name.
+    pub providers: BTreeMap<ProviderName, Provider>,
+    /// The absolute path of `ansible-playbook`, looked up where the definition is read; `None` when no step
+    /// needs it or there is none.
+    pub ansible_playbook: Option<String>,
     /// The kinds of release upgraders that the roles name, resolved.
     pub upgraders: BTreeMap<String, crate::kind::Upgrader>,
 }
@@ -104,6 +109,39 @@ pub enum DatasetKind {
     },
 }
 
+/// A program that makes, changes and ends machines on request (see `docs/providers.md`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// Its absolute path on the controller.
+    pub script: String,
+    /// What every request tells it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub config: BTreeMap<String, serde_json::Value>,
+}
+
+/// How the machines of a role are made anew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum Rebuild {
+    /// By a provider.
+    By {
+        /// Which.
+        provider: ProviderName,
+        /// What the new machine is made from; may be a template.
+        image: String,
+        /// What else the provider is told.
+        params: BTreeMap<String, serde_json::Value>,
+        /// Within this the new machine must answer.
+        answers_within: Span,
+    },
+    /// By a person, who is asked for it.
+    Person {
+        /// Within this the new machine must answer once the person has said that it is there.
+        answers_within: Span,
+    },
+}
+
 /// How one role changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RoleUpgrade {
@@ -119,6 +157,8 @@ pub struct RoleUpgrade {
     pub upgrader: String,
     /// Datasets that are copied before anything changes.
     pub backup: Vec<DatasetName>,
+    /// How its machines are made anew, where the strategy asks for that.
+    pub rebuild: Option<Rebuild>,
     /// Conditions measured just before each host begins.
     pub guards: Vec<Guard>,
     /// Steps placed in the slots.
@@ -430,10 +470,46 @@ pub enum WrittenAction {
         /// The dataset whose cluster moves to the new major version.
         dataset: DatasetName,
     },
+    /// `machine:`.
+    Machine(WrittenMachine),
+    /// `ansible:`.
+    Ansible(Playbook),
     /// `wait:`.
     Wait(Wait),
     /// `gate:`.
     Gate(Ask),
     /// `announce:`.
     Announce(Announce),
+}
+
+/// Work on the host's machine, as a person wrote it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WrittenMachine {
+    /// What is done; never [`MachineOp::Prove`], which stands beside a question of its own.
+    pub op: MachineOp,
+    /// The provider.
+    pub provider: ProviderName,
+    /// The machine's name at the provider, when it is not the host's own.
+    pub machine: Option<String>,
+    /// What a new machine is made from.
+    pub image: Option<String>,
+    /// What else the provider is told.
+    pub params: BTreeMap<String, serde_json::Value>,
+    /// Within this a machine that is started or made must answer.
+    pub answers_within: Span,
+}
+
+/// A playbook of Ansible, as a person wrote it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Playbook {
+    /// Its file: absolute once the definition was read from its own file.
+    pub playbook: String,
+    /// Tags; all tasks when empty.
+    pub tags: Vec<String>,
+    /// The pattern of hosts, when it is not the host of the lane alone.
+    pub limit: Option<String>,
+    /// The inventory, when it is not the one that the plan is made from.
+    pub inventory: Option<String>,
+    /// Further variables; they reach Ansible on its standard input.
+    pub extra_vars: BTreeMap<String, serde_json::Value>,
 }

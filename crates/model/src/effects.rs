@@ -5,6 +5,7 @@
 use crate::action::{Action, CarryOp, DatabaseOp, ServiceOp, Touches, UpgradePart};
 use crate::definition::Release;
 use crate::id::{DatasetName, ServiceName};
+use crate::primitive::MachineOp;
 use crate::step::Step;
 
 /// One effect of a step on its host or on data.
@@ -28,6 +29,10 @@ pub enum Effect {
     DatasetCopied(DatasetName),
     /// The copy was read back.
     CopyReadBack(DatasetName),
+    /// The machine under the host's name is gone, with everything on it.
+    MachineDestroyed,
+    /// A new machine stands under the host's name, with nothing but its image on it.
+    MachineCreated,
     /// The dataset is brought to another form that the old software cannot read.
     DatasetChanges(DatasetName),
     /// A copy of these paths comes to be outside the host, with equal digests.
@@ -39,16 +44,15 @@ pub enum Effect {
 /// The effects of a step on the host of its lane, in the order in which they come.
 pub fn effects(step: &Step) -> Vec<Effect> {
     match &step.action {
-        Action::Run {
-            touches: Touches::Anything,
-        } => vec![Effect::AnythingMayBlink],
-        Action::Run {
-            touches: Touches::Only(services),
-        } => services
-            .iter()
-            .cloned()
-            .map(Effect::ServiceMayBlink)
-            .collect(),
+        Action::Run { touches } | Action::Ansible { touches, .. } => match touches {
+            Touches::Anything => vec![Effect::AnythingMayBlink],
+            Touches::Only(services) => services
+                .iter()
+                .cloned()
+                .map(Effect::ServiceMayBlink)
+                .collect(),
+        },
+        Action::Machine { op, release } => machine_effects(*op, release.as_ref()),
         Action::Service { service, op, .. } => service_effects(service.as_ref(), *op),
         Action::Packages { .. } => vec![Effect::AnythingMayBlink],
         Action::ReleaseUpgrade { part, to, .. } => match part {
@@ -86,4 +90,25 @@ fn service_effects(service: Option<&ServiceName>, op: ServiceOp) -> Vec<Effect> 
         ServiceOp::Restart => vec![Effect::ServiceMayBlink(service)],
         ServiceOp::Reload | ServiceOp::Enable | ServiceOp::Disable => Vec::new(),
     }
+}
+
+fn machine_effects(op: MachineOp, release: Option<&Release>) -> Vec<Effect> {
+    let mut out = Vec::new();
+    if op.harms() || op == MachineOp::Prove {
+        out.push(Effect::HostDown);
+    }
+    if matches!(
+        op,
+        MachineOp::Rebuild | MachineOp::Destroy | MachineOp::Prove
+    ) {
+        out.push(Effect::MachineDestroyed);
+    }
+    if op.makes_new() {
+        out.push(Effect::MachineCreated);
+        out.extend(release.cloned().map(Effect::ReleaseChanges));
+    }
+    if op.makes_new() || op == MachineOp::Start {
+        out.push(Effect::HostUp);
+    }
+    out
 }

@@ -63,6 +63,10 @@ name!(
     StageName
 );
 name!(
+    /// A program that makes, changes and ends machines.
+    ProviderName
+);
+name!(
     /// One execution of a plan and its amendments.
     RunId
 );
@@ -90,6 +94,21 @@ name!(
     /// Names one attempt of one step on one target; equal keys are the same attempt.
     AttemptKey
 );
+
+/// The controller's name among hosts; no inventory can have it, because of its parentheses.
+const CONTROLLER: &str = "(controller)";
+
+impl HostName {
+    /// The controller itself, where it is registered and keeps receipts as a host does.
+    pub fn controller() -> Self {
+        Self::new(CONTROLLER)
+    }
+
+    /// Whether it is the controller.
+    pub fn is_controller(&self) -> bool {
+        self.0 == CONTROLLER
+    }
+}
 
 impl StepId {
     /// The id of a child of this block.

@@ -1,9 +1,9 @@
 //! The plan: an immutable, hashed tree of steps. A value that can be saved, printed and compared.
 
-use crate::definition::{DatasetKind, Release};
+use crate::definition::{DatasetKind, Provider, Release};
 use crate::finding::Waiver;
 use crate::fleet::Host;
-use crate::id::{DatasetName, Digest, HostName, Position, ServiceName, StepId};
+use crate::id::{DatasetName, Digest, HostName, Position, ProviderName, ServiceName, StepId};
 use crate::primitive::Measure;
 use crate::span::Span;
 use crate::step::{Lane, Step};
@@ -45,6 +45,13 @@ pub struct Plan {
     pub failure_budget: u32,
     /// Whether hosts of two zones may never be away at once.
     pub one_zone_at_a_time: bool,
+    /// Providers of machines that steps call, by name, as they were when the plan was made.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub providers: BTreeMap<ProviderName, Provider>,
+    /// Of each host whose machine a step works on: the machine id that was measured for the plan. A host
+    /// that is lacking has none that is known, and its machine is never harmed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub machines: BTreeMap<HostName, String>,
     /// Exceptions that a named person made.
     pub waivers: Vec<Waiver>,
     /// The tree.

@@ -3,6 +3,7 @@
 //! Every text in here may be a template; it is rendered with the host's frozen variables and the
 //! outputs of earlier steps just before it is sent (see [`crate::template`]).
 
+use crate::id::ProviderName;
 use crate::span::Span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -27,12 +28,38 @@ pub enum Primitive {
     Persist(Persist),
     /// Such an archive, put back on a host.
     Restore(Restore),
+    /// A command of the controller, detached from it, with spool and receipt there.
+    Local(Exec),
+    /// A provider's work on the host's machine, by the controller; or the proof of what a person did to it.
+    Machine(MachineAct),
     /// Nothing is done: the step is over when its condition holds.
     Wait(Wait),
     /// A person decides (a gate).
     Ask(Ask),
     /// People are told; nothing waits for them.
     Announce(Announce),
+}
+
+impl Primitive {
+    /// Whether the controller's own helper carries it out and keeps its receipt, though the step stands
+    /// in a host's lane.
+    pub fn runs_on_controller(&self) -> bool {
+        match self {
+            Self::Local(_) => true,
+            Self::Machine(act) => act.op != MachineOp::Prove,
+            Self::Exec(_)
+            | Self::WriteFile(_)
+            | Self::EditFile(_)
+            | Self::Reboot(_)
+            | Self::Fetch(_)
+            | Self::Feed(_)
+            | Self::Persist(_)
+            | Self::Restore(_)
+            | Self::Wait(_)
+            | Self::Ask(_)
+            | Self::Announce(_) => false,
+        }
+    }
 }
 
 /// A command.
@@ -52,6 +79,9 @@ pub struct Exec {
     /// Whether output is kept.
     #[serde(default)]
     pub output: OutputPolicy,
+    /// What it reads on its standard input; nothing when `None`. It stands in no argument and no receipt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<String>,
 }
 
 fn only_zero() -> Vec<i32> {
@@ -77,6 +107,7 @@ impl Exec {
             cwd: None,
             success: only_zero(),
             output: OutputPolicy::Keep,
+            stdin: None,
         }
     }
 }
@@ -260,6 +291,88 @@ pub enum Existing {
     /// It is kept beside, as `PATH.overhaul-before` (a leftover). Refused for a mount point, which
     /// cannot be renamed, and when that name is taken.
     SetAside,
+}
+/// Work on a machine as a whole. Who may be meant by it stands in [`crate::plan::Plan::machines`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MachineAct {
+    /// The provider; `None` only for [`MachineOp::Prove`], where a person is the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderName>,
+    /// What is done.
+    pub op: MachineOp,
+    /// The machine's name at the provider.
+    pub machine: String,
+    /// What a new machine is made from, in the provider's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// What else the provider is told; every text in it may be a template.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub params: BTreeMap<String, serde_json::Value>,
+    /// Within this a machine that is started or made must answer, as itself, over SSH.
+    pub answers_within: Span,
+}
+
+impl MachineAct {
+    /// [`MachineAct::answers_within`] when nothing is said: firmware, first boot and the making of host
+    /// keys included.
+    pub const ANSWERS_WITHIN_DEFAULT: Span = Span::from_s(15 * 60);
+}
+
+/// What is done to a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MachineOp {
+    /// The provider says what it knows of it; nothing changes.
+    Describe,
+    /// It is made anew from an image, under the same name.
+    Rebuild,
+    /// It is switched off.
+    Stop,
+    /// It is switched on.
+    Start,
+    /// It is made, where there was none.
+    Create,
+    /// It is ended for good.
+    Destroy,
+    /// A person has made it anew: that is proven, by a new machine id behind a host key that the person
+    /// entered into the known hosts.
+    Prove,
+}
+
+impl MachineOp {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Describe,
+        Self::Rebuild,
+        Self::Stop,
+        Self::Start,
+        Self::Create,
+        Self::Destroy,
+        Self::Prove,
+    ];
+
+    /// The word for it, as in the plan and in what a provider reads.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Describe => "describe",
+            Self::Rebuild => "rebuild",
+            Self::Stop => "stop",
+            Self::Start => "start",
+            Self::Create => "create",
+            Self::Destroy => "destroy",
+            Self::Prove => "prove",
+        }
+    }
+
+    /// Whether another machine than before answers under the host's name afterwards.
+    pub fn makes_new(self) -> bool {
+        matches!(self, Self::Rebuild | Self::Create | Self::Prove)
+    }
+
+    /// Whether a wrong machine would be harmed: then the right one is asserted first.
+    pub fn harms(self) -> bool {
+        matches!(self, Self::Rebuild | Self::Stop | Self::Destroy)
+    }
 }
 
 /// A bounded wait for a condition.

@@ -5,11 +5,12 @@
 
 use crate::definition::Release;
 use crate::fleet::{Host, Vars};
-use crate::primitive::{Command, Edit, EditFile, Exec, Measure, Primitive, WriteFile};
+use crate::primitive::{Command, Edit, EditFile, Exec, MachineAct, Measure, Primitive, WriteFile};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior};
 use serde::Serialize;
+use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -230,7 +231,8 @@ impl Renderer {
         let text = |text: &str| self.text(text, Quoting::Plain, context);
         let mut out = primitive.clone();
         match &mut out {
-            Primitive::Exec(exec) => *exec = self.exec(exec, context)?,
+            Primitive::Exec(exec) | Primitive::Local(exec) => *exec = self.exec(exec, context)?,
+            Primitive::Machine(act) => *act = self.machine(act, context)?,
             Primitive::WriteFile(file) => *file = self.write_file(file, context)?,
             Primitive::EditFile(edit) => *edit = self.edit_file(edit, context)?,
             Primitive::Reboot(reboot) => {
@@ -324,6 +326,41 @@ impl Renderer {
             cwd: exec.cwd.as_deref().map(text).transpose()?,
             success: exec.success.clone(),
             output: exec.output,
+            stdin: exec.stdin.as_deref().map(text).transpose()?,
+        })
+    }
+
+    fn machine(&self, act: &MachineAct, context: &Context) -> Result<MachineAct, TemplateError> {
+        let text = |text: &str| self.text(text, Quoting::Plain, context);
+        Ok(MachineAct {
+            machine: text(&act.machine)?,
+            image: act.image.as_deref().map(text).transpose()?,
+            params: act
+                .params
+                .iter()
+                .map(|(key, value)| Ok((key.clone(), self.json(value, context)?)))
+                .collect::<Result<_, TemplateError>>()?,
+            ..act.clone()
+        })
+    }
+
+    /// The value with all its texts rendered; keys stay as they are.
+    fn json(&self, value: &Json, context: &Context) -> Result<Json, TemplateError> {
+        Ok(match value {
+            Json::String(text) => Json::String(self.text(text, Quoting::Plain, context)?),
+            Json::Array(items) => Json::Array(
+                items
+                    .iter()
+                    .map(|item| self.json(item, context))
+                    .collect::<Result<_, _>>()?,
+            ),
+            Json::Object(entries) => Json::Object(
+                entries
+                    .iter()
+                    .map(|(key, value)| Ok((key.clone(), self.json(value, context)?)))
+                    .collect::<Result<_, TemplateError>>()?,
+            ),
+            Json::Null | Json::Bool(_) | Json::Number(_) => value.clone(),
         })
     }
 
@@ -368,7 +405,14 @@ impl Renderer {
 pub fn texts_of_primitive(primitive: &Primitive) -> Vec<(&str, Quoting)> {
     let plain = |text| (text, Quoting::Plain);
     match primitive {
-        Primitive::Exec(exec) => texts_of_exec(exec),
+        Primitive::Exec(exec) | Primitive::Local(exec) => texts_of_exec(exec),
+        Primitive::Machine(act) => {
+            let mut out = vec![plain(act.machine.as_str())];
+            out.extend(act.image.iter().map(|image| plain(image.as_str())));
+            let texts = act.params.values().flat_map(texts_of_json);
+            out.extend(texts.map(plain));
+            out
+        }
         Primitive::WriteFile(file) => vec![plain(file.path.as_str()), plain(file.content.as_str())],
         Primitive::EditFile(edit) => texts_of_edit(edit),
         Primitive::Reboot(reboot) => reboot.command.iter().map(|t| plain(t.as_str())).collect(),
@@ -419,8 +463,19 @@ fn texts_of_exec(exec: &Exec) -> Vec<(&str, Quoting)> {
         Command::Shell(script) => vec![(script.as_str(), Quoting::Shell)],
     };
     out.extend(exec.env.values().map(|t| (t.as_str(), Quoting::Plain)));
-    out.extend(exec.cwd.iter().map(|t| (t.as_str(), Quoting::Plain)));
+    let others = exec.cwd.iter().chain(&exec.stdin);
+    out.extend(others.map(|t| (t.as_str(), Quoting::Plain)));
     out
+}
+
+/// Every text of a value of JSON, keys apart.
+pub fn texts_of_json(value: &Json) -> Vec<&str> {
+    match value {
+        Json::String(text) => vec![text],
+        Json::Array(items) => items.iter().flat_map(texts_of_json).collect(),
+        Json::Object(entries) => entries.values().flat_map(texts_of_json).collect(),
+        Json::Null | Json::Bool(_) | Json::Number(_) => Vec::new(),
+    }
 }
 
 fn texts_of_edit(edit: &EditFile) -> Vec<(&str, Quoting)> {

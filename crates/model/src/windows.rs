@@ -71,6 +71,7 @@ fn touch(step: &Step, service: &ServiceName) -> Touch {
             | Effect::DatasetChanges(_)
             | Effect::PathsCopied(_)
             | Effect::PathsRestored(_) => touch,
+            Effect::MachineDestroyed | Effect::MachineCreated => touch,
         };
     }
     touch
@@ -334,6 +335,8 @@ mod tests {
             space: Vec::new(),
             failure_budget: 0,
             one_zone_at_a_time: false,
+            providers: BTreeMap::new(),
+            machines: BTreeMap::new(),
             waivers: Vec::new(),
             root: Block::Roll {
                 id: "roll".into(),

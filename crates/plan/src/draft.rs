@@ -40,6 +40,8 @@ impl<'a> Draft<'a> {
             space: Vec::new(),
             failure_budget: 0,
             one_zone_at_a_time: definition.one_zone_at_a_time,
+            providers: BTreeMap::new(),
+            machines: BTreeMap::new(),
             waivers: definition.waivers.clone(),
             root: Block::Sequence {
                 id: StepId::new(""),

@@ -104,6 +104,18 @@ pub enum Wrong {
     /// Something that a later version brings.
     #[error("{0} is not available in this version")]
     NotYet(String),
+    /// A provider that nobody described.
+    #[error("there is no provider `{0}`")]
+    NoProvider(String),
+    /// No program to run a playbook with.
+    #[error("there is no `ansible-playbook` on this machine")]
+    NoAnsible,
+    /// A playbook that does not know its hosts.
+    #[error("step `{step}` runs a playbook without an inventory")]
+    NoInventory {
+        /// The step.
+        step: String,
+    },
     /// A condition that cannot be decided.
     #[error("the condition of step `{step}` cannot be decided on host `{host}`: {why}")]
     Condition {

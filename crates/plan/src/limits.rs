@@ -1,6 +1,7 @@
 //! The bounds that steps have when nobody wrote others, each with its reason.
 
 use overhaul_model::action::{Limits, Retry};
+use overhaul_model::primitive::MachineOp;
 use overhaul_model::span::Span;
 
 /// A written command: most take seconds; half an hour is long for one and short for a night.
@@ -55,6 +56,34 @@ const REBOOT_EXPECTED: Span = Span::from_s(60);
 
 /// A person may be asleep, on holiday, or wait for a decision of others.
 const GATE_TOTAL: Span = Span::from_s(30 * 24 * 60 * 60);
+
+/// A provider that copies an image of a system to a slow disk.
+const PROVIDER_TOTAL: Span = Span::from_s(60 * 60);
+/// What making a machine usually takes until it answers.
+const PROVIDER_EXPECTED: Span = Span::from_s(120);
+/// What a provider usually takes for anything else.
+const PROVIDER_QUICK: Span = Span::from_s(15);
+
+/// A playbook: the longest of them take hours, and the author of a longer one knows it.
+pub(crate) const PLAYBOOK: Limits = Limits {
+    total: Span::from_s(4 * 60 * 60),
+    // A task without output and without processor time here waits on its host: no package takes longer.
+    stall: Some(Span::from_s(30 * 60)),
+    expected: Span::from_s(60),
+};
+
+/// The bounds of work on a machine.
+pub(crate) fn machine(op: MachineOp, answers_within: Span) -> Limits {
+    Limits {
+        total: PROVIDER_TOTAL.plus(answers_within),
+        stall: None,
+        expected: if op.makes_new() {
+            PROVIDER_EXPECTED
+        } else {
+            PROVIDER_QUICK
+        },
+    }
+}
 
 /// A service that is not healthy so long after its start will not be.
 pub(crate) const HEALTH_AT_MOST: Span = Span::from_s(5 * 60);

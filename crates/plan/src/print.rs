@@ -243,7 +243,7 @@ fn is_no_return(step: &Step) -> bool {
         && effects(step).iter().any(|effect| {
             matches!(
                 effect,
-                Effect::ReleaseChanges(_) | Effect::DatasetChanges(_)
+                Effect::ReleaseChanges(_) | Effect::DatasetChanges(_) | Effect::MachineDestroyed
             )
         })
 }

@@ -342,6 +342,9 @@ impl Reach for SshReach {
             Primitive::Persist(_) | Primitive::Restore(_) => {
                 return not_begun("this version copies no files yet");
             }
+            Primitive::Local(_) | Primitive::Machine(_) => {
+                return not_begun("steps of the controller are not available in this version");
+            }
             Primitive::Wait(_) | Primitive::Ask(_) | Primitive::Announce(_) => {
                 return not_begun("this is no work for a host");
             }

@@ -6,14 +6,14 @@ use crate::problem::{Problems, Sink, SourceFile};
 use crate::templates::FUNCTIONS;
 use crate::words::{nearest, slug, suggestion};
 use overhaul_model::definition::{
-    Definition, Guard, RoleUpgrade, Slot, WrittenAction, WrittenStep,
+    Definition, Guard, Playbook, RoleUpgrade, Slot, WrittenAction, WrittenMachine, WrittenStep,
 };
 use overhaul_model::fleet::{Fleet, Host};
 use overhaul_model::id::{HostName, RoleName, StepId};
 use overhaul_model::kind::{Upgrader, UpgraderStep};
 use overhaul_model::primitive::{Measure, Primitive};
 use overhaul_model::template::{
-    Context, Quoting, Renderer, step_word, texts_of_measure, texts_of_primitive,
+    Context, Quoting, Renderer, step_word, texts_of_json, texts_of_measure, texts_of_primitive,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -542,9 +542,27 @@ fn texts_of_action(action: &WrittenAction) -> Texts {
         }
         WrittenAction::File(file) => of(Primitive::WriteFile(file.clone())),
         WrittenAction::Edit(edit) => of(Primitive::EditFile(edit.clone())),
+        WrittenAction::Machine(machine) => texts_of_machine(machine),
+        WrittenAction::Ansible(playbook) => texts_of_playbook(playbook),
         WrittenAction::Wait(wait) => of(Primitive::Wait(wait.clone())),
         WrittenAction::Gate(ask) => of(Primitive::Ask(ask.clone())),
         WrittenAction::Announce(announce) => of(Primitive::Announce(announce.clone())),
         WrittenAction::Reboot { .. } | WrittenAction::MoveCluster { .. } => Vec::new(),
     }
+}
+
+fn texts_of_machine(machine: &WrittenMachine) -> Texts {
+    let plain = |text: &str| (text.to_owned(), Quoting::Plain);
+    let named = machine.machine.iter().chain(&machine.image);
+    let mut out: Texts = named.map(|text| plain(text)).collect();
+    out.extend(machine.params.values().flat_map(texts_of_json).map(plain));
+    out
+}
+
+fn texts_of_playbook(playbook: &Playbook) -> Texts {
+    let plain = |text: &str| (text.to_owned(), Quoting::Plain);
+    let mut out: Texts = playbook.limit.iter().map(|text| plain(text)).collect();
+    let vars = playbook.extra_vars.values();
+    out.extend(vars.flat_map(texts_of_json).map(plain));
+    out
 }

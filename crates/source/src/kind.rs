@@ -409,6 +409,8 @@ fn primitive(action: WrittenAction) -> Option<Primitive> {
         | WrittenAction::Packages { .. }
         | WrittenAction::Reboot { .. }
         | WrittenAction::MoveCluster { .. }
+        | WrittenAction::Machine(_)
+        | WrittenAction::Ansible(_)
         | WrittenAction::Gate(_)
         | WrittenAction::Announce(_) => None,
     }

@@ -34,6 +34,8 @@ fn plan() -> Plan {
         space: Vec::new(),
         failure_budget: 0,
         one_zone_at_a_time: false,
+        providers: Default::default(),
+        machines: Default::default(),
         waivers: Vec::new(),
         root: Block::Sequence {
             id: "".into(),

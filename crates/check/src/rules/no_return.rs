@@ -10,6 +10,7 @@ pub(super) fn look(view: &View<'_>) -> Vec<Complaint> {
     for step in view.steps() {
         let what = effects(step).into_iter().find_map(|effect| match effect {
             Effect::ReleaseChanges(release) => Some(format!("brings the host to {release}")),
+            Effect::MachineDestroyed => Some("ends the machine with all that is on it".to_owned()),
             Effect::DatasetChanges(dataset) => Some(format!("brings {dataset} to another form")),
             _ => None,
         });

@@ -91,6 +91,8 @@ pub fn plan(text: &str) -> Plan {
         space: Vec::new(),
         failure_budget: 0,
         one_zone_at_a_time: false,
+        providers: BTreeMap::new(),
+        machines: BTreeMap::new(),
         waivers: Vec::new(),
         root: Block::Sequence {
             id: "".into(),

@@ -135,6 +135,8 @@ pub fn plan(hosts: &[&str], at_once: u32, root: Block) -> Plan {
         space: Vec::new(),
         failure_budget: 0,
         one_zone_at_a_time: false,
+        providers: BTreeMap::new(),
+        machines: BTreeMap::new(),
         waivers: Vec::new(),
         root,
     }

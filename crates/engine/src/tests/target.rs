@@ -44,7 +44,8 @@ impl Work {
             streamed: false,
         };
         match primitive {
-            Primitive::Exec(e) => exec(e, false),
+            Primitive::Exec(e) | Primitive::Local(e) => exec(e, false),
+            Primitive::Machine(act) => own(&format!("{} machine", act.op.word()), 2_000),
             Primitive::Fetch(f) => exec(&f.exec, true),
             Primitive::Feed(f) => exec(&f.exec, true),
             Primitive::WriteFile(f) => own(&format!("file {}", f.content), 5),

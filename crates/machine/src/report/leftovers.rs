@@ -200,6 +200,8 @@ fn of_step(position: &Position, track: &Track<'_>, out: &mut Vec<Leftover>) {
             add(LeftoverKind::OldFile, host, before(&file.path), way, None);
         }
         Primitive::Exec(_)
+        | Primitive::Local(_)
+        | Primitive::Machine(_)
         | Primitive::WriteFile(_)
         | Primitive::EditFile(_)
         | Primitive::Reboot(_)

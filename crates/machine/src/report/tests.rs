@@ -162,6 +162,8 @@ fn plan() -> Plan {
         space: Vec::new(),
         failure_budget: 0,
         one_zone_at_a_time: false,
+        providers: BTreeMap::new(),
+        machines: BTreeMap::new(),
         waivers: Vec::new(),
         root: Block::Roll {
             id: "upgrade".into(),

@@ -165,6 +165,8 @@ pub fn plan() -> impl Strategy<Value = Plan> {
             space: Vec::new(),
             failure_budget,
             one_zone_at_a_time: false,
+            providers: BTreeMap::new(),
+            machines: BTreeMap::new(),
             waivers: Vec::new(),
             root,
         }

@@ -5,6 +5,7 @@ mod copies;
 mod health;
 mod hold;
 mod move_cluster;
+mod near;
 mod release_change;
 mod site;
 mod written;

@@ -1,7 +1,7 @@
 //! Steps as people wrote them, compiled to primitives.
 
-use super::move_cluster;
 use super::site::Site;
+use super::{move_cluster, near};
 use crate::draft::Draft;
 use crate::error::Wrong;
 use crate::limits;
@@ -40,6 +40,9 @@ fn compile(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenStep) -> Opt
             let mut step = site.step(&written.name, &written.name, made.action, made.work);
             step.check = made.so.clone();
             step.verify = made.so;
+            if let WrittenAction::Machine(machine) = action {
+                step.verify = near::verify_of(draft, machine.op);
+            }
             step.limits = made.limits;
             step.undo = made.undo;
             step.repeat = made.repeat;
@@ -138,18 +141,18 @@ fn holds(draft: &Draft<'_>, renderer: &Renderer, when: &str, host: &Host) -> Res
 }
 
 /// What an action is compiled to.
-struct Made {
-    action: Action,
-    work: Primitive,
+pub(super) struct Made {
+    pub action: Action,
+    pub work: Primitive,
     /// Already so before, and so afterwards.
-    so: Option<Measure>,
-    limits: Limits,
-    undo: Undo,
-    repeat: Repeat,
+    pub so: Option<Measure>,
+    pub limits: Limits,
+    pub undo: Undo,
+    pub repeat: Repeat,
 }
 
 fn made(
-    draft: &Draft<'_>,
+    draft: &mut Draft<'_>,
     site: &Site<'_>,
     written: &WrittenStep,
     action: &WrittenAction,
@@ -173,6 +176,8 @@ fn made(
         WrittenAction::Edit(edit) => edit_file(edit),
         // Compiled by `move_cluster`.
         WrittenAction::MoveCluster { .. } => return None,
+        WrittenAction::Machine(machine) => near::machine(draft, site, machine),
+        WrittenAction::Ansible(playbook) => near::ansible(draft, written, playbook)?,
         WrittenAction::Wait(wait) => quiet(
             Action::Wait,
             Primitive::Wait(wait.clone()),

@@ -62,6 +62,7 @@ pub(super) fn role(desk: &Desk, names: &Names, entry: &Entry) -> Option<RoleUpgr
         after: after.unwrap_or_default(),
         upgrader,
         backup,
+        rebuild: None,
         guards: guards.unwrap_or_default(),
         slots,
         origin: Origin {

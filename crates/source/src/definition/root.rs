@@ -113,6 +113,8 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
         roles,
         stages: pace.stages,
         one_zone_at_a_time: pace.one_zone_at_a_time,
+        providers: BTreeMap::new(),
+        ansible_playbook: None,
         failure_budget: pace.failure_budget,
         waivers: waivers.unwrap_or_default(),
     })

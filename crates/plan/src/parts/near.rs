@@ -1,0 +1,187 @@
+//! Steps in a host's lane that the controller carries out: work on its machine, and playbooks.
+
+use super::site::Site;
+use super::written::Made;
+use crate::draft::Draft;
+use crate::error::Wrong;
+use crate::limits;
+use overhaul_model::action::{Action, Repeat, Undo};
+use overhaul_model::definition::{Playbook, WrittenMachine, WrittenStep};
+use overhaul_model::id::ProviderName;
+use overhaul_model::primitive::{Exec, MachineAct, MachineOp, Measure, Primitive};
+use std::collections::BTreeMap;
+
+/// The machine's name at the provider when none is written.
+const OWN_NAME: &str = "{{ host.name }}";
+
+/// What is left to do when a machine is gone.
+const NO_MACHINE: &str = "the machine is gone with all that was on it: make it anew, and bring its data back from a copy";
+
+/// What must be true of a machine that was made anew.
+fn is_new(draft: &Draft<'_>) -> Measure {
+    let to = &draft.definition.to;
+    Measure::Release {
+        os: to.os.clone(),
+        version: to.release.clone(),
+    }
+}
+
+/// Work on the machine of the host whose turn it is.
+pub(super) fn machine(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenMachine) -> Made {
+    settle_provider(draft, site, Some(&written.provider));
+    of_machine(
+        draft,
+        MachineAct {
+            provider: Some(written.provider.clone()),
+            op: written.op,
+            machine: written
+                .machine
+                .clone()
+                .unwrap_or_else(|| OWN_NAME.to_owned()),
+            image: written.image.clone(),
+            params: written.params.clone(),
+            answers_within: written.answers_within,
+        },
+    )
+}
+
+/// Takes the provider and the machines that it may mean into the plan.
+pub(crate) fn settle_provider(
+    draft: &mut Draft<'_>,
+    site: &Site<'_>,
+    provider: Option<&ProviderName>,
+) {
+    let known = provider.and_then(|name| Some((name, draft.definition.providers.get(name)?)));
+    match (known, provider) {
+        (Some((name, provider)), _) => {
+            draft.plan.providers.insert(name.clone(), provider.clone());
+        }
+        (None, Some(name)) => draft.wrong(
+            &site.role.origin,
+            Wrong::NoProvider(name.to_string()),
+            "write it under `providers`",
+        ),
+        (None, None) => {}
+    }
+    for host in site.hosts {
+        let facts = draft.facts.get(&host.name);
+        if let Some(id) = facts.and_then(|facts| facts.machine_id.value()) {
+            draft.plan.machines.insert(host.name.clone(), id.clone());
+        }
+    }
+}
+
+/// The step's inside for such work.
+pub(crate) fn of_machine(draft: &Draft<'_>, act: MachineAct) -> Made {
+    let op = act.op;
+    Made {
+        action: Action::Machine {
+            op,
+            release: op.makes_new().then(|| draft.definition.to.clone()),
+        },
+        so: None,
+        limits: limits::machine(op, act.answers_within),
+        undo: match op {
+            MachineOp::Rebuild | MachineOp::Destroy | MachineOp::Prove => Undo::None {
+                way_back: NO_MACHINE.to_owned(),
+            },
+            MachineOp::Create | MachineOp::Start | MachineOp::Stop => Undo::None {
+                way_back: "by the provider's own means".to_owned(),
+            },
+            MachineOp::Describe => Undo::Nothing,
+        },
+        repeat: match op {
+            MachineOp::Describe | MachineOp::Prove | MachineOp::Start | MachineOp::Stop => {
+                Repeat::Safe
+            }
+            MachineOp::Rebuild | MachineOp::Create | MachineOp::Destroy => Repeat::Person,
+        },
+        work: Primitive::Machine(act),
+    }
+}
+
+/// What must be measured after a machine was made anew: the release that it was made for.
+pub(crate) fn verify_of(draft: &Draft<'_>, op: MachineOp) -> Option<Measure> {
+    op.makes_new().then(|| is_new(draft))
+}
+
+/// A playbook, for the host whose turn it is.
+pub(super) fn ansible(
+    draft: &mut Draft<'_>,
+    written: &WrittenStep,
+    playbook: &Playbook,
+) -> Option<Made> {
+    let Some(program) = draft.definition.ansible_playbook.clone() else {
+        draft.wrong(
+            &written.origin,
+            Wrong::NoAnsible,
+            "install ansible-core on this machine, or put its folder into PATH",
+        );
+        return None;
+    };
+    let Some(inventory) = playbook.inventory.clone() else {
+        draft.wrong(
+            &written.origin,
+            Wrong::NoInventory {
+                step: written.name.clone(),
+            },
+            "write `inventory` in the step: the fleet was not read from one of Ansible's",
+        );
+        return None;
+    };
+    let limit = playbook
+        .limit
+        .clone()
+        .unwrap_or_else(|| OWN_NAME.to_owned());
+    let mut argv = vec![
+        program,
+        "--inventory".to_owned(),
+        inventory,
+        "--limit".to_owned(),
+        limit.clone(),
+    ];
+    if !playbook.tags.is_empty() {
+        argv.extend(["--tags".to_owned(), playbook.tags.join(",")]);
+    }
+    let stdin = (!playbook.extra_vars.is_empty())
+        .then(|| serde_json::to_string(&playbook.extra_vars).ok())
+        .flatten();
+    if stdin.is_some() {
+        argv.extend(["--extra-vars".to_owned(), "@/dev/stdin".to_owned()]);
+    }
+    argv.push(playbook.playbook.clone());
+    let exec = Exec {
+        env: environment(),
+        stdin,
+        ..Exec::argv(argv)
+    };
+    Some(Made {
+        action: Action::Ansible {
+            playbook: playbook.playbook.clone(),
+            tags: playbook.tags.clone(),
+            limit,
+            touches: written.touches.clone(),
+        },
+        work: Primitive::Local(exec),
+        so: None,
+        limits: limits::PLAYBOOK,
+        undo: Undo::None {
+            way_back: "no undo is written for it".to_owned(),
+        },
+        repeat: Repeat::Person,
+    })
+}
+
+/// How Ansible is asked to behave: plain lines at once, host keys always checked, never a question.
+fn environment() -> BTreeMap<String, String> {
+    [
+        ("ANSIBLE_FORCE_COLOR", "0"),
+        ("ANSIBLE_NOCOLOR", "1"),
+        ("ANSIBLE_HOST_KEY_CHECKING", "True"),
+        ("ANSIBLE_RETRY_FILES_ENABLED", "False"),
+        ("PYTHONUNBUFFERED", "1"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect()
+}
