@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,15 +12,18 @@ use clap::Subcommand;
 use crate::say::{complain, say};
 
 use super::boot;
+use super::client;
 use super::database;
 use super::error::{LabError, Result};
 use super::host;
 use super::images::Images;
 use super::instance::Id;
 use super::lifecycle::{self, existing, existing_for_change};
+use super::manifest;
 use super::network;
 use super::paths;
 use super::probe;
+use super::proof;
 use super::ssh;
 use super::topology::Topology;
 use super::twelve;
@@ -131,6 +135,22 @@ enum Command {
     },
     /// Bring the fleet of hosts of all kinds up, compare its facts with the recorded ones, and take it down.
     CheckTwelve(twelve::Args),
+    /// List a tree of a host in all respects that a copy must keep.
+    Manifest {
+        /// The host.
+        host: String,
+        /// The tree.
+        path: PathBuf,
+    },
+    /// Write down what an upgrade must leave alone: rows and trees.
+    Remember {
+        /// Where to.
+        file: PathBuf,
+    },
+    /// Prove that it is the same, and that every host ended well on the new release.
+    Prove(proof::Args),
+    /// Ask a web site at a steady rate from one address, and tell how many requests failed.
+    Client(client::Args),
     /// End everything of an instance and remove it.
     Down,
     /// Be the power supply of a host.
@@ -187,6 +207,14 @@ fn dispatch(id: &Id, command: Command) -> Result<()> {
             Ok(())
         }
         Command::CheckTwelve(args) => twelve::check(id, &args),
+        Command::Manifest { host, path } => {
+            let text = manifest::of_host(&existing(id)?, &host, &path)?;
+            say(text.trim_end());
+            Ok(())
+        }
+        Command::Remember { file } => proof::remember(&existing(id)?, &file),
+        Command::Prove(args) => proof::prove(&existing(id)?, &args),
+        Command::Client(args) => client::run(&args),
         Command::Down => lifecycle::down(id),
         Command::Launch { host } => boot::launch(&existing(id)?, &host),
         Command::Mirror => boot::serve_mirror(&existing(id)?),

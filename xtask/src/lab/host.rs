@@ -133,6 +133,9 @@ fn hosts_file(instance: &Instance) -> String {
     for (name, record) in &instance.hosts {
         text.push_str(&format!("{} {name}\n", instance.address(record)));
     }
+    for (name, address) in instance.moving_addresses() {
+        text.push_str(&format!("{address} {name}\n"));
+    }
     text
 }
 

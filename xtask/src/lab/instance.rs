@@ -121,6 +121,9 @@ pub struct Instance {
     pub topology: String,
     /// Its hosts.
     pub hosts: BTreeMap<String, HostRecord>,
+    /// Addresses that move between them: the last octet of each, by name.
+    #[serde(default)]
+    pub addresses: BTreeMap<String, u8>,
     #[serde(skip)]
     folder: PathBuf,
 }
@@ -154,6 +157,7 @@ impl Instance {
             octet,
             topology: topology_name.to_owned(),
             hosts,
+            addresses: topology.addresses,
             folder,
         }
     }
@@ -224,6 +228,13 @@ impl Instance {
     /// This machine's own address on the bridge.
     pub fn gateway(&self) -> Ipv4Addr {
         Ipv4Addr::new(NETWORK[0], NETWORK[1], self.octet, 1)
+    }
+
+    /// The addresses that move between hosts, by name.
+    pub fn moving_addresses(&self) -> impl Iterator<Item = (&str, Ipv4Addr)> {
+        let of = |octet| Ipv4Addr::new(NETWORK[0], NETWORK[1], self.octet, octet);
+        let all = self.addresses.iter();
+        all.map(move |(name, octet)| (name.as_str(), of(*octet)))
     }
 
     /// A host's address.

@@ -54,9 +54,11 @@ fn fleet_file(instance: &Instance) -> String {
         instance.file("known_hosts").display()
     );
     for (name, record) in &instance.hosts {
+        let zone = record.spec.zone.as_ref();
+        let zone = zone.map_or(String::new(), |zone| format!(", zone: {zone}"));
         let _ = writeln!(
             text,
-            "  {name}: {{address: {}, roles: [{}]}}",
+            "  {name}: {{address: {}, roles: [{}]{zone}}}",
             instance.address(record),
             record.spec.roles.join(", ")
         );
@@ -73,7 +75,10 @@ fn hosts_ini(instance: &Instance) -> String {
     let mut text = String::new();
     let mut groups: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for (name, record) in &instance.hosts {
-        let _ = writeln!(text, "{name} ansible_host={}", instance.address(record));
+        let zone = record.spec.zone.as_ref();
+        let zone = zone.map_or(String::new(), |zone| format!(" zone={zone}"));
+        let address = instance.address(record);
+        let _ = writeln!(text, "{name} ansible_host={address}{zone}");
         let inner = record.spec.behind.iter().map(|_| INNER.to_owned());
         let roles = record.spec.roles.iter().map(|role| group(role));
         for group in roles.chain(inner) {
@@ -90,11 +95,16 @@ fn hosts_ini(instance: &Instance) -> String {
 }
 
 fn all_vars(instance: &Instance) -> String {
-    format!(
-        "ansible_user: root\nansible_ssh_private_key_file: {}\nansible_ssh_common_args: -o UserKnownHostsFile={} -o IdentitiesOnly=yes\n",
+    let mut text = format!(
+        "overhaul_fleet: lab-{}\nansible_user: root\nansible_ssh_private_key_file: {}\nansible_ssh_common_args: -o UserKnownHostsFile={} -o IdentitiesOnly=yes\n",
+        instance.id.as_str(),
         instance.file("ssh_key").display(),
         instance.file("known_hosts").display()
-    )
+    );
+    for (name, address) in instance.moving_addresses() {
+        let _ = writeln!(text, "{name}_address: {address}");
+    }
+    text
 }
 
 /// The way to inner hosts. The jump host is named as in the client's own configuration, which knows its key.
@@ -160,11 +170,12 @@ mod tests {
     #[test]
     fn the_inventory_has_groups_and_the_way_to_inner_hosts() {
         let two = instance(
-            "hosts: {a: {release: bookworm, layers: [base], roles: [ceph-mon], behind: j}, j: {release: bookworm, layers: [base]}}",
+            "{addresses: {site: 200}, hosts: {a: {release: bookworm, layers: [base], roles: [ceph-mon], behind: j, zone: z}, j: {release: bookworm, layers: [base]}}}",
         );
+        assert!(all_vars(&two).ends_with("\nsite_address: 10.77.5.200\n"));
         assert_eq!(
             hosts_ini(&two),
-            "a ansible_host=10.77.5.11\nj ansible_host=10.77.5.12\n\n[ceph_mon]\na\n\n[inner]\na\n"
+            "a ansible_host=10.77.5.11 zone=z\nj ansible_host=10.77.5.12\n\n[ceph_mon]\na\n\n[inner]\na\n"
         );
         assert_eq!(
             inner_vars(&two),

@@ -48,6 +48,9 @@ pub struct HostSpec {
     /// The host that ssh goes through on its way.
     #[serde(default)]
     pub behind: Option<String>,
+    /// Its zone in the inventory.
+    #[serde(default)]
+    pub zone: Option<String>,
 }
 
 fn one_line() -> SourcesFormat {
@@ -60,6 +63,9 @@ fn one_line() -> SourcesFormat {
 pub struct Topology {
     /// The hosts.
     pub hosts: BTreeMap<String, HostSpec>,
+    /// Addresses that move between hosts, by name: the last octet of each. Hosts find them in `/etc/hosts`, an inventory has `NAME_address`.
+    #[serde(default)]
+    pub addresses: BTreeMap<String, u8>,
 }
 
 impl Topology {
@@ -108,7 +114,27 @@ impl Topology {
                 ));
             }
         }
+        topology.check_addresses()?;
         Ok(topology)
+    }
+}
+
+impl Topology {
+    fn check_addresses(&self) -> std::result::Result<(), String> {
+        let beyond_hosts = usize::from(FIRST_HOST_OCTET) + self.hosts.len();
+        for (name, octet) in &self.addresses {
+            if !is_name(name) || self.hosts.contains_key(name) {
+                return Err(format!(
+                    "address {name:?}: a name in lower case that no host has"
+                ));
+            }
+            if usize::from(*octet) < beyond_hosts || *octet == u8::MAX {
+                return Err(format!(
+                    "address {name}: {octet} is not between the last host's and 255"
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -162,6 +188,14 @@ mod tests {
             (
                 "hosts: {db: {release: bookworm, layers: [base], behind: db}}",
                 "reached directly",
+            ),
+            (
+                "{addresses: {site: 11}, hosts: {db: {release: bookworm, layers: [base]}}}",
+                "not between",
+            ),
+            (
+                "{addresses: {db: 200}, hosts: {db: {release: bookworm, layers: [base]}}}",
+                "no host has",
             ),
         ];
         for (text, reason) in cases {
