@@ -28,6 +28,8 @@ enum Task {
     Lab(lab::Args),
     /// Upgrades of real hosts, cut off at named moments, continued, and measured.
     KillTable(kill::Args),
+    /// The upgrade of the fleet of six, its controller killed at seeded moments, continued, and compared with an undisturbed one.
+    KillFleet(kill::FleetArgs),
     /// Checks the laws of this workspace that compiler and clippy do not know.
     Tidy,
 }
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     match Cli::parse().task {
         Task::Lab(args) => lab::run(args),
         Task::KillTable(args) => kill::run(args),
+        Task::KillFleet(args) => kill::run_fleet(&args),
         Task::Tidy => tidy::run(),
     }
 }

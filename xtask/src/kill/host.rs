@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use super::trial::Failure;
+use super::controller::Failure;
 
-/// The one host of the topology.
+/// The host with the database.
 pub const HOST: &str = "db1";
 
-/// A lab instance with one database host.
+/// A lab instance with a database host.
 pub struct Lab {
     id: String,
     xtask: PathBuf,
@@ -25,10 +25,10 @@ impl Lab {
         })
     }
 
-    /// A new Debian 12 host that holds so many megabytes.
-    pub fn fresh(&self, mb: u32) -> Result<(), Failure> {
+    /// New Debian 12 hosts of a topology; its database holds so many megabytes.
+    pub fn fresh(&self, topology: &str, mb: u32) -> Result<(), Failure> {
         self.lab(&["down"])?;
-        self.lab(&["up", "one-host"])?;
+        self.lab(&["up", topology])?;
         self.lab(&["load-postgres", HOST, "--mb", &mb.to_string()])?;
         Ok(())
     }

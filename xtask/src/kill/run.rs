@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use super::case::{CASES, Case};
+use super::controller::Failure;
 use super::host::Lab;
-use super::trial::{Failure, Trial};
+use super::trial::Trial;
 
 /// Arguments of `xtask kill-table`.
 #[derive(Debug, clap::Args)]

@@ -115,6 +115,30 @@ enum Command {
         /// The host.
         host: String,
     },
+    /// Make a host anew from an image, as a provider of machines does: other disk, machine id and host keys, the same name and address. Prints what
+    /// the provider knows of the new machine.
+    Rebuild {
+        /// The host.
+        host: String,
+        /// An image of the topology.
+        #[arg(long)]
+        image: String,
+    },
+    /// Print what a provider of machines knows of a host: its identity, power, address and host keys.
+    Describe {
+        /// The host.
+        host: String,
+    },
+    /// Switch a host off; its disk stays.
+    PowerOff {
+        /// The host.
+        host: String,
+    },
+    /// Switch a host on; waits for no ssh.
+    PowerOn {
+        /// The host.
+        host: String,
+    },
     /// Complete an interrupted upgrade on the disk of a host that is off, as from a rescue system.
     Rescue {
         /// The host.
@@ -200,6 +224,14 @@ fn dispatch(id: &Id, command: Command) -> Result<()> {
         Command::CutNetwork { host, seconds } => cut_network(id, &host, seconds),
         Command::HealNetwork { host } => network::heal(&existing(id)?, &host),
         Command::Reinstall { host } => lifecycle::reinstall(id, &host),
+        Command::Rebuild { host, image } => described(&lifecycle::rebuild(id, &host, &image)?),
+        Command::Describe { host } => described(&lifecycle::describe(&existing(id)?, &host)?),
+        Command::PowerOff { host } => power_cut(id, &host, false),
+        Command::PowerOn { host } => {
+            let (instance, _lock) = existing_for_change(id)?;
+            instance.host(&host)?;
+            host::power_on(&instance, &host)
+        }
         Command::Rescue { host } => rescue(id, &host),
         Command::LoadPostgres { host, mb } => load_postgres(id, &host, mb),
         Command::RowDigest { host } => {
@@ -232,6 +264,9 @@ fn images(topology: &str, fresh: bool, with_upgrade_cache: bool) -> Result<()> {
         if with_upgrade_cache {
             images.warm_upgrade(&lowers)?;
         }
+    }
+    for image in topology.images.values() {
+        images.ensure(&image.release, &image.layers)?;
     }
     Ok(())
 }
@@ -310,6 +345,13 @@ fn power_cut(id: &Id, host: &str, restart: bool) -> Result<()> {
         host::power_on(&instance, host)?;
         host::wait_until_up(&instance, host)?;
     }
+    Ok(())
+}
+
+fn described(machine: &lifecycle::Described) -> Result<()> {
+    let text = serde_json::to_string(machine)
+        .map_err(|error| super::error::malformed("the machine", error))?;
+    say(text);
     Ok(())
 }
 

@@ -72,6 +72,8 @@ pub fn ensure_disk(
     // The password need not lie there any longer than its use.
     let password = seed.join("chpasswd");
     fs::remove_file(&password).named(&password)?;
+    let identity = format!("{}-{}\n", instance.machine_name(name), random_hex()?);
+    paths::write_private(&folder.join("identity"), identity.as_bytes())?;
     paths::write_private(&done, b"")
 }
 
@@ -160,19 +162,34 @@ pub fn ensure_key(path: &Path, kind: &str, comment: &str) -> Result<()> {
     fs::rename(&fresh, path).named(path)
 }
 
-/// The lines of `known_hosts` for a host, by name and by address.
-pub fn known_host_lines(instance: &Instance, name: &str) -> Result<String> {
-    let address = instance.address(instance.host(name)?);
-    let mut lines = String::new();
-    for kind in KEY_KINDS {
+/// The host keys of a host, each `TYPE BASE64`.
+pub fn public_keys(instance: &Instance, name: &str) -> Result<Vec<String>> {
+    let key = |kind: &&str| {
         let path = instance
             .host_folder(name)
             .join(format!("seed/ssh_host_{kind}_key.pub"));
         let text = fs::read_to_string(&path).named(&path)?;
-        let key: Vec<&str> = text.split_whitespace().take(2).collect();
-        lines.push_str(&format!("{address} {}\n", key.join(" ")));
-    }
-    Ok(lines)
+        let words: Vec<&str> = text.split_whitespace().take(2).collect();
+        Ok(words.join(" "))
+    };
+    KEY_KINDS.iter().map(key).collect()
+}
+
+/// The lines of `known_hosts` for a host, by address.
+pub fn known_host_lines(instance: &Instance, name: &str) -> Result<String> {
+    let address = instance.address(instance.host(name)?);
+    let keys = public_keys(instance, name)?;
+    Ok(keys
+        .iter()
+        .map(|key| format!("{address} {key}\n"))
+        .collect())
+}
+
+/// The name of a host's machine, another one for each disk.
+pub fn identity(instance: &Instance, name: &str) -> Result<String> {
+    instance.host(name)?;
+    let path = instance.host_folder(name).join("identity");
+    Ok(fs::read_to_string(&path).named(&path)?.trim().to_owned())
 }
 
 /// 128 random bits in hexadecimal digits, as in `/etc/machine-id`.

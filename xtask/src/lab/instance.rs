@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::cgroup::Group;
 use super::error::{LabError, Named, Result, malformed};
 use super::paths;
-use super::topology::{FIRST_HOST_OCTET, HostSpec, Topology};
+use super::topology::{FIRST_HOST_OCTET, HostSpec, ImageSpec, Topology};
 
 /// The format of `instance.json`; another one is refused.
 const FORMAT: u32 = 1;
@@ -124,6 +124,9 @@ pub struct Instance {
     /// Addresses that move between them: the last octet of each, by name.
     #[serde(default)]
     pub addresses: BTreeMap<String, u8>,
+    /// Images from which hosts can be made anew, by name.
+    #[serde(default)]
+    pub images: BTreeMap<String, ImageSpec>,
     #[serde(skip)]
     folder: PathBuf,
 }
@@ -158,6 +161,7 @@ impl Instance {
             topology: topology_name.to_owned(),
             hosts,
             addresses: topology.addresses,
+            images: topology.images,
             folder,
         }
     }

@@ -8,6 +8,8 @@ use super::host;
 use super::instance::Instance;
 use super::paths;
 
+/// The file of host keys that the lab itself goes by.
+pub const OWN_KEYS: &str = "lab_known_hosts";
 /// The group of all hosts that are reached through others.
 const INNER: &str = "inner";
 
@@ -16,12 +18,9 @@ const INNER: &str = "inner";
 /// # Errors
 /// When a file cannot be written, or a host has no keys yet.
 pub fn write(instance: &Instance) -> Result<()> {
-    let mut known_hosts = String::new();
-    for name in instance.hosts.keys() {
-        known_hosts.push_str(&host::known_host_lines(instance, name)?);
-    }
+    write_own_keys(instance)?;
     let mut files = vec![
-        ("known_hosts".to_owned(), known_hosts),
+        ("known_hosts".to_owned(), known_hosts(instance)?),
         ("fleet.yaml".to_owned(), fleet_file(instance)),
         ("ssh_config".to_owned(), ssh_config(instance)),
         ("inventory/hosts.ini".to_owned(), hosts_ini(instance)),
@@ -44,6 +43,22 @@ pub fn write(instance: &Instance) -> Result<()> {
         paths::write_private(&instance.file(&name), text.as_bytes())?;
     }
     Ok(())
+}
+
+fn known_hosts(instance: &Instance) -> Result<String> {
+    let names = instance.hosts.keys();
+    names
+        .map(|name| host::known_host_lines(instance, name))
+        .collect()
+}
+
+/// Writes the host keys that the lab itself goes by; the operator's file is another one, which a new machine leaves alone.
+///
+/// # Errors
+/// When a host has no keys yet, or the file cannot be written.
+pub fn write_own_keys(instance: &Instance) -> Result<()> {
+    let path = instance.file(OWN_KEYS);
+    paths::write_private(&path, known_hosts(instance)?.as_bytes())
 }
 
 fn fleet_file(instance: &Instance) -> String {

@@ -49,6 +49,9 @@ pub fn up(id: &Id, topology: Option<&str>) -> Result<Instance> {
         paths::make_private_folder(&instance.host_folder(name))?;
         host::ensure_disk(&mut instance, &images, &common, name)?;
     }
+    for image in instance.images.values() {
+        images.ensure(&image.release, &image.layers)?;
+    }
     inventory::write(&instance)?;
     raise_inotify_limit()?;
     ensure_mirror(&instance)?;
@@ -184,6 +187,64 @@ pub fn reinstall(id: &Id, name: &str) -> Result<()> {
     host::power_on(&instance, name)?;
     host::wait_until_up(&instance, name)?;
     setup::host(&instance, &admin_password, name)
+}
+
+/// What a provider of machines knows of one.
+#[derive(Debug, serde::Serialize)]
+pub struct Described {
+    /// The provider's own name for the machine, which no other ever had.
+    pub identity: String,
+    /// Whether it is switched on.
+    pub on: bool,
+    /// Where it answers.
+    pub address: String,
+    /// Its host keys, as they were put into it.
+    pub host_keys: Vec<String>,
+}
+
+/// What is known of a host's machine.
+///
+/// # Errors
+/// When there is no such host.
+pub fn describe(instance: &Instance, name: &str) -> Result<Described> {
+    Ok(Described {
+        identity: host::identity(instance, name)?,
+        on: host::is_launched(instance, name),
+        address: instance.address(instance.host(name)?).to_string(),
+        host_keys: host::public_keys(instance, name)?,
+    })
+}
+
+/// Makes a host anew from an image of its topology; what was on its disk is gone. The operator's known hosts stay as they are: only whoever asks
+/// here learns the new keys.
+///
+/// # Errors
+/// When there is no such host or image, or the host does not come up.
+pub fn rebuild(id: &Id, name: &str, image: &str) -> Result<Described> {
+    let (mut instance, _lock) = existing_for_change(id)?;
+    instance.host(name)?;
+    let wanted = instance.images.get(image).cloned().ok_or_else(|| {
+        let known: Vec<&str> = instance.images.keys().map(String::as_str).collect();
+        LabError::State(format!("no image {image}; there are: {}", known.join(", ")))
+    })?;
+    host::power_cut(&instance, name)?;
+    host::remove_disk(&instance, name)?;
+    paths::remove_tree(&instance.host_folder(name).join("seed"))?;
+    if let Some(record) = instance.hosts.get_mut(name) {
+        record.spec.release = wanted.release;
+        record.spec.layers = wanted.layers;
+    }
+    let images = Images::open()?;
+    let admin_password = ensure_password(&instance)?;
+    let mirror = sources::of_this_machine()?;
+    let common = Common {
+        mirror: &mirror,
+        admin_password: &admin_password,
+    };
+    host::ensure_disk(&mut instance, &images, &common, name)?;
+    inventory::write_own_keys(&instance)?;
+    host::power_on(&instance, name)?;
+    describe(&instance, name)
 }
 
 /// One line of `status`.

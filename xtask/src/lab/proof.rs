@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::kill::moment;
 use crate::say::say;
 
 use super::database;
@@ -173,6 +174,9 @@ pub struct Args {
     /// Where the end of all hosts is written to, to be compared with other runs.
     #[arg(long)]
     end: Option<PathBuf>,
+    /// The state folder of the run, whose journal's rows are counted into the end.
+    #[arg(long)]
+    state: Option<PathBuf>,
 }
 
 /// Proves that content is the same and that every host ended well.
@@ -207,17 +211,12 @@ pub fn prove(instance: &Instance, args: &Args) -> Result<()> {
     }
     found.extend(differences(&before, &now));
     if let Some(path) = &args.end {
-        let whole = (
-            &ends,
-            &now.rows,
-            now.trees
-                .iter()
-                .map(|(host, tree)| (host, digest(tree)))
-                .collect::<BTreeMap<_, _>>(),
-        );
-        let text =
-            serde_json::to_vec_pretty(&whole).map_err(|error| malformed("the end", error))?;
-        paths::write_private(path, &text)?;
+        let end = serde_json::json!({
+            "hosts": ends,
+            "rows": now.rows,
+            "journal_rows": args.state.as_deref().and_then(moment::journal).and_then(|journal| moment::rows(&journal)),
+        });
+        paths::write_private(path, format!("{end:#}\n").as_bytes())?;
     }
     if found.is_empty() {
         say("proven: content is the same in all respects, and every host ended well");

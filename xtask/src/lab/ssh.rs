@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::command::{bounded, output_of, output_with_input};
 use super::error::{LabError, Result};
 use super::instance::Instance;
+use super::inventory::OWN_KEYS;
 
 /// A host is there in 1.5 s on an idle machine; dozens at once on two busy cores took 16 s.
 const BOOT_WAIT_S_MAX: u64 = 120;
@@ -39,10 +40,7 @@ fn own_options(instance: &Instance) -> Vec<String> {
         "-i".into(),
         instance.file("ssh_key").display().to_string(),
         "-o".into(),
-        format!(
-            "UserKnownHostsFile={}",
-            instance.file("known_hosts").display()
-        ),
+        format!("UserKnownHostsFile={}", instance.file(OWN_KEYS).display()),
         "-o".into(),
         "GlobalKnownHostsFile=none".into(),
         "-o".into(),

@@ -25,6 +25,16 @@ pub enum SourcesFormat {
     Deb822,
 }
 
+/// What a machine is made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageSpec {
+    /// The Debian release.
+    pub release: String,
+    /// Image layers, the base first.
+    pub layers: Vec<String>,
+}
+
 /// One host as written in a topology.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +76,9 @@ pub struct Topology {
     /// Addresses that move between hosts, by name: the last octet of each. Hosts find them in `/etc/hosts`, an inventory has `NAME_address`.
     #[serde(default)]
     pub addresses: BTreeMap<String, u8>,
+    /// Images from which hosts can be made anew, by name.
+    #[serde(default)]
+    pub images: BTreeMap<String, ImageSpec>,
 }
 
 impl Topology {
@@ -111,6 +124,15 @@ impl Topology {
             if let Some(bad) = host.behind.as_ref().filter(|jump| !direct(jump)) {
                 return Err(format!(
                     "host {name}: {bad:?} is no host that is reached directly"
+                ));
+            }
+        }
+        for (name, image) in &topology.images {
+            let words = image.layers.iter().chain([&image.release, name]);
+            let first = image.layers.first().map(String::as_str);
+            if first != Some("base") || words.into_iter().any(|word| !is_name(word)) {
+                return Err(format!(
+                    "image {name}: names only, and the first layer is base"
                 ));
             }
         }
@@ -196,6 +218,10 @@ mod tests {
             (
                 "{addresses: {db: 200}, hosts: {db: {release: bookworm, layers: [base]}}}",
                 "no host has",
+            ),
+            (
+                "{images: {new: {release: trixie, layers: [cache]}}, hosts: {db: {release: bookworm, layers: [base]}}}",
+                "image new",
             ),
         ];
         for (text, reason) in cases {
