@@ -9,6 +9,7 @@ use overhaul_model::event::{Event, Generation, Outcome, Settlement};
 use overhaul_model::id::{HostName, Position};
 use overhaul_model::primitive::{Measure, Measurement, Primitive, Wait};
 use overhaul_model::span::Span;
+use overhaul_model::step::Step;
 use overhaul_model::template::{Context, Quoting, Renderer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -194,6 +195,8 @@ impl<R: Reach, C: Clock> Hands<R, C> {
         let outcome = match &errand.step.work {
             Primitive::Wait(wait) => self.wait(&errand, wait).await,
             Primitive::Announce(announce) => said(&announce.message, &errand.context),
+            // No checked plan has such a step; whatever let it through, nobody acts on it.
+            Primitive::NotAvailable(_) => not_available(&errand.step),
             Primitive::Exec(_)
             | Primitive::Local(_)
             | Primitive::Machine(_)
@@ -267,6 +270,17 @@ fn said(message: &str, context: &Context) -> Outcome {
             tail: String::new(),
             end: None,
         },
+    }
+}
+
+fn not_available(step: &Step) -> Outcome {
+    Outcome::Failed {
+        why: format!(
+            "`{}` is not available in this version; nothing was done",
+            step.action.word()
+        ),
+        tail: String::new(),
+        end: None,
     }
 }
 

@@ -39,7 +39,10 @@ fn act_stage(step: &Step) -> Stage {
 pub(crate) fn by_the_loop(step: &Step) -> bool {
     matches!(
         step.work,
-        Primitive::Wait(_) | Primitive::Announce(_) | Primitive::Ask(_)
+        Primitive::Wait(_)
+            | Primitive::Announce(_)
+            | Primitive::Ask(_)
+            | Primitive::NotAvailable(_)
     )
 }
 

@@ -2,6 +2,7 @@
 
 use crate::definition::Release;
 use crate::id::{DatasetName, ServiceName};
+use crate::later::Later;
 use crate::primitive::MachineOp;
 use crate::span::Span;
 use serde::{Deserialize, Serialize};
@@ -90,6 +91,13 @@ pub enum Action {
     Gate,
     /// A message to people.
     Announce,
+    /// Something that no program of this version carries out.
+    Later {
+        /// What it is.
+        what: Later,
+        /// What it may disturb.
+        touches: Touches,
+    },
 }
 
 impl Action {
@@ -110,6 +118,7 @@ impl Action {
             Self::Wait => "wait",
             Self::Gate => "gate",
             Self::Announce => "announce",
+            Self::Later { what, .. } => what.word().key,
         }
     }
 }

@@ -5,7 +5,10 @@
 use crate::action::{OnceScope, Retry, ServiceOp, Touches};
 use crate::finding::Waiver;
 use crate::id::{DatasetName, ProviderName, RoleName, ServiceName};
-use crate::primitive::{Announce, Ask, EditFile, Exec, MachineOp, Measure, Wait, WriteFile};
+use crate::later::Later;
+use crate::primitive::{
+    Announce, Ask, EditFile, Exec, MachineOp, Measure, NotAvailable, Wait, WriteFile,
+};
 use crate::span::Span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -161,8 +164,8 @@ pub struct RoleUpgrade {
     pub rebuild: Option<Rebuild>,
     /// Conditions measured just before each host begins.
     pub guards: Vec<Guard>,
-    /// Steps placed in the slots.
-    pub slots: BTreeMap<Slot, Vec<WrittenStep>>,
+    /// What is placed in the slots.
+    pub slots: BTreeMap<Slot, Vec<WrittenBlock>>,
     /// Where it was written.
     pub origin: Origin,
 }
@@ -391,6 +394,100 @@ impl Guard {
     }
 }
 
+impl RoleUpgrade {
+    /// Every step that is placed in a slot, those inside blocks too, in the order in which they are written.
+    pub fn steps_in(&self, slot: Slot) -> impl Iterator<Item = &WrittenStep> {
+        let blocks = self.slots.get(&slot).into_iter().flatten();
+        blocks.flat_map(WrittenBlock::steps)
+    }
+
+    /// Every step that is placed anywhere.
+    pub fn steps(&self) -> impl Iterator<Item = &WrittenStep> {
+        self.slots.values().flatten().flat_map(WrittenBlock::steps)
+    }
+}
+
+/// What a person placed in a slot or a stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WrittenBlock {
+    /// A step.
+    Step(Box<WrittenStep>),
+    /// What is opened and closed whatever happens in between.
+    Scope(Box<WrittenScope>),
+    /// A remedy for what may fail in a known way.
+    Repair(Box<WrittenRepair>),
+}
+
+/// Something opened and closed, whatever happens in between.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WrittenScope {
+    /// What holds meanwhile.
+    pub name: String,
+    /// Sets up.
+    pub open: WrittenStep,
+    /// What needs it.
+    pub body: Vec<WrittenBlock>,
+    /// Takes away.
+    pub close: WrittenStep,
+}
+
+/// What may fail in a known way, and what is done then.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WrittenRepair {
+    /// What is repaired.
+    pub name: String,
+    /// What may fail.
+    pub body: Vec<WrittenBlock>,
+    /// The finding that the remedy is for.
+    pub when: Measure,
+    /// The remedy.
+    pub remedy: Vec<WrittenBlock>,
+    /// How often it is tried at most.
+    pub attempts: u32,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+impl WrittenBlock {
+    /// Its steps, in the order in which they are written.
+    pub fn steps(&self) -> Vec<&WrittenStep> {
+        match self {
+            Self::Step(step) => vec![step],
+            Self::Scope(scope) => std::iter::once(&scope.open)
+                .chain(scope.body.iter().flat_map(Self::steps))
+                .chain(std::iter::once(&scope.close))
+                .collect(),
+            Self::Repair(repair) => {
+                let parts = repair.body.iter().chain(&repair.remedy);
+                parts.flat_map(Self::steps).collect()
+            }
+        }
+    }
+}
+
+impl WrittenBlock {
+    /// The findings of its repairs, each with the line on which the repair was written.
+    pub fn repairs(&self) -> Vec<(&Measure, u32)> {
+        match self {
+            Self::Step(_) => Vec::new(),
+            Self::Scope(scope) => scope.body.iter().flat_map(Self::repairs).collect(),
+            Self::Repair(repair) => {
+                let parts = repair.body.iter().chain(&repair.remedy);
+                std::iter::once((&repair.when, repair.origin.line))
+                    .chain(parts.flat_map(Self::repairs))
+                    .collect()
+            }
+        }
+    }
+}
+
+impl From<WrittenStep> for WrittenBlock {
+    fn from(step: WrittenStep) -> Self {
+        Self::Step(Box::new(step))
+    }
+}
+
 /// A step as a person wrote it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WrittenStep {
@@ -480,6 +577,13 @@ pub enum WrittenAction {
     Gate(Ask),
     /// `announce:`.
     Announce(Announce),
+    /// Something that no program of this version carries out.
+    Later {
+        /// What it is.
+        what: Later,
+        /// What it would be done to, and what else is said about it.
+        work: NotAvailable,
+    },
 }
 
 /// Work on the host's machine, as a person wrote it.

@@ -39,20 +39,26 @@ pub enum Effect {
     PathsCopied(Vec<String>),
     /// These paths come to be on the host from such a copy, read back.
     PathsRestored(Vec<String>),
+    /// A volume with data leaves the host or comes to it.
+    VolumeMoves,
+    /// An address leaves the host or comes to it.
+    AddressMoves,
+    /// The host leaves a cluster, joins it, or is one alone.
+    MembershipChanges,
+    /// The host becomes the authority over data that another one had.
+    AuthorityMoves,
 }
 
 /// The effects of a step on the host of its lane, in the order in which they come.
 pub fn effects(step: &Step) -> Vec<Effect> {
     match &step.action {
-        Action::Run { touches } | Action::Ansible { touches, .. } => match touches {
-            Touches::Anything => vec![Effect::AnythingMayBlink],
-            Touches::Only(services) => services
-                .iter()
-                .cloned()
-                .map(Effect::ServiceMayBlink)
-                .collect(),
-        },
+        Action::Run { touches } | Action::Ansible { touches, .. } => blinks(touches),
         Action::Machine { op, release } => machine_effects(*op, release.as_ref()),
+        Action::Later { what, touches } => {
+            let mut effects = what.effects();
+            effects.extend(blinks(touches));
+            effects
+        }
         Action::Service { service, op, .. } => service_effects(service.as_ref(), *op),
         Action::Packages { .. } => vec![Effect::AnythingMayBlink],
         Action::ReleaseUpgrade { part, to, .. } => match part {
@@ -77,6 +83,17 @@ pub fn effects(step: &Step) -> Vec<Effect> {
         | Action::Wait
         | Action::Gate
         | Action::Announce => Vec::new(),
+    }
+}
+
+fn blinks(touches: &Touches) -> Vec<Effect> {
+    match touches {
+        Touches::Anything => vec![Effect::AnythingMayBlink],
+        Touches::Only(services) => services
+            .iter()
+            .cloned()
+            .map(Effect::ServiceMayBlink)
+            .collect(),
     }
 }
 

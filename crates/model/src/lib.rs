@@ -13,6 +13,7 @@ pub mod finding;
 pub mod fleet;
 pub mod id;
 pub mod kind;
+pub mod later;
 pub mod plan;
 pub mod primitive;
 pub mod receipt;

@@ -38,6 +38,8 @@ pub enum Primitive {
     Ask(Ask),
     /// People are told; nothing waits for them.
     Announce(Announce),
+    /// Nothing that this version can do: refused by the checker, and by whatever would carry it out.
+    NotAvailable(NotAvailable),
 }
 
 impl Primitive {
@@ -398,6 +400,16 @@ pub struct Ask {
 pub struct Announce {
     /// What is said.
     pub message: String,
+}
+
+/// What is declared and not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotAvailable {
+    /// What it would be done to.
+    pub subject: String,
+    /// What else is said about it, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub with: BTreeMap<String, String>,
 }
 
 /// A condition that can be measured again and again without changing anything.

@@ -265,6 +265,12 @@ impl Renderer {
             Primitive::Wait(wait) => wait.until = self.measure(&wait.until, context)?,
             Primitive::Ask(ask) => ask.question = text(&ask.question)?,
             Primitive::Announce(announce) => announce.message = text(&announce.message)?,
+            Primitive::NotAvailable(later) => {
+                later.subject = text(&later.subject)?;
+                for value in later.with.values_mut() {
+                    *value = text(value)?;
+                }
+            }
         }
         Ok(out)
     }
@@ -437,6 +443,13 @@ pub fn texts_of_primitive(primitive: &Primitive) -> Vec<(&str, Quoting)> {
         Primitive::Wait(wait) => texts_of_measure(&wait.until),
         Primitive::Ask(ask) => vec![plain(ask.question.as_str())],
         Primitive::Announce(announce) => vec![plain(announce.message.as_str())],
+        Primitive::NotAvailable(later) => {
+            let with = later.with.values().map(String::as_str);
+            std::iter::once(later.subject.as_str())
+                .chain(with)
+                .map(plain)
+                .collect()
+        }
     }
 }
 

@@ -70,8 +70,13 @@ fn touch(step: &Step, service: &ServiceName) -> Touch {
             | Effect::CopyReadBack(_)
             | Effect::DatasetChanges(_)
             | Effect::PathsCopied(_)
-            | Effect::PathsRestored(_) => touch,
-            Effect::MachineDestroyed | Effect::MachineCreated => touch,
+            | Effect::PathsRestored(_)
+            | Effect::MachineDestroyed
+            | Effect::MachineCreated
+            | Effect::VolumeMoves
+            | Effect::AddressMoves
+            | Effect::MembershipChanges
+            | Effect::AuthorityMoves => touch,
         };
     }
     touch

@@ -243,7 +243,10 @@ fn is_no_return(step: &Step) -> bool {
         && effects(step).iter().any(|effect| {
             matches!(
                 effect,
-                Effect::ReleaseChanges(_) | Effect::DatasetChanges(_) | Effect::MachineDestroyed
+                Effect::ReleaseChanges(_)
+                    | Effect::DatasetChanges(_)
+                    | Effect::MachineDestroyed
+                    | Effect::AuthorityMoves
             )
         })
 }

@@ -37,9 +37,7 @@ pub(crate) fn plan(draft: &mut Draft<'_>) {
             copy(draft, dataset);
         }
         let moved: BTreeSet<&DatasetName> = role
-            .slots
-            .values()
-            .flatten()
+            .steps()
             .filter_map(|step| match &step.action {
                 WrittenAction::MoveCluster { dataset } => Some(dataset),
                 _ => None,

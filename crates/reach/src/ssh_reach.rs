@@ -348,6 +348,9 @@ impl Reach for SshReach {
             Primitive::Wait(_) | Primitive::Ask(_) | Primitive::Announce(_) => {
                 return not_begun("this is no work for a host");
             }
+            Primitive::NotAvailable(_) => {
+                return not_begun("this is not available in this version");
+            }
         };
         detached::run(link, &order, work, redact, &progress).await
     }

@@ -6,7 +6,8 @@ use crate::problem::{Problems, Sink, SourceFile};
 use crate::templates::FUNCTIONS;
 use crate::words::{nearest, slug, suggestion};
 use overhaul_model::definition::{
-    Definition, Guard, Playbook, RoleUpgrade, Slot, WrittenAction, WrittenMachine, WrittenStep,
+    Definition, Guard, Playbook, RoleUpgrade, Slot, WrittenAction, WrittenBlock, WrittenMachine,
+    WrittenStep,
 };
 use overhaul_model::fleet::{Fleet, Host};
 use overhaul_model::id::{HostName, RoleName, StepId};
@@ -128,8 +129,8 @@ impl<'c> Checker<'c, '_, '_> {
         self.texts(&texts_of_guards(&role.guards), &hosts, &line, &outputs);
         let upgrader = self.definition.upgraders.get(&role.upgrader);
         for slot in Slot::ALL {
-            for step in role.slots.get(&slot).into_iter().flatten() {
-                self.step(step, &hosts, &mut outputs);
+            for block in role.slots.get(&slot).into_iter().flatten() {
+                self.block(block, &hosts, &mut outputs);
             }
             // The upgrader's own steps begin at the end of this slot.
             if slot == Slot::Prepare {
@@ -137,6 +138,16 @@ impl<'c> Checker<'c, '_, '_> {
                     .iter()
                     .for_each(|kind| self.upgrader(kind, &hosts, &mut outputs));
             }
+        }
+    }
+
+    fn block(&self, block: &WrittenBlock, hosts: &[&'c Host], outputs: &mut Outputs) {
+        for step in block.steps() {
+            self.step(step, hosts, outputs);
+        }
+        for (when, line) in block.repairs() {
+            let texts = owned(texts_of_measure(when));
+            self.texts(&texts, hosts, &Place::InFile(line), outputs);
         }
     }
 
@@ -547,6 +558,7 @@ fn texts_of_action(action: &WrittenAction) -> Texts {
         WrittenAction::Wait(wait) => of(Primitive::Wait(wait.clone())),
         WrittenAction::Gate(ask) => of(Primitive::Ask(ask.clone())),
         WrittenAction::Announce(announce) => of(Primitive::Announce(announce.clone())),
+        WrittenAction::Later { work, .. } => of(Primitive::NotAvailable(work.clone())),
         WrittenAction::Reboot { .. } | WrittenAction::MoveCluster { .. } => Vec::new(),
     }
 }

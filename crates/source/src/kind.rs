@@ -412,6 +412,7 @@ fn primitive(action: WrittenAction) -> Option<Primitive> {
         | WrittenAction::Machine(_)
         | WrittenAction::Ansible(_)
         | WrittenAction::Gate(_)
-        | WrittenAction::Announce(_) => None,
+        | WrittenAction::Announce(_)
+        | WrittenAction::Later { .. } => None,
     }
 }

@@ -1,7 +1,7 @@
 //! The table of all rules.
 
 use super::{
-    boot, bounds, clocks, copies, data, ids, keep, known_names, local, machines, names,
+    available, boot, bounds, clocks, copies, data, ids, keep, known_names, local, machines, names,
     next_release, no_return, packages, release, repeats, scopes, scripts, services, space, storage,
     turns, unknown, windows, zones,
 };
@@ -28,6 +28,12 @@ pub static RULES: &[Rule] = &[
         "steps, services and datasets name only hosts, services and datasets of the plan",
         false,
         known_names::look,
+    ),
+    rule(
+        "not-available",
+        "every step of the plan is one that this version can carry out",
+        false,
+        available::look,
     ),
     rule(
         "bounds",

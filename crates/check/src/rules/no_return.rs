@@ -12,6 +12,7 @@ pub(super) fn look(view: &View<'_>) -> Vec<Complaint> {
             Effect::ReleaseChanges(release) => Some(format!("brings the host to {release}")),
             Effect::MachineDestroyed => Some("ends the machine with all that is on it".to_owned()),
             Effect::DatasetChanges(dataset) => Some(format!("brings {dataset} to another form")),
+            Effect::AuthorityMoves => Some("moves the authority over data".to_owned()),
             _ => None,
         });
         let stated = match &step.undo {

@@ -77,6 +77,12 @@ pub const CASES: &[Case] = &[
         "host a\nrun x @run\nrun y @on=a\n",
     ),
     case(
+        "not-available",
+        "something that is only declared, and something that is disguised as a command",
+        "host a\nroll up a\n  later terminate\n  run x @later\n",
+        "host a\nroll up a\n  run terminate\n  run x\n",
+    ),
+    case(
         "bounds",
         "bounds of zero",
         "host a\nroll up a\n  run x @total=0s @attempts=0\n  prove @every=0s\n  repair r 0\n    run y\n    run z\n",

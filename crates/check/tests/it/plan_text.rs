@@ -22,10 +22,13 @@ use overhaul_model::definition::{DatasetKind, Guard, Origin, Release, Slot, Test
 use overhaul_model::finding::Waiver;
 use overhaul_model::fleet::{Connection, Host};
 use overhaul_model::id::{HostName, StepId};
+use overhaul_model::later::Later;
 use overhaul_model::plan::{
     Block, PLAN_FORMAT, Plan, PlanKind, PlannedDataset, PlannedService, PlannedSpace, Turns,
 };
-use overhaul_model::primitive::{Exec, Feed, Fetch, Measure, Primitive, Reboot, Wait};
+use overhaul_model::primitive::{
+    Exec, Feed, Fetch, Measure, NotAvailable, Primitive, Reboot, Wait,
+};
 use overhaul_model::span::Span;
 use overhaul_model::step::{Lane, Step};
 use overhaul_model::template::step_word;
@@ -378,9 +381,18 @@ fn meaning(node: &Node<'_>, parent: &StepId) -> (Action, Primitive) {
         ["copy", dataset, name] => copy(node, dataset, name),
         ["read", dataset, name] => read(node, parent, dataset, name),
         ["move", dataset] => (database(dataset, DatabaseOp::MoveCluster), exec()),
+        ["later", what] => {
+            let what = match *what {
+                "terminate" => Later::MachineTerminate,
+                other => panic!("nothing is declared as {other}"),
+            };
+            let touches = Touches::Only(Vec::new());
+            (Action::Later { what, touches }, not_available())
+        }
         ["run", ..] => {
             let touches = Touches::Only(Vec::new());
             let work = match node.flags.get("script") {
+                _ if node.flags.contains_key("later") => not_available(),
                 Some(script) => Primitive::Exec(Exec::shell(script.replace('~', " "))),
                 None => exec(),
             };
@@ -388,6 +400,13 @@ fn meaning(node: &Node<'_>, parent: &StepId) -> (Action, Primitive) {
         }
         other => panic!("what is {other:?}?"),
     }
+}
+
+fn not_available() -> Primitive {
+    Primitive::NotAvailable(NotAvailable {
+        subject: "x".to_owned(),
+        with: BTreeMap::new(),
+    })
 }
 
 fn database(name: &str, op: DatabaseOp) -> Action {

@@ -10,9 +10,10 @@ use overhaul_model::definition::{Guard, Test};
 use overhaul_model::event::{Choice, Event, Generation, Verdict};
 use overhaul_model::id::{HostName, Position};
 use overhaul_model::plan::Block;
-use overhaul_model::primitive::{Exec, Primitive, Wait};
+use overhaul_model::primitive::{Exec, NotAvailable, Primitive, Wait};
 use overhaul_model::span::Span;
-use overhaul_model::step::Step;
+use overhaul_model::step::{Lane, Step};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -582,6 +583,26 @@ async fn a_text_that_cannot_be_rendered_fails_before_anything_begins() {
         "{waiting:?}"
     );
     assert_eq!(count(&world, "a", "x"), 0);
+}
+
+/// The checker refuses such a plan; if one came through, nothing is done all the same.
+#[tokio::test(start_paused = true)]
+async fn what_is_not_available_is_not_acted_even_when_it_came_through() {
+    let work = Primitive::NotAvailable(NotAvailable {
+        subject: "everything".to_owned(),
+        with: BTreeMap::new(),
+    });
+    for lane in [Lane::Turn, Lane::Run] {
+        let step = Step {
+            lane,
+            ..step("x", work.clone(), Repeat::Safe)
+        };
+        let waiting = asked(World::new(plan_of(step)).once().await);
+        assert_eq!(
+            waiting[0].1,
+            "`run` is not available in this version; nothing was done"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -53,9 +53,10 @@ impl Work {
             Primitive::Persist(p) => own(&format!("copy {}", p.file), 5),
             Primitive::Restore(r) => own(&format!("restore {}", r.file), 5),
             Primitive::Reboot(_) => own("reboot", 3_000),
-            Primitive::Wait(_) | Primitive::Ask(_) | Primitive::Announce(_) => {
-                panic!("the loop does these itself")
-            }
+            Primitive::Wait(_)
+            | Primitive::Ask(_)
+            | Primitive::Announce(_)
+            | Primitive::NotAvailable(_) => panic!("the loop does these itself"),
         }
     }
 }

@@ -209,7 +209,8 @@ fn of_step(position: &Position, track: &Track<'_>, out: &mut Vec<Leftover>) {
         | Primitive::Restore(_)
         | Primitive::Wait(_)
         | Primitive::Ask(_)
-        | Primitive::Announce(_) => {}
+        | Primitive::Announce(_)
+        | Primitive::NotAvailable(_) => {}
     }
 }
 

@@ -28,20 +28,20 @@ pub(super) fn prepare(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
 
 pub(super) fn change(draft: &mut Draft<'_>, site: &Site<'_>) -> Vec<Block> {
     let Some(way) = draft.ways.get(&site.role.role).cloned() else {
-        return as_blocks(written::steps(draft, site));
+        return written::blocks(draft, site);
     };
     let upgrader = &way.upgrader;
-    let mut steps: Vec<Step> = Vec::new();
-    for step in &upgrader.change {
-        steps.push(upgrader_step(draft, site, upgrader, step));
-    }
-    steps.extend(written::steps(draft, site));
-    steps.push(reboot(site, &upgrader.name));
-    steps.push(new_release(draft, site));
-    for step in &upgrader.settle {
-        steps.push(upgrader_step(draft, site, upgrader, step));
-    }
-    let mut blocks = as_blocks(steps);
+    let of_kind = |draft: &Draft<'_>, steps: &[UpgraderStep]| -> Vec<Step> {
+        let steps = steps.iter();
+        steps
+            .map(|step| upgrader_step(draft, site, upgrader, step))
+            .collect()
+    };
+    let mut blocks = as_blocks(of_kind(draft, &upgrader.change));
+    blocks.extend(written::blocks(draft, site));
+    let mut after = vec![reboot(site, &upgrader.name), new_release(draft, site)];
+    after.extend(of_kind(draft, &upgrader.settle));
+    blocks.extend(as_blocks(after));
     for scope in upgrader.scopes.iter().rev() {
         let id = site.id.child(&slug(&scope.name));
         let body = Block::Sequence {

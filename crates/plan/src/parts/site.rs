@@ -28,7 +28,7 @@ pub(crate) struct Site<'s> {
 pub(crate) fn blocks(draft: &mut Draft<'_>, site: &Site<'_>, part: Part) -> Vec<Block> {
     let steps = match part {
         Part::Begin => begin::steps(draft, site),
-        Part::Written => written::steps(draft, site),
+        Part::Written => return written::blocks(draft, site),
         Part::UpgraderPrepare => release_change::prepare(draft, site),
         Part::Copies => copies::steps(draft, site),
         Part::Hold => hold::hold(draft, site),

@@ -1,16 +1,21 @@
 //! Steps as people wrote them, compiled to primitives.
 
-use super::site::Site;
+use super::site::{Site, as_blocks};
 use super::{move_cluster, near};
 use crate::draft::Draft;
 use crate::error::Wrong;
 use crate::limits;
 use crate::scripts;
+use crate::slug::slug;
 use overhaul_model::action::{Action, Limits, Repeat, Retry, ServiceOp, Touches, Undo};
-use overhaul_model::definition::{Slot, WrittenAction, WrittenStep};
+use overhaul_model::definition::{Slot, WrittenAction, WrittenBlock, WrittenStep};
 use overhaul_model::fleet::Host;
 use overhaul_model::id::{HostName, ServiceName};
-use overhaul_model::primitive::{EditFile, Exec, Measure, Primitive, Reboot, UnitState, WriteFile};
+use overhaul_model::later::Later;
+use overhaul_model::plan::Block;
+use overhaul_model::primitive::{
+    EditFile, Exec, Measure, NotAvailable, Primitive, Reboot, UnitState, WriteFile,
+};
 use overhaul_model::step::Step;
 use overhaul_model::template::{Context, Renderer};
 use std::collections::BTreeSet;
@@ -18,15 +23,73 @@ use std::collections::BTreeSet;
 /// What a step has no undo for when its author named none.
 const NO_UNDO: &str = "no undo is written for it";
 
-pub(super) fn steps(draft: &mut Draft<'_>, site: &Site<'_>) -> Vec<Step> {
+pub(super) fn blocks(draft: &mut Draft<'_>, site: &Site<'_>) -> Vec<Block> {
     // Refused as a whole elsewhere.
     if site.slot == Slot::Cleanup {
         return Vec::new();
     }
     let written = site.role.slots.get(&site.slot).into_iter().flatten();
     written
-        .filter_map(|step| compile(draft, site, step))
+        .flat_map(|block| of_block(draft, site, block))
         .collect()
+}
+
+/// One written block; what it holds stands alone when its ends concern none of the hosts.
+fn of_block(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenBlock) -> Vec<Block> {
+    match written {
+        WrittenBlock::Step(step) => as_blocks(compile(draft, site, step).into_iter().collect()),
+        WrittenBlock::Scope(scope) => {
+            let id = site.id.child(&slug(&scope.name));
+            let body = inner(draft, site, &scope.body);
+            let open = compile(draft, site, &scope.open);
+            let close = compile(draft, site, &scope.close);
+            let (Some(open), Some(close)) = (open, close) else {
+                return body;
+            };
+            vec![Block::Scope {
+                title: scope.name.clone(),
+                open: Box::new(open),
+                body: Box::new(Block::Sequence {
+                    id: id.child("body"),
+                    title: format!("while {} holds", scope.name),
+                    blocks: body,
+                }),
+                close: Box::new(close),
+                id,
+            }]
+        }
+        WrittenBlock::Repair(repair) => {
+            let id = site.id.child(&slug(&repair.name));
+            let body = inner(draft, site, &repair.body);
+            if body.is_empty() {
+                return Vec::new();
+            }
+            vec![Block::Repair {
+                title: repair.name.clone(),
+                body: Box::new(Block::Sequence {
+                    id: id.child("body"),
+                    title: repair.name.clone(),
+                    blocks: body,
+                }),
+                when: repair.when.clone(),
+                remedy: Box::new(Block::Sequence {
+                    id: id.child("remedy"),
+                    title: format!("the remedy of {}", repair.name),
+                    blocks: inner(draft, site, &repair.remedy),
+                }),
+                attempts: repair.attempts,
+                id,
+            }]
+        }
+    }
+}
+
+fn inner(draft: &mut Draft<'_>, site: &Site<'_>, written: &[WrittenBlock]) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for block in written {
+        blocks.extend(of_block(draft, site, block));
+    }
+    blocks
 }
 
 fn compile(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenStep) -> Option<Step> {
@@ -189,7 +252,27 @@ fn made(
             Primitive::Announce(announce.clone()),
             limits::ANNOUNCE,
         ),
+        WrittenAction::Later { what, work } => later(*what, &written.touches, work),
     })
+}
+
+/// Declared, planned and checked; refused by the checker.
+fn later(what: Later, touches: &Touches, work: &NotAvailable) -> Made {
+    Made {
+        action: Action::Later {
+            what,
+            touches: touches.clone(),
+        },
+        work: Primitive::NotAvailable(work.clone()),
+        so: None,
+        limits: limits::COMMAND,
+        undo: what
+            .way_back()
+            .map_or(Undo::Nothing, |way_back| Undo::None {
+                way_back: way_back.to_owned(),
+            }),
+        repeat: Repeat::Person,
+    }
 }
 
 fn quiet(action: Action, work: Primitive, limits: Limits) -> Made {

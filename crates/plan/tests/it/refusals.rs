@@ -34,8 +34,11 @@ fn every_error_is_told_not_only_the_first() {
     let mut bad = run("when?");
     bad.when = Some("no_such_variable == 1".to_owned());
     roles[0].slots = [
-        (Slot::Prepare, vec![run("same"), run("Same!"), bad]),
-        (Slot::Cleanup, vec![run("too early")]),
+        (
+            Slot::Prepare,
+            vec![run("same").into(), run("Same!").into(), bad.into()],
+        ),
+        (Slot::Cleanup, vec![run("too early").into()]),
     ]
     .into();
     let mut definition = definition(roles);

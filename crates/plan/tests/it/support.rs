@@ -140,12 +140,15 @@ pub fn web_and_database() -> Definition {
     server.backup = vec!["orders".into()];
     server.slots.insert(
         Slot::Migrate,
-        vec![step(
-            "move the cluster to the new major",
-            WrittenAction::MoveCluster {
-                dataset: "orders".into(),
-            },
-        )],
+        vec![
+            step(
+                "move the cluster to the new major",
+                WrittenAction::MoveCluster {
+                    dataset: "orders".into(),
+                },
+            )
+            .into(),
+        ],
     );
     let mut out = definition(vec![server]);
     out.services = BTreeMap::from([

@@ -1,15 +1,20 @@
 //! Whole plans as trees: what a definition becomes, at a glance.
 
 use crate::support::{
-    definition, fleet, guard, names, postgres_facts, role, run, service, step, web_and_database,
+    definition, fleet, guard, names, origin, postgres_facts, role, run, service, step,
+    web_and_database,
 };
 use overhaul_model::action::OnceScope;
-use overhaul_model::definition::{Definition, Order, Slot, Within, WrittenAction};
+use overhaul_model::definition::{
+    Definition, Order, Slot, Within, WrittenAction, WrittenBlock, WrittenRepair, WrittenScope,
+};
 use overhaul_model::facts::FleetFacts;
 use overhaul_model::fleet::Fleet;
+use overhaul_model::later::Later;
 use overhaul_model::plan::Plan;
-use overhaul_model::primitive::{Ask, Primitive};
+use overhaul_model::primitive::{Ask, Measure, NotAvailable, Primitive};
 use overhaul_plan::{compile, print};
+use std::collections::BTreeMap;
 
 fn plan(definition: &Definition, fleet: &Fleet, facts: &FleetFacts) -> Plan {
     compile(definition, fleet, facts).unwrap_or_else(|errors| panic!("{errors}"))
@@ -46,12 +51,15 @@ fn three_hosts_two_at_once_with_guards_and_a_gate() {
     web.guards.push(guard("others serve"));
     web.slots.insert(
         Slot::Drain,
-        vec![step(
-            "begin now?",
-            WrittenAction::Gate(Ask {
-                question: "begin with {{ host.name }}?".to_owned(),
-            }),
-        )],
+        vec![
+            step(
+                "begin now?",
+                WrittenAction::Gate(Ask {
+                    question: "begin with {{ host.name }}?".to_owned(),
+                }),
+            )
+            .into(),
+        ],
     );
     let mut definition = definition(vec![web]);
     definition
@@ -72,9 +80,9 @@ fn conditions_and_services_of_some_hosts_only() {
     last.once = Some(OnceScope::Fleet);
     last.when = Some("host.name == 'b'".to_owned());
     all.slots = [
-        (Slot::Prepare, vec![nowhere.clone()]),
-        (Slot::Configure, vec![old, nowhere]),
-        (Slot::Finish, vec![last]),
+        (Slot::Prepare, vec![nowhere.clone().into()]),
+        (Slot::Configure, vec![old.into(), nowhere.into()]),
+        (Slot::Finish, vec![last.into()]),
     ]
     .into();
     let mut definition = definition(vec![all]);
@@ -83,6 +91,61 @@ fn conditions_and_services_of_some_hosts_only() {
         .insert("mail".into(), service("mail", "postfix.service"));
     let fleet = fleet(&["a: all mail; kind=old", "b: all; kind=new", "c: mail"]);
     insta::assert_snapshot!(tree(&definition, &fleet, &FleetFacts::new()));
+}
+
+/// What is declared stands in the plan like all else, and a block whose ends concern some hosts only holds
+/// its body for all.
+#[test]
+fn scopes_repairs_and_what_is_only_declared() {
+    let later = |name: &str, what: Later| {
+        let work = NotAvailable {
+            subject: "backups".to_owned(),
+            with: BTreeMap::new(),
+        };
+        step(name, WrittenAction::Later { what, work })
+    };
+    let mut open = later("disk comes", Later::VolumeAttach);
+    open.when = Some("host.name == 'a'".to_owned());
+    let mut close = later("disk goes", Later::VolumeDetach);
+    close.when = open.when.clone();
+    let repair = WrittenBlock::Repair(Box::new(WrittenRepair {
+        name: "the archive reads back".to_owned(),
+        body: vec![run("read it").into()],
+        when: Measure::PackagesClean,
+        remedy: vec![run("archive again").into()],
+        attempts: 2,
+        origin: origin(30),
+    }));
+    let mut nowhere = close.clone();
+    nowhere.name = "nowhere".to_owned();
+    nowhere.when = Some("host.name == 'c'".to_owned());
+    let bare = WrittenBlock::Scope(Box::new(WrittenScope {
+        name: "of no host".to_owned(),
+        open: nowhere.clone(),
+        body: vec![run("stands alone").into()],
+        close: nowhere,
+    }));
+    let mut all = role("all", Order::ONE_BY_ONE);
+    let scope = WrittenBlock::Scope(Box::new(WrittenScope {
+        name: "the disk is there".to_owned(),
+        open,
+        body: vec![run("archive").into(), repair],
+        close,
+    }));
+    all.slots = [
+        (Slot::Export, vec![scope, bare]),
+        (
+            Slot::Finish,
+            vec![later("old machine goes", Later::MachineTerminate).into()],
+        ),
+    ]
+    .into();
+    let definition = definition(vec![all]);
+    insta::assert_snapshot!(tree(
+        &definition,
+        &fleet(&["a: all", "b: all"]),
+        &FleetFacts::new()
+    ));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Actions, without the bounds and the rest that a step adds.
 
+use super::later_shapes;
 use super::measure::{argv, measure, unit};
 use super::shapes::{DATABASE, EDIT, FILE, PACKAGES, REBOOT, REPLACE, SET, UNIT_ACTION, WAIT};
 use crate::node::{Entry, Node, Tree, shortened};
@@ -9,8 +10,9 @@ use crate::words::is_identifier;
 use overhaul_model::action::ServiceOp;
 use overhaul_model::definition::WrittenAction;
 use overhaul_model::id::DatasetName;
+use overhaul_model::later::Later;
 use overhaul_model::primitive::{
-    Announce, Ask, Command, Edit, EditFile, Exec, OutputPolicy, Wait, WriteFile,
+    Announce, Ask, Command, Edit, EditFile, Exec, NotAvailable, OutputPolicy, Wait, WriteFile,
 };
 use overhaul_model::span::Span;
 use std::collections::BTreeMap;
@@ -66,13 +68,39 @@ pub(crate) fn act(desk: &Desk, fields: &Fields) -> Option<Act> {
         "gate" => WrittenAction::Gate(Ask {
             question: desk.template(node)?,
         }),
-        _ => WrittenAction::Announce(Announce {
+        "announce" => WrittenAction::Announce(Announce {
             message: desk.template(node)?,
         }),
+        key => later(desk, key, node)?,
     };
     Some(Act {
         action,
         dataset_span,
+    })
+}
+
+/// Something that is declared and not carried out yet.
+fn later(desk: &Desk, key: &str, node: &Node) -> Option<WrittenAction> {
+    let fields = Fields::open(desk.sink, node, later_shapes::of(key)?)?;
+    let entry = fields.chosen();
+    let subject = entry.and_then(|entry| desk.template(&entry.value));
+    let what = entry.and_then(|entry| Later::of(key, &entry.key));
+    let mut with = BTreeMap::new();
+    if let Some(node) = fields.get("with") {
+        for entry in reader::map(desk.sink, node, "`with`") {
+            reader::check_name(desk.sink, &entry.key, &entry.key_span);
+            if let Some(value) = text_or_empty(desk, &entry.value) {
+                with.insert(entry.key.clone(), value);
+            }
+        }
+    }
+    fields.done();
+    Some(WrittenAction::Later {
+        what: what?,
+        work: NotAvailable {
+            subject: subject?,
+            with,
+        },
     })
 }
 

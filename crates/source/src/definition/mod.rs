@@ -1,6 +1,8 @@
 //! Definitions: `upgrade.yaml`.
 
 mod action;
+mod block;
+mod later_shapes;
 mod measure;
 mod order;
 mod role;

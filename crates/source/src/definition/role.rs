@@ -1,19 +1,19 @@
 //! Roles: a strategy with what is placed in its slots.
 
+use super::block::BlockReader;
 use super::order::order;
 use super::root::Names;
 use super::sequence::after as after_roles;
 use super::shapes::ROLE;
-use super::step::{PlacedStep, guards, step};
+use super::step::guards;
 use super::strategy::strategy;
-use crate::node::{Entry, Node, Tree, shortened};
+use crate::node::{Entry, Tree, shortened};
 use crate::reader::{self, Fields};
 use crate::templates::Desk;
-use crate::words::{slug, suggestion};
-use overhaul_model::definition::{Dataset, Origin, RoleUpgrade, Slot, WrittenAction, WrittenStep};
-use overhaul_model::id::{DatasetName, RoleName};
+use crate::words::suggestion;
+use overhaul_model::definition::{Dataset, Origin, RoleUpgrade, Slot};
+use overhaul_model::id::RoleName;
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 /// The upgrader when none is named.
 const UPGRADER_DEFAULT: &str = "apt";
@@ -29,12 +29,7 @@ pub(super) fn role(desk: &Desk, names: &Names, entry: &Entry) -> Option<RoleUpgr
     let after = after.map(|node| after_roles(sink, names, &entry.key, node));
     let upgrader = upgrader(desk, names, &fields, entry);
     let guards = fields.get("guards").map(|node| guards(desk, node));
-    let mut reader = RoleReader {
-        desk,
-        names,
-        role: &entry.key,
-        slugs: BTreeMap::new(),
-    };
+    let mut reader = BlockReader::new(desk, names, Some(&entry.key));
     let mut slots = BTreeMap::new();
     let mut backup = Vec::new();
     for slot in Slot::ALL {
@@ -45,7 +40,7 @@ pub(super) fn role(desk: &Desk, names: &Names, entry: &Entry) -> Option<RoleUpgr
             // `change: in-place` is the point of the strategy, which was read above.
             (Slot::Change, Tree::Scalar { .. }) => Vec::new(),
             (Slot::Backup, _) => reader.backup(node, &mut backup),
-            _ => reader::list(sink, node, |node| reader.step(node)),
+            _ => reader.list(node),
         };
         if !steps.is_empty() {
             slots.insert(slot, steps);
@@ -89,86 +84,6 @@ fn upgrader(desk: &Desk, names: &Names, fields: &Fields, entry: &Entry) -> Strin
             .add_with_help(span, message, suggestion(&name, known, "the upgraders are"));
     }
     name
-}
-
-struct RoleReader<'r, 's, 'f> {
-    desk: &'r Desk<'s, 'f>,
-    names: &'r Names,
-    role: &'r str,
-    /// Slugs of steps so far, with the name and place of each.
-    slugs: BTreeMap<String, (String, Range<usize>)>,
-}
-
-impl RoleReader<'_, '_, '_> {
-    fn step(&mut self, node: &Node) -> Option<WrittenStep> {
-        let sink = self.desk.sink;
-        let PlacedStep {
-            step,
-            name_span,
-            dataset_span,
-        } = step(self.desk, self.names, node)?;
-        if let (WrittenAction::MoveCluster { dataset }, Some(span)) = (&step.action, dataset_span) {
-            self.dataset(dataset.as_str(), &span);
-        }
-        let seen = (step.name.clone(), name_span.clone());
-        if let Some((name, first)) = self.slugs.insert(slug(&step.name), seen) {
-            let message = if name == step.name {
-                format!(
-                    "a step of this role is already called so, on line {}",
-                    sink.line(&first)
-                )
-            } else {
-                format!(
-                    "this is too like `{}` on line {}",
-                    shortened(&name),
-                    sink.line(&first)
-                )
-            };
-            let help =
-                "steps of a role have names of their own, which differ in letters and digits";
-            sink.add_with_help(&name_span, message, help);
-        }
-        Some(step)
-    }
-
-    /// Names of datasets, and steps among them.
-    fn backup(&mut self, node: &Node, datasets: &mut Vec<DatasetName>) -> Vec<WrittenStep> {
-        let sink = self.desk.sink;
-        reader::list(sink, node, |node| {
-            if matches!(node.tree, Tree::Map(_)) {
-                return self.step(node);
-            }
-            let name = reader::text(sink, node)?;
-            if self.dataset(&name, &node.span) {
-                let name = DatasetName::new(name);
-                if datasets.contains(&name) {
-                    sink.add(&node.span, format!("`{name}` stands here twice"));
-                } else {
-                    datasets.push(name);
-                }
-            }
-            None
-        })
-    }
-
-    /// Whether there is such a dataset and it lives on this role; reports when not.
-    fn dataset(&self, name: &str, span: &Range<usize>) -> bool {
-        let sink = self.desk.sink;
-        let Some(home) = self.names.datasets.get(name) else {
-            let message = format!("there is no dataset `{}`", shortened(name));
-            let known = self.names.datasets.keys().map(String::as_str);
-            sink.add_with_help(span, message, suggestion(name, known, "the datasets are"));
-            return false;
-        };
-        if let Some(home) = home
-            && home != self.role
-        {
-            let message = format!("the dataset `{name}` lives on the role `{home}`, not here");
-            sink.add_with_help(span, message, format!("write this in the role `{home}`"));
-            return false;
-        }
-        true
-    }
 }
 
 /// The role that a dataset lives on, as far as that can be told.

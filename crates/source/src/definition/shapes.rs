@@ -1,5 +1,6 @@
 //! The keys of a definition.
 
+use super::later_shapes;
 use crate::shape::{Key, Kind, Shape, may, must};
 
 const fn shape(id: &'static str, what: &'static str, keys: &'static [&'static [Key]]) -> Shape {
@@ -546,6 +547,61 @@ pub(super) static STEP: Shape = Shape {
             Kind::Text,
             "a message to people; nothing waits for them",
         ),
+        may(
+            "volume",
+            Kind::Object(&later_shapes::VOLUME),
+            "a volume with data; not available in this version",
+        ),
+        may(
+            "address",
+            Kind::Object(&later_shapes::ADDRESS),
+            "an address; not available in this version",
+        ),
+        may(
+            "dns",
+            Kind::Object(&later_shapes::DNS),
+            "names; not available in this version",
+        ),
+        may(
+            "instance",
+            Kind::Object(&later_shapes::INSTANCE),
+            "a machine beside the old one; not available in this version",
+        ),
+        may(
+            "certificate",
+            Kind::Object(&later_shapes::CERTIFICATE),
+            "a certificate; not available in this version",
+        ),
+        may(
+            "sessions",
+            Kind::Object(&later_shapes::SESSIONS),
+            "people and processes at work; not available in this version",
+        ),
+        may(
+            "quiesce",
+            Kind::Object(&later_shapes::QUIESCE),
+            "the other members of a role; not available in this version",
+        ),
+        may(
+            "cluster",
+            Kind::Object(&later_shapes::CLUSTER),
+            "membership of a cluster; not available in this version",
+        ),
+        may(
+            "transfer",
+            Kind::Object(&later_shapes::TRANSFER),
+            "data that moves once, with its authority; not available in this version",
+        ),
+        may(
+            "migrations",
+            Kind::Object(&later_shapes::MIGRATIONS),
+            "data migrated while services run; not available in this version",
+        ),
+        may(
+            "mark",
+            Kind::Object(&later_shapes::MARK),
+            "a mark that others read; not available in this version",
+        ),
     ],
 };
 
@@ -605,7 +661,57 @@ static ORDERS: [Kind; 2] = [
     Kind::Object(&ORDER),
 ];
 
-const STEPS: Kind = Kind::List(&Kind::Object(&STEP));
+/// What stands in a slot. Static, because blocks hold blocks.
+static BLOCKS: [Kind; 3] = [
+    Kind::Object(&STEP),
+    Kind::Object(&SCOPE),
+    Kind::Object(&REPAIR),
+];
+
+static BLOCK: Kind = Kind::Either(&BLOCKS);
+
+const STEPS: Kind = Kind::List(&BLOCK);
+
+/// Something opened and closed, whatever happens in between.
+pub(super) static SCOPE: Shape = shape(
+    "scope",
+    "a scope",
+    &[&[
+        must("scope", Kind::Text, "what holds meanwhile"),
+        must("open", Kind::Object(&STEP), "the step that sets up"),
+        must("body", Kind::List(&BLOCK), "what needs it"),
+        must(
+            "close",
+            Kind::Object(&STEP),
+            "the step that takes away, whatever happened",
+        ),
+    ]],
+);
+
+/// A remedy for what may fail in a known way.
+pub(super) static REPAIR: Shape = shape(
+    "repair",
+    "a repair",
+    &[&[
+        must("repair", Kind::Text, "what is repaired"),
+        must("body", Kind::List(&BLOCK), "what may fail"),
+        must(
+            "when",
+            Kind::Object(&MEASURE),
+            "the finding that the remedy is for",
+        ),
+        must(
+            "remedy",
+            Kind::List(&BLOCK),
+            "what is done then, before the body goes on",
+        ),
+        may(
+            "attempts",
+            Kind::Int(1, 20),
+            "how often at most; once if left out",
+        ),
+    ]],
+);
 
 /// A role.
 pub(super) static ROLE: Shape = Shape {
@@ -646,7 +752,7 @@ pub(super) static ROLE: Shape = Shape {
         may("drain", STEPS, "users are led away"),
         may(
             "backup",
-            Kind::List(&Kind::Either(&[Kind::Text, Kind::Object(&STEP)])),
+            Kind::List(&Kind::Either(&[Kind::Text, Kind::Either(&BLOCKS)])),
             "datasets that are copied before anything changes, and steps",
         ),
         may("stop", STEPS, "services stop"),

@@ -43,10 +43,8 @@ pub(super) fn step(desk: &Desk, names: &Names, node: &Node) -> Option<PlacedStep
         act.as_ref().map(|act| &act.action),
         Some(WrittenAction::Wait(_) | WrittenAction::Gate(_) | WrittenAction::Announce(_))
     );
-    let runs = !matches!(
-        act.as_ref().map(|act| &act.action),
-        Some(action) if !matches!(action, WrittenAction::Run(_))
-    );
+    let action = act.as_ref().map(|act| &act.action);
+    let runs = matches!(action, None | Some(WrittenAction::Run(_)));
     let mut step = Draft::default();
     if acts {
         step.check = fields.get("check").and_then(|node| measure(desk, node));
@@ -61,7 +59,15 @@ pub(super) fn step(desk: &Desk, names: &Names, node: &Node) -> Option<PlacedStep
     let mut touches = Touches::Only(Vec::new());
     let mut taken = BTreeMap::new();
     if runs {
-        touches = self::touches(desk, names, &fields);
+        touches = self::touches(desk, names, &fields).unwrap_or(Touches::Anything);
+    } else if let Some(WrittenAction::Later { what, .. }) = action {
+        let said = self::touches(desk, names, &fields);
+        touches = match said {
+            None if !what.word().calm => Touches::Anything,
+            said => said.unwrap_or(touches),
+        };
+    }
+    if runs || matches!(action, Some(WrittenAction::Later { .. })) {
         taken = outputs(desk, &fields);
     }
     let expected = fields.span_of_time("expected");
@@ -277,12 +283,10 @@ pub(crate) fn outputs(desk: &Desk, fields: &Fields) -> BTreeMap<String, OutputFr
     out
 }
 
-fn touches(desk: &Desk, names: &Names, fields: &Fields) -> Touches {
+fn touches(desk: &Desk, names: &Names, fields: &Fields) -> Option<Touches> {
     let sink = desk.sink;
-    let Some(node) = fields.get("touches") else {
-        return Touches::Anything;
-    };
-    match &node.tree {
+    let node = fields.get("touches")?;
+    Some(match &node.tree {
         Tree::Scalar { text, .. } if text == "nothing" => Touches::Only(Vec::new()),
         Tree::List(_) => Touches::Only(reader::list(sink, node, |node| {
             let name = reader::text(sink, node)?;
@@ -303,7 +307,7 @@ fn touches(desk: &Desk, names: &Names, fields: &Fields) -> Touches {
             sink.add(&node.span, message);
             Touches::Anything
         }
-    }
+    })
 }
 
 /// Conditions measured just before something begins.

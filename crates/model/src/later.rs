@@ -1,0 +1,396 @@
+//! What a definition may say although no program of this version carries it out.
+//!
+//! Such a step is planned and checked with its effects like any other, so that a definition can be written,
+//! read and judged whole; the checker refuses to let it run (rule `not-available`), and so does the engine.
+//! [`WORDS`] is all of it; ROADMAP.md lists the same lines.
+
+use crate::effects::Effect;
+use serde::{Deserialize, Serialize};
+
+/// Something that is declared and not carried out yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Later {
+    /// `volume: {create: ...}`.
+    VolumeCreate,
+    /// `volume: {detach: ...}`.
+    VolumeDetach,
+    /// `volume: {attach: ...}`.
+    VolumeAttach,
+    /// `address: {move: ...}`.
+    AddressMove,
+    /// `dns: {set: ...}`.
+    DnsSet,
+    /// `instance: {launch: ...}`.
+    MachineLaunch,
+    /// `instance: {rename: ...}`.
+    MachineRename,
+    /// `instance: {terminate: ...}`.
+    MachineTerminate,
+    /// `certificate: {copy: ...}`.
+    CertificateCopy,
+    /// `certificate: {verify: ...}`.
+    CertificateVerify,
+    /// `sessions: {end: ...}`.
+    SessionsEnd,
+    /// `quiesce: {others: ...}`.
+    QuiesceOthers,
+    /// `cluster: {leave: ...}`.
+    ClusterLeave,
+    /// `cluster: {join: ...}`.
+    ClusterJoin,
+    /// `cluster: {bootstrap: ...}`.
+    ClusterBootstrap,
+    /// `transfer: {service: ...}`.
+    Transfer,
+    /// `migrations: {online: ...}`.
+    MigrationsOnline,
+    /// `mark: {set: ...}`.
+    MarkSet,
+    /// `mark: {clear: ...}`.
+    MarkClear,
+    /// `change: replace`.
+    ChangeReplace,
+    /// `data: volume`.
+    DataVolume,
+    /// `data: rejoin`.
+    DataRejoin,
+    /// `data: transfer`.
+    DataTransfer,
+    /// `order: first-then-rest`.
+    FirstThenRest,
+    /// A release upgrader whose description says that it was never run.
+    Upgrader,
+}
+
+/// A thing that is declared, with what the checker and people are told about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Word {
+    /// Which one.
+    pub later: Later,
+    /// The key that people write.
+    pub key: &'static str,
+    /// The word below the key, or its value.
+    pub verb: &'static str,
+    /// What it will do.
+    pub says: &'static str,
+    /// Its line of ROADMAP.md.
+    pub roadmap: &'static str,
+    /// Whether services of the host stay as they are, when the step does not say what it touches.
+    pub calm: bool,
+}
+
+const VOLUMES: &str = "volumes and addresses (5)";
+const MACHINES: &str = "machines beside the old ones (5)";
+const CLUSTERS: &str = "clusters and authority (5)";
+const UPGRADERS: &str = "further release upgraders (6)";
+const NAMES: &str = "names, certificates and marks (6)";
+
+/// Everything that is declared and not carried out.
+pub static WORDS: [Word; 25] = [
+    word(
+        Later::VolumeCreate,
+        "volume",
+        "create",
+        "a volume is made and mounted",
+        VOLUMES,
+        true,
+    ),
+    word(
+        Later::VolumeDetach,
+        "volume",
+        "detach",
+        "the volume is unmounted, written out and taken off the machine; refused while somebody uses it, saying who",
+        VOLUMES,
+        false,
+    ),
+    word(
+        Later::VolumeAttach,
+        "volume",
+        "attach",
+        "the volume comes to the machine and is mounted",
+        VOLUMES,
+        true,
+    ),
+    word(
+        Later::AddressMove,
+        "address",
+        "move",
+        "the address moves to the new machine; the old one is reached by its own from then on",
+        VOLUMES,
+        false,
+    ),
+    word(
+        Later::DnsSet,
+        "dns",
+        "set",
+        "records get their new values",
+        NAMES,
+        true,
+    ),
+    word(
+        Later::MachineLaunch,
+        "instance",
+        "launch",
+        "a new machine is made",
+        MACHINES,
+        true,
+    ),
+    word(
+        Later::MachineRename,
+        "instance",
+        "rename",
+        "the machine gets another name",
+        MACHINES,
+        true,
+    ),
+    word(
+        Later::MachineTerminate,
+        "instance",
+        "terminate",
+        "the machine is gone, after its protection was switched off",
+        MACHINES,
+        false,
+    ),
+    word(
+        Later::CertificateCopy,
+        "certificate",
+        "copy",
+        "certificate and key are copied from the old machine to the new one",
+        NAMES,
+        true,
+    ),
+    word(
+        Later::CertificateVerify,
+        "certificate",
+        "verify",
+        "the certificate is for this name, trusted, and readable by who needs it",
+        NAMES,
+        true,
+    ),
+    word(
+        Later::SessionsEnd,
+        "sessions",
+        "end",
+        "whoever is logged in or at work is waited for, then ended",
+        NAMES,
+        false,
+    ),
+    word(
+        Later::QuiesceOthers,
+        "quiesce",
+        "others",
+        "the other members of the role stop all services but those that stay up",
+        CLUSTERS,
+        false,
+    ),
+    word(
+        Later::ClusterLeave,
+        "cluster",
+        "leave",
+        "the host leaves the cluster, whose majority is measured before and after",
+        CLUSTERS,
+        false,
+    ),
+    word(
+        Later::ClusterJoin,
+        "cluster",
+        "join",
+        "the host joins the cluster and receives its data from the others",
+        CLUSTERS,
+        false,
+    ),
+    word(
+        Later::ClusterBootstrap,
+        "cluster",
+        "bootstrap",
+        "the host alone is the cluster, although the fleet knows all members",
+        CLUSTERS,
+        false,
+    ),
+    word(
+        Later::Transfer,
+        "transfer",
+        "service",
+        "the data of a service goes from one old host to this one, once; this one is the authority from then on",
+        CLUSTERS,
+        false,
+    ),
+    word(
+        Later::MigrationsOnline,
+        "migrations",
+        "online",
+        "data is migrated while the service runs, until nothing is left to migrate",
+        CLUSTERS,
+        true,
+    ),
+    word(
+        Later::MarkSet,
+        "mark",
+        "set",
+        "a mark is set that other steps and programs read",
+        NAMES,
+        true,
+    ),
+    word(
+        Later::MarkClear,
+        "mark",
+        "clear",
+        "the mark is taken away",
+        NAMES,
+        true,
+    ),
+    word(
+        Later::ChangeReplace,
+        "change",
+        "replace",
+        "a new machine takes the place of the old one",
+        MACHINES,
+        false,
+    ),
+    word(
+        Later::DataVolume,
+        "data",
+        "volume",
+        "the data goes with its volume from the old machine to the new one",
+        VOLUMES,
+        false,
+    ),
+    word(
+        Later::DataRejoin,
+        "data",
+        "rejoin",
+        "the host comes back empty and the cluster gives it its data",
+        CLUSTERS,
+        false,
+    ),
+    word(
+        Later::DataTransfer,
+        "data",
+        "transfer",
+        "the first host receives the data once, the others rejoin",
+        CLUSTERS,
+        false,
+    ),
+    word(
+        Later::FirstThenRest,
+        "order",
+        "first-then-rest",
+        "one host of the role goes alone, then the others",
+        CLUSTERS,
+        true,
+    ),
+    word(
+        Later::Upgrader,
+        "upgrader",
+        "",
+        "a release upgrader that was never run",
+        UPGRADERS,
+        false,
+    ),
+];
+
+const fn word(
+    later: Later,
+    key: &'static str,
+    verb: &'static str,
+    says: &'static str,
+    roadmap: &'static str,
+    calm: bool,
+) -> Word {
+    Word {
+        later,
+        key,
+        verb,
+        says,
+        roadmap,
+        calm,
+    }
+}
+
+impl Later {
+    /// What is known of it.
+    pub fn word(self) -> &'static Word {
+        // Each has its word, as a test says; the last one could only stand for a missing line.
+        let found = WORDS.iter().find(|word| word.later == self);
+        found.unwrap_or(const { &WORDS[WORDS.len() - 1] })
+    }
+
+    /// The thing that stands under this key with this word.
+    pub fn of(key: &str, verb: &str) -> Option<Self> {
+        let mut words = WORDS.iter();
+        let found = words.find(|word| word.key == key && word.verb == verb);
+        found.map(|word| word.later)
+    }
+
+    /// How people write it: `volume: {detach}`, `change: replace`.
+    pub fn written(self) -> String {
+        let Word { key, verb, .. } = self.word();
+        match self {
+            Self::ChangeReplace
+            | Self::DataVolume
+            | Self::DataRejoin
+            | Self::DataTransfer
+            | Self::FirstThenRest => format!("{key}: {verb}"),
+            Self::Upgrader => (*key).to_owned(),
+            _ => format!("{key}: {{{verb}}}"),
+        }
+    }
+
+    /// What it does beside disturbing services.
+    pub(crate) fn effects(self) -> Vec<Effect> {
+        match self {
+            Self::VolumeDetach | Self::VolumeAttach | Self::DataVolume => vec![Effect::VolumeMoves],
+            Self::AddressMove => vec![Effect::AddressMoves],
+            Self::ClusterLeave | Self::ClusterJoin | Self::ClusterBootstrap | Self::DataRejoin => {
+                vec![Effect::MembershipChanges]
+            }
+            Self::Transfer | Self::DataTransfer => vec![Effect::AuthorityMoves],
+            Self::VolumeCreate
+            | Self::DnsSet
+            | Self::MachineLaunch
+            | Self::MachineRename
+            | Self::MachineTerminate
+            | Self::CertificateCopy
+            | Self::CertificateVerify
+            | Self::SessionsEnd
+            | Self::QuiesceOthers
+            | Self::MigrationsOnline
+            | Self::MarkSet
+            | Self::MarkClear
+            | Self::ChangeReplace
+            | Self::FirstThenRest
+            | Self::Upgrader => Vec::new(),
+        }
+    }
+
+    /// What cannot be taken back when it was done, with what is left to do instead.
+    pub fn way_back(self) -> Option<&'static str> {
+        match self {
+            Self::MachineTerminate => {
+                Some("the old machine is gone; only backups are left of what it alone had")
+            }
+            Self::Transfer | Self::DataTransfer => Some(
+                "the receiving host is the authority: what it writes from here is on no old host",
+            ),
+            Self::MigrationsOnline => Some("the old software cannot read the migrated data"),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_thing_has_one_word_and_each_word_leads_to_its_thing() {
+        let things: BTreeSet<Later> = WORDS.iter().map(|word| word.later).collect();
+        assert_eq!(things.len(), WORDS.len());
+        for word in &WORDS {
+            assert_eq!(Later::of(word.key, word.verb), Some(word.later));
+            assert_eq!(word.later.word().says, word.says);
+        }
+    }
+}

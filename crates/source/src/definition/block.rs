@@ -1,0 +1,192 @@
+//! What stands in slots: steps, scopes and repairs.
+
+use super::measure::measure;
+use super::root::Names;
+use super::shapes::{REPAIR, SCOPE};
+use super::step::{PlacedStep, step, titled};
+use crate::node::{Node, Tree, shortened};
+use crate::reader::{self, Fields};
+use crate::templates::Desk;
+use crate::words::{slug, suggestion};
+use overhaul_model::definition::{
+    Origin, WrittenAction, WrittenBlock, WrittenRepair, WrittenScope, WrittenStep,
+};
+use overhaul_model::id::DatasetName;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// How often a remedy is tried when nothing is said: what did not help once is for a person.
+const ATTEMPTS_DEFAULT: u32 = 1;
+
+/// Reads what is placed in one role or stage, whose steps have names of their own.
+pub(super) struct BlockReader<'r, 's, 'f> {
+    desk: &'r Desk<'s, 'f>,
+    names: &'r Names,
+    /// The role, for datasets; none in a stage.
+    role: Option<&'r str>,
+    /// Slugs so far, with the name and place of each.
+    slugs: BTreeMap<String, (String, Range<usize>)>,
+}
+
+impl<'r, 's, 'f> BlockReader<'r, 's, 'f> {
+    pub(super) fn new(desk: &'r Desk<'s, 'f>, names: &'r Names, role: Option<&'r str>) -> Self {
+        Self {
+            desk,
+            names,
+            role,
+            slugs: BTreeMap::new(),
+        }
+    }
+
+    /// A list of blocks.
+    pub(super) fn list(&mut self, node: &Node) -> Vec<WrittenBlock> {
+        reader::list(self.desk.sink, node, |node| self.block(node))
+    }
+
+    /// A block; a step when it is nothing else.
+    pub(super) fn block(&mut self, node: &Node) -> Option<WrittenBlock> {
+        let has = |key: &str| match &node.tree {
+            Tree::Map(entries) => entries.iter().any(|entry| entry.key == key),
+            _ => false,
+        };
+        if has("scope") {
+            self.scope(node)
+        } else if has("repair") {
+            self.repair(node)
+        } else {
+            self.step(node).map(WrittenBlock::from)
+        }
+    }
+
+    fn scope(&mut self, node: &Node) -> Option<WrittenBlock> {
+        let fields = Fields::open(self.desk.sink, node, &SCOPE)?;
+        let name = self.title(&fields, "scope");
+        let open = fields.get("open").and_then(|node| self.step(node));
+        let body = fields.get("body").map(|node| self.list(node));
+        let close = fields.get("close").and_then(|node| self.step(node));
+        fields.done();
+        Some(WrittenBlock::Scope(Box::new(WrittenScope {
+            name: name?,
+            open: open?,
+            body: body?,
+            close: close?,
+        })))
+    }
+
+    fn repair(&mut self, node: &Node) -> Option<WrittenBlock> {
+        let sink = self.desk.sink;
+        let fields = Fields::open(sink, node, &REPAIR)?;
+        let name = self.title(&fields, "repair");
+        let body = fields.get("body").map(|node| self.list(node));
+        let when = fields.get("when");
+        let when = when.and_then(|node| measure(self.desk, node));
+        let remedy = fields.get("remedy").map(|node| self.list(node));
+        let attempts = fields.get("attempts").and_then(|node| {
+            let attempts = reader::int(sink, node, 1..=20)?;
+            u32::try_from(attempts).ok()
+        });
+        let origin = Origin {
+            file: sink.file.name.clone(),
+            line: sink.line(&fields.span),
+        };
+        fields.done();
+        Some(WrittenBlock::Repair(Box::new(WrittenRepair {
+            name: name?,
+            body: body?,
+            when: when?,
+            remedy: remedy?,
+            attempts: attempts.unwrap_or(ATTEMPTS_DEFAULT),
+            origin,
+        })))
+    }
+
+    fn title(&mut self, fields: &Fields, key: &'static str) -> Option<String> {
+        let node = fields.get(key)?;
+        let name = titled(self.desk, node)?;
+        self.own_name(&name, &node.span);
+        Some(name)
+    }
+
+    /// A step.
+    pub(super) fn step(&mut self, node: &Node) -> Option<WrittenStep> {
+        let PlacedStep {
+            step,
+            name_span,
+            dataset_span,
+        } = step(self.desk, self.names, node)?;
+        if let (WrittenAction::MoveCluster { dataset }, Some(span)) = (&step.action, dataset_span) {
+            self.dataset(dataset.as_str(), &span);
+        }
+        self.own_name(&step.name, &name_span);
+        Some(step)
+    }
+
+    /// Reports a name that stands here already, or one too like it.
+    fn own_name(&mut self, name: &str, span: &Range<usize>) {
+        let sink = self.desk.sink;
+        let seen = (name.to_owned(), span.clone());
+        let Some((before, first)) = self.slugs.insert(slug(name), seen) else {
+            return;
+        };
+        let place = if self.role.is_some() { "role" } else { "stage" };
+        let message = if before == name {
+            format!(
+                "a step of this {place} is already called so, on line {}",
+                sink.line(&first)
+            )
+        } else {
+            format!(
+                "this is too like `{}` on line {}",
+                shortened(&before),
+                sink.line(&first)
+            )
+        };
+        let help = format!(
+            "steps of a {place} have names of their own, which differ in letters and digits"
+        );
+        sink.add_with_help(span, message, help);
+    }
+
+    /// Names of datasets, and blocks among them.
+    pub(super) fn backup(
+        &mut self,
+        node: &Node,
+        datasets: &mut Vec<DatasetName>,
+    ) -> Vec<WrittenBlock> {
+        let sink = self.desk.sink;
+        reader::list(sink, node, |node| {
+            if matches!(node.tree, Tree::Map(_)) {
+                return self.block(node);
+            }
+            let name = reader::text(sink, node)?;
+            if self.dataset(&name, &node.span) {
+                let name = DatasetName::new(name);
+                if datasets.contains(&name) {
+                    sink.add(&node.span, format!("`{name}` stands here twice"));
+                } else {
+                    datasets.push(name);
+                }
+            }
+            None
+        })
+    }
+
+    /// Whether there is such a dataset and it lives on this role; reports when not.
+    fn dataset(&self, name: &str, span: &Range<usize>) -> bool {
+        let sink = self.desk.sink;
+        let Some(home) = self.names.datasets.get(name) else {
+            let message = format!("there is no dataset `{}`", shortened(name));
+            let known = self.names.datasets.keys().map(String::as_str);
+            sink.add_with_help(span, message, suggestion(name, known, "the datasets are"));
+            return false;
+        };
+        if let Some(home) = home
+            && self.role.is_none_or(|role| home != role)
+        {
+            let message = format!("the dataset `{name}` lives on the role `{home}`, not here");
+            sink.add_with_help(span, message, format!("write this in the role `{home}`"));
+            return false;
+        }
+        true
+    }
+}

@@ -1,0 +1,193 @@
+//! The keys of actions that are declared and not carried out yet: what [`overhaul_model::later`] lists.
+
+use crate::shape::{Key, Kind, Shape, may};
+
+const WITH: &[Key] = &[may(
+    "with",
+    Kind::Map(&Kind::Text),
+    "what else is said about it, by name",
+)];
+
+const fn shape(id: &'static str, what: &'static str, one_of: &'static [Key]) -> Shape {
+    Shape {
+        id,
+        what,
+        keys: &[WITH],
+        later: &[],
+        one_of,
+    }
+}
+
+/// A volume with data.
+pub(super) static VOLUME: Shape = shape(
+    "volume",
+    "`volume`",
+    &[
+        may("create", Kind::Text, "makes and mounts a volume"),
+        may(
+            "detach",
+            Kind::Text,
+            "unmounts it and takes it off the machine",
+        ),
+        may(
+            "attach",
+            Kind::Text,
+            "brings it to the machine and mounts it",
+        ),
+    ],
+);
+
+/// An address.
+pub(super) static ADDRESS: Shape = shape(
+    "address",
+    "`address`",
+    &[may(
+        "move",
+        Kind::Text,
+        "the address moves to the new machine",
+    )],
+);
+
+/// Names.
+pub(super) static DNS: Shape = shape(
+    "dns",
+    "`dns`",
+    &[may("set", Kind::Text, "the records get their new values")],
+);
+
+/// A machine beside the old one.
+pub(super) static INSTANCE: Shape = shape(
+    "instance",
+    "`instance`",
+    &[
+        may("launch", Kind::Text, "makes a new machine of this name"),
+        may("rename", Kind::Text, "gives it another name"),
+        may("terminate", Kind::Text, "removes it, its protection first"),
+    ],
+);
+
+/// A certificate.
+pub(super) static CERTIFICATE: Shape = shape(
+    "certificate",
+    "`certificate`",
+    &[
+        may(
+            "copy",
+            Kind::Text,
+            "copies certificate and key to the new machine",
+        ),
+        may(
+            "verify",
+            Kind::Text,
+            "looks at name, issuer and who may read it",
+        ),
+    ],
+);
+
+/// People and processes at work.
+pub(super) static SESSIONS: Shape = shape(
+    "sessions",
+    "`sessions`",
+    &[may(
+        "end",
+        Kind::Text,
+        "waits for whoever is at work, then ends it",
+    )],
+);
+
+/// The other members of a role.
+pub(super) static QUIESCE: Shape = shape(
+    "quiesce",
+    "`quiesce`",
+    &[may(
+        "others",
+        Kind::Text,
+        "the other members of this role stop what does not stay up",
+    )],
+);
+
+/// Membership of a cluster.
+pub(super) static CLUSTER: Shape = shape(
+    "cluster",
+    "`cluster`",
+    &[
+        may("leave", Kind::Text, "the host leaves the cluster"),
+        may(
+            "join",
+            Kind::Text,
+            "it joins, and receives data from the others",
+        ),
+        may("bootstrap", Kind::Text, "it is the cluster, alone"),
+    ],
+);
+
+/// Data that moves once, with its authority.
+pub(super) static TRANSFER: Shape = shape(
+    "transfer",
+    "`transfer`",
+    &[may(
+        "service",
+        Kind::Text,
+        "the service whose data goes to this host, once",
+    )],
+);
+
+/// Data migrated while services run.
+pub(super) static MIGRATIONS: Shape = shape(
+    "migrations",
+    "`migrations`",
+    &[may(
+        "online",
+        Kind::Text,
+        "the service whose data is migrated while it runs",
+    )],
+);
+
+/// A mark that others read.
+pub(super) static MARK: Shape = shape(
+    "mark",
+    "`mark`",
+    &[
+        may("set", Kind::Text, "sets a mark that others read"),
+        may("clear", Kind::Text, "takes it away"),
+    ],
+);
+
+/// All of them; the key of each is its id.
+static ALL: [&Shape; 11] = [
+    &VOLUME,
+    &ADDRESS,
+    &DNS,
+    &INSTANCE,
+    &CERTIFICATE,
+    &SESSIONS,
+    &QUIESCE,
+    &CLUSTER,
+    &TRANSFER,
+    &MIGRATIONS,
+    &MARK,
+];
+
+/// The shape below one of these keys.
+pub(super) fn of(key: &str) -> Option<&'static Shape> {
+    ALL.iter().copied().find(|shape| shape.id == key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use overhaul_model::later::{Later, WORDS};
+
+    #[test]
+    fn every_written_word_is_a_thing_of_the_model_and_the_other_way_round() {
+        let written: Vec<Later> = ALL
+            .iter()
+            .flat_map(|shape| {
+                let verbs = shape.one_of.iter();
+                verbs.map(|verb| Later::of(shape.id, verb.name).unwrap())
+            })
+            .collect();
+        let actions = WORDS.iter().filter(|word| of(word.key).is_some());
+        assert_eq!(written, actions.map(|word| word.later).collect::<Vec<_>>());
+    }
+}
