@@ -4,6 +4,7 @@
 //! read and judged whole; the checker refuses to let it run (rule `not-available`), and so does the engine.
 //! [`WORDS`] is all of it; ROADMAP.md lists the same lines.
 
+use crate::action::{OnceScope, Repeat};
 use crate::effects::Effect;
 use serde::{Deserialize, Serialize};
 
@@ -364,6 +365,37 @@ impl Later {
         }
     }
 
+    /// Whether it may be begun again, when the step does not say: what ends in a state that can be seen may,
+    /// what makes or moves something may not.
+    pub fn repeat(self) -> Repeat {
+        match self {
+            Self::VolumeDetach
+            | Self::VolumeAttach
+            | Self::AddressMove
+            | Self::DnsSet
+            | Self::MachineRename
+            | Self::CertificateCopy
+            | Self::CertificateVerify
+            | Self::MarkSet
+            | Self::MarkClear => Repeat::Safe,
+            Self::Transfer | Self::DataTransfer => Repeat::Once(OnceScope::Fleet),
+            Self::VolumeCreate
+            | Self::MachineLaunch
+            | Self::MachineTerminate
+            | Self::SessionsEnd
+            | Self::QuiesceOthers
+            | Self::ClusterLeave
+            | Self::ClusterJoin
+            | Self::ClusterBootstrap
+            | Self::MigrationsOnline
+            | Self::ChangeReplace
+            | Self::DataVolume
+            | Self::DataRejoin
+            | Self::FirstThenRest
+            | Self::Upgrader => Repeat::Person,
+        }
+    }
+
     /// What cannot be taken back when it was done, with what is left to do instead.
     pub fn way_back(self) -> Option<&'static str> {
         match self {
@@ -391,6 +423,28 @@ mod tests {
         for word in &WORDS {
             assert_eq!(Later::of(word.key, word.verb), Some(word.later));
             assert_eq!(word.later.word().says, word.says);
+        }
+    }
+
+    #[test]
+    fn the_roadmap_lists_exactly_these() {
+        let roadmap = include_str!("../../../ROADMAP.md");
+        let table = roadmap
+            .split("## Declared and not carried out")
+            .nth(1)
+            .unwrap();
+        let rows: Vec<&str> = table
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .collect();
+        let row = |word: &Word| {
+            let Word { says, roadmap, .. } = word;
+            format!("| `{}` | {says} | {roadmap} |", word.later.written())
+        };
+        assert_eq!(rows, WORDS.iter().map(row).collect::<Vec<_>>());
+        for word in &WORDS {
+            let (name, _) = word.roadmap.split_once(" (").unwrap();
+            assert!(roadmap.matches(name).count() > 1, "{name}");
         }
     }
 }

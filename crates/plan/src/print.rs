@@ -1,6 +1,6 @@
 //! The plan as people read it: a tree with everything that decides, and nothing that repeats.
 
-use overhaul_model::action::{OnceScope, Repeat, Undo};
+use overhaul_model::action::{Action, OnceScope, Repeat, Undo};
 use overhaul_model::definition::Test;
 use overhaul_model::effects::{Effect, effects};
 use overhaul_model::id::StepId;
@@ -128,7 +128,11 @@ impl Printer<'_> {
 
     fn step(&mut self, step: &Step, depth: usize, before: &str) {
         let mark = if is_no_return(step) { "!" } else { "-" };
-        let mut tail = vec![step.action.word().to_owned(), repeat_word(step.repeat)];
+        let word = match &step.action {
+            Action::Later { what, .. } => format!("not available: `{}`", what.written()),
+            action => action.word().to_owned(),
+        };
+        let mut tail = vec![word, repeat_word(step.repeat)];
         match (&step.lane, &step.only) {
             (_, Some(only)) => {
                 let names: Vec<&str> = only.iter().map(|h| h.as_str()).collect();
@@ -239,16 +243,18 @@ impl Printer<'_> {
 
 /// Whether nothing brings the old release or the old form of the data back after the step.
 fn is_no_return(step: &Step) -> bool {
+    let declared = matches!(step.action, Action::Later { .. });
     matches!(step.undo, Undo::None { .. })
-        && effects(step).iter().any(|effect| {
-            matches!(
-                effect,
-                Effect::ReleaseChanges(_)
-                    | Effect::DatasetChanges(_)
-                    | Effect::MachineDestroyed
-                    | Effect::AuthorityMoves
-            )
-        })
+        && (declared
+            || effects(step).iter().any(|effect| {
+                matches!(
+                    effect,
+                    Effect::ReleaseChanges(_)
+                        | Effect::DatasetChanges(_)
+                        | Effect::MachineDestroyed
+                        | Effect::AuthorityMoves
+                )
+            }))
 }
 
 fn same_slot(a: &StepId, b: &StepId) -> bool {

@@ -271,7 +271,7 @@ fn later(what: Later, touches: &Touches, work: &NotAvailable) -> Made {
             .map_or(Undo::Nothing, |way_back| Undo::None {
                 way_back: way_back.to_owned(),
             }),
-        repeat: Repeat::Person,
+        repeat: what.repeat(),
     }
 }
 
