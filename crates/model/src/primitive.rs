@@ -59,7 +59,8 @@ impl Primitive {
             | Self::Restore(_)
             | Self::Wait(_)
             | Self::Ask(_)
-            | Self::Announce(_) => false,
+            | Self::Announce(_)
+            | Self::NotAvailable(_) => false,
         }
     }
 }
