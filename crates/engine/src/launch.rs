@@ -2,10 +2,11 @@
 //! templates, the order for its host.
 
 use crate::error::EngineError;
-use crate::ports::Order;
+use crate::ports::{MachineOrder, Order};
 use overhaul_machine::Run;
 use overhaul_model::event::{Generation, Outcome};
-use overhaul_model::id::{AttemptKey, Digest, InstallId, Position, StepId};
+use overhaul_model::fleet::Host;
+use overhaul_model::id::{AttemptKey, Digest, HostName, InstallId, Position, StepId};
 use overhaul_model::primitive::{Measure, Measurement, Primitive};
 use overhaul_model::step::Step;
 use overhaul_model::template::{Context, Quoting, Renderer, step_word};
@@ -37,7 +38,9 @@ pub(crate) struct Errand {
     key: AttemptKey,
     /// For `Feed` and `Restore`: the digest that its file must have.
     file_digest: Option<String>,
-    /// The receipt store of the host, as the journal knows it.
+    /// For `Machine`: who is meant.
+    machine: Option<MachineOrder>,
+    /// The receipt store of the one who carries it out, as the journal knows it.
     pub receipts: Option<(InstallId, u64)>,
 }
 
@@ -45,12 +48,17 @@ impl Errand {
     /// `None` when the plan has no such step, or the run no controller or no attempt at it.
     pub fn new(run: &Run, position: &Position, attempt: u32, key: AttemptKey) -> Option<Self> {
         let step = Arc::clone(run.step(position)?);
-        let receipts = position.host.as_ref().and_then(|h| run.receipts_of(h));
+        let executor = match step.work.runs_on_controller() {
+            true => Some(HostName::controller()),
+            false => position.host.clone(),
+        };
+        let receipts = executor.as_ref().and_then(|h| run.receipts_of(h));
         Some(Self {
             context: context(run, position),
             generation: run.generation()?.clone(),
             file_digest: fed_file(&step.work).and_then(|(_, from)| digest_of(run, position, from)),
             receipts: receipts.map(|(id, sequence)| (id.clone(), sequence)),
+            machine: machine_order(run, position, &step),
             position: position.clone(),
             attempt,
             step,
@@ -76,7 +84,11 @@ impl Errand {
             end: None,
         };
         let host = self.position.host.clone();
-        let host = host.ok_or_else(|| not_begun("the step is in no host's lane".to_owned()))?;
+        let host = match (host, &self.step.work) {
+            (Some(host), _) => host,
+            (None, Primitive::Local(_)) => HostName::controller(),
+            (None, _) => return Err(not_begun("the step is in no host's lane".to_owned())),
+        };
         let work = Renderer::new()
             .primitive(&self.step.work, &self.context)
             .map_err(|e| not_begun(format!("its text cannot be rendered: {e}")))?;
@@ -103,6 +115,7 @@ impl Errand {
             limits: self.step.limits,
             outputs: self.step.outputs.clone(),
             file_digest,
+            machine: self.machine.clone(),
         })
     }
 }
@@ -119,8 +132,8 @@ pub(crate) fn rendered(measure: &Measure, context: &Context) -> Result<Measure, 
 /// What texts at a position can refer to: frozen variables, and the outputs of earlier steps.
 pub(crate) fn context(run: &Run, position: &Position) -> Context {
     let plan = run.plan();
-    let host = position.host.as_ref().and_then(|h| plan.hosts.get(h));
-    let mut context = Context::new(host, &plan.from, &plan.to);
+    let host = position.host.as_ref().and_then(|h| host_now(run, h));
+    let mut context = Context::new(host.as_ref(), &plan.from, &plan.to);
     for (step, outputs) in run.outputs_for(position) {
         context.add_outputs(step, outputs);
     }
@@ -134,6 +147,34 @@ fn fed_file(work: &Primitive) -> Option<(&str, &str)> {
         Primitive::Restore(restore) => Some((&restore.file, &restore.digest_from)),
         _ => None,
     }
+}
+
+/// The host as it is now: a machine that was made anew may have another address.
+fn host_now(run: &Run, name: &HostName) -> Option<Host> {
+    let mut host = run.plan().hosts.get(name)?.clone();
+    if let Some(address) = run.machine(name).and_then(|m| m.address.clone()) {
+        host.connection.address = address;
+    }
+    Some(host)
+}
+
+fn machine_order(run: &Run, position: &Position, step: &Step) -> Option<MachineOrder> {
+    let Primitive::Machine(act) = &step.work else {
+        return None;
+    };
+    let plan = run.plan();
+    let host = position.host.as_ref()?;
+    let known = run.machine(host).cloned();
+    let measured = known.as_ref().and_then(|m| m.machine_id.clone());
+    Some(MachineOrder {
+        provider: act
+            .provider
+            .as_ref()
+            .and_then(|name| plan.providers.get(name))
+            .cloned(),
+        expected: measured.or_else(|| plan.machines.get(host).cloned()),
+        known,
+    })
 }
 
 fn digest_of(run: &Run, position: &Position, from: &str) -> Option<String> {

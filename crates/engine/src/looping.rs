@@ -14,6 +14,7 @@ use overhaul_model::definition::Test;
 use overhaul_model::event::{Choice, Decision, Event, Generation, Record};
 use overhaul_model::id::{AttemptKey, Digest, Nonce, Position};
 use overhaul_model::plan::Plan;
+use overhaul_model::primitive::Primitive;
 use overhaul_model::span::Span;
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -101,6 +102,9 @@ where
         for record in &records {
             seen.extend(answered(&record.event).cloned());
             watch.recorded(record);
+        }
+        for (host, machine) in run.machines() {
+            ports.reach.moved(host, machine);
         }
         let begun = records
             .iter()
@@ -196,7 +200,22 @@ where
         let record: Record = self.journal.append(at, event).await?;
         self.run.apply(&record)?;
         self.watch.recorded(&record);
+        if let Event::Ended { position, .. } | Event::Settled { position, .. } = &record.event {
+            self.tell_machine(position);
+        }
         Ok(())
+    }
+
+    /// After a step about a machine the hands must know where it answers now.
+    fn tell_machine(&self, position: &Position) {
+        let step = self.run.step(position);
+        let about = step.is_some_and(|step| matches!(step.work, Primitive::Machine(_)));
+        let host = position.host.as_ref().filter(|_| about);
+        if let Some(host) = host
+            && let Some(machine) = self.run.machine(host)
+        {
+            self.hands.reach.moved(host, machine);
+        }
     }
 
     /// Begins what is not being done yet. Says whether that changed the run.

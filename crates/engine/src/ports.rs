@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 use overhaul_model::action::Limits;
-use overhaul_model::definition::OutputFrom;
+use overhaul_model::definition::{OutputFrom, Provider};
 use overhaul_model::event::{Decision, Event, Generation, Outcome, Record, Settlement};
 use overhaul_model::facts::{BootProof, FactsWanted, HostFacts};
 use overhaul_model::id::{AttemptKey, Digest, HostName, InstallId, Nonce, Position};
+use overhaul_model::machine::Machine;
 use overhaul_model::primitive::{Measure, Measurement, Primitive};
 use overhaul_model::span::Span;
 use std::collections::BTreeMap;
@@ -129,6 +130,29 @@ pub struct Order {
     pub outputs: BTreeMap<String, OutputFrom>,
     /// For `Feed`: the digest that the file must have.
     pub file_digest: Option<Digest>,
+    /// For `Machine`: who is meant, and by whom it is done.
+    pub machine: Option<MachineOrder>,
+}
+
+impl Order {
+    /// The host whose helper carries it out and keeps the receipt.
+    pub fn executor(&self) -> HostName {
+        match self.work.runs_on_controller() {
+            true => HostName::controller(),
+            false => self.host.clone(),
+        }
+    }
+}
+
+/// What is known of the machine that an order is about.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MachineOrder {
+    /// The provider; `None` when a person is.
+    pub provider: Option<Provider>,
+    /// The machine id that it must have: as the plan was made, or as it was measured since.
+    pub expected: Option<String>,
+    /// What this run knows of it by its own steps.
+    pub known: Option<Machine>,
 }
 
 /// Receives what a running attempt prints; must not block.
@@ -143,8 +167,13 @@ pub enum Vantage {
     Controller,
 }
 
-/// Hands on the hosts.
+/// Hands on the hosts. Of steps that run on the controller, the host `(controller)` is its own helper.
 pub trait Reach: Send + Sync + 'static {
+    /// From now on this machine answers under the host's name, at its address and by its host keys.
+    /// Told for every machine that the journal knows of when a controller begins, and again when a step
+    /// has made one.
+    fn moved(&self, host: &HostName, machine: &Machine);
+
     /// Makes the host accept the generation. Done before anything is asked of it, so that no delayed
     /// request of an older controller can land afterwards.
     fn register(

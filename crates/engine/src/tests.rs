@@ -3,6 +3,7 @@
 mod crash;
 mod days;
 mod members;
+mod near;
 mod plans;
 mod probing;
 mod target;

@@ -6,7 +6,7 @@ use crate::transition::repeat_class;
 use crate::tree::Key;
 use overhaul_model::action::Repeat;
 use overhaul_model::event::{Choice, Decision};
-use overhaul_model::id::Position;
+use overhaul_model::id::{HostName, Position};
 
 impl Run {
     /// Whether the decision can be carried out now.
@@ -132,9 +132,8 @@ impl Run {
     }
 
     fn is_doubted(&self, key: &Key) -> bool {
-        let host = self.tree.position(key).and_then(|p| p.host);
-        let host = host.and_then(|h| self.hosts.get(&h));
-        self.open.contains(key) && host.is_some_and(|h| h.seen.is_some())
+        let doubted = |host: &HostName| self.hosts.get(host).is_some_and(|h| h.seen.is_some());
+        self.open.contains(key) && self.may_need(key).iter().any(doubted)
     }
 
     fn needs_reason(&self, choice: &Choice) -> bool {

@@ -5,6 +5,7 @@
 
 mod judge;
 mod members;
+mod near;
 mod next;
 pub mod report;
 mod run;

@@ -246,7 +246,7 @@ impl Run {
             return;
         };
         let turn = self.turn_of(key, slot, &position, now);
-        let turn = self.by_way_of_host(turn, &position, slot, now);
+        let turn = self.by_way_of_host(turn, key, slot, now);
         let doing = match turn {
             Turn::Do(command, work) => {
                 let wanted = match &command {
@@ -366,8 +366,11 @@ impl Run {
     }
 
     /// Nothing is asked of a host before it accepted this controller.
-    fn by_way_of_host(&self, turn: Turn, position: &Position, slot: &Slot, now: Timestamp) -> Turn {
-        let (Turn::Do(..), Some(name)) = (&turn, &position.host) else {
+    fn by_way_of_host(&self, turn: Turn, key: &Key, slot: &Slot, now: Timestamp) -> Turn {
+        let Turn::Do(command, _) = &turn else {
+            return turn;
+        };
+        let Some(name) = self.asked_by(command, key) else {
             return turn;
         };
         // An attempt at work has its own connection and its own end.
@@ -380,8 +383,8 @@ impl Run {
         ) {
             return turn;
         }
-        let Some(host) = self.hosts.get(name) else {
-            return register(name);
+        let Some(host) = self.hosts.get(&name) else {
+            return register(&name);
         };
         if let Some(why) = host.blocked() {
             return Turn::Person(why.to_owned());
@@ -389,22 +392,18 @@ impl Run {
         match &host.link {
             HostLink::Registered => turn,
             HostLink::Refused { count, at, .. } => match due(*at, register_wait(*count), now) {
-                Ok(()) => register(name),
+                Ok(()) => register(&name),
                 Err(until) => Turn::Later(until),
             },
             HostLink::Absent
             | HostLink::Doubted { .. }
             | HostLink::Released
-            | HostLink::LeftBehind { .. } => register(name),
+            | HostLink::LeftBehind { .. } => register(&name),
         }
     }
 
     fn waits_for(&self, slot: &Slot, key: &Key) -> String {
-        let host = self
-            .tree
-            .position(key)
-            .and_then(|p| p.host)
-            .and_then(|h| self.hosts.get(&h));
+        let host = self.needs(key).and_then(|h| self.hosts.get(&h));
         if let Some(HostLink::Refused { why, .. }) = host.map(|h| &h.link) {
             return format!("the host: {why}");
         }

@@ -1,5 +1,6 @@
 //! A run: the plan, and what is true of each of its positions. Changed by events only.
 
+use crate::near::executor;
 use crate::state::{HostLink, HostState, Phase, Slot, StepState, Then};
 use crate::transition::{by_the_loop, ready, taken_over, transition, unknown};
 use crate::tree::{Key, Kind, NotRunnable, Tree};
@@ -7,9 +8,11 @@ use crate::walk::{Active, Move};
 use overhaul_model::event::{
     Choice, Decision, Event, Generation, Outcome, Record, Settlement, Verdict,
 };
+use overhaul_model::facts::BootProof;
 use overhaul_model::id::{
     AttemptKey, Digest, HostName, InstallId, Position, RunId, ServiceName, StepId,
 };
+use overhaul_model::machine::Machine;
 use overhaul_model::plan::Plan;
 use overhaul_model::primitive::Measure;
 use overhaul_model::step::Step;
@@ -68,6 +71,8 @@ pub struct Run {
     pub(crate) hosts: BTreeMap<HostName, HostState>,
     /// Hosts that were let away from a service, until their turns are over.
     pub(crate) away: BTreeMap<ServiceName, BTreeSet<HostName>>,
+    /// Machines that steps of this run told of.
+    pub(crate) machines: BTreeMap<HostName, Machine>,
     /// Outputs by host, then by node.
     pub(crate) outputs: BTreeMap<Option<HostName>, BTreeMap<usize, BTreeMap<String, Value>>>,
 }
@@ -98,6 +103,7 @@ impl Run {
             active: BTreeMap::new(),
             hosts: BTreeMap::new(),
             away: BTreeMap::new(),
+            machines: BTreeMap::new(),
             outputs: BTreeMap::new(),
         })
     }
@@ -162,9 +168,9 @@ impl Run {
                     host,
                     install_id,
                     sequence,
-                    ..
+                    boot,
                 },
-            ) => self.registered(record, host, install_id, *sequence),
+            ) => self.registered(record, host, (install_id, *sequence), boot),
             (
                 _,
                 Event::HostRefused {
@@ -244,13 +250,14 @@ impl Run {
             _ => return false,
         };
         let host = self.tree.position(key).and_then(|p| p.host);
-        if let Some(Outcome::Succeeded { outputs, .. }) = outcome
-            && !outputs.is_empty()
-        {
-            let of_host = self.outputs.entry(host.clone()).or_default();
-            of_host.insert(key.node, outputs.clone());
+        if let Some(Outcome::Succeeded { outputs, .. }) = outcome {
+            self.machine_worked(step, host.as_ref(), Machine::from_outputs(outputs));
+            if !outputs.is_empty() {
+                let of_host = self.outputs.entry(host.clone()).or_default();
+                of_host.insert(key.node, outputs.clone());
+            }
         }
-        let Some(host) = host
+        let Some(host) = executor(step, host)
             .and_then(|h| self.hosts.get_mut(&h))
             .filter(|_| !by_the_loop(step))
         else {
@@ -302,10 +309,10 @@ impl Run {
         &mut self,
         record: &Record,
         name: &HostName,
-        install_id: &InstallId,
-        sequence: u64,
+        (install_id, sequence): (&InstallId, u64),
+        boot: &BootProof,
     ) -> Result<Vec<Move>, Illegal> {
-        if !self.plan.hosts.contains_key(name) {
+        if !self.knows(name) {
             return Err(self.illegal(record, None, format!("it has no host {name}")));
         }
         let host = self
@@ -319,7 +326,9 @@ impl Run {
             let state = format!("{name} is {:?}", host.link);
             return Err(self.illegal(record, None, state));
         }
+        let old = host.still_the_old(name, install_id, boot);
         let why = match &host.install_id {
+            _ if old.is_some() => old.clone(),
             Some(known) if known != install_id => Some(format!(
                 "{name} has the install id {install_id}, the journal knows {known}: it was installed anew, or its receipts were lost"
             )),
@@ -334,11 +343,15 @@ impl Run {
             host.link = HostLink::Registered;
             host.install_id = Some(install_id.clone());
             host.sequence = sequence;
+            host.boot = Some(boot.clone());
             host.seen = None;
             return Ok(Vec::new());
         };
         host.link = HostLink::Doubted { why: why.clone() };
         host.seen = Some((install_id.clone(), sequence));
+        if old.is_some() {
+            self.not_new(name, record, &why);
+        }
         self.give_up_settling(name, record, &why);
         Ok(Vec::new())
     }
@@ -377,7 +390,7 @@ impl Run {
         why: &str,
         transient: bool,
     ) -> Result<Vec<Move>, Illegal> {
-        if !self.plan.hosts.contains_key(name) {
+        if !self.knows(name) {
             return Err(self.illegal(record, None, format!("it has no host {name}")));
         }
         let ending = self.ending().is_some();
@@ -524,28 +537,16 @@ impl Run {
 
     /// A person says that the position's host can be used again.
     fn unblock(&mut self, key: &Key) -> bool {
-        let host = self.tree.position(key).and_then(|p| p.host);
-        let Some(host) = host.and_then(|h| self.hosts.get_mut(&h)) else {
-            return false;
-        };
-        // A doubt outlives the controller that had it, also before the next one has registered.
-        let accepted = host.seen.take();
-        if host.blocked().is_none() && accepted.is_none() {
-            return false;
+        let mut any = false;
+        for name in self.may_need(key) {
+            any |= self.hosts.get_mut(&name).is_some_and(HostState::accept);
         }
-        host.link = match host.link {
-            HostLink::Doubted { .. } => HostLink::Registered,
-            _ => HostLink::Absent,
-        };
-        if let Some((install_id, sequence)) = accepted {
-            host.install_id = Some(install_id);
-            host.sequence = sequence;
-        }
-        true
+        any
     }
 
+    /// Open positions that need this host to go on.
     pub(crate) fn open_on(&self, host: &HostName) -> Vec<Key> {
-        let on = |key: &&Key| self.tree.position(key).and_then(|p| p.host).as_ref() == Some(host);
+        let on = |key: &&Key| self.needs(key).as_ref() == Some(host);
         self.open.iter().filter(on).cloned().collect()
     }
 

@@ -1,6 +1,7 @@
 //! What can be true of a step's position, and of a host.
 
 use jiff::Timestamp;
+use overhaul_model::facts::BootProof;
 use overhaul_model::id::{AttemptKey, InstallId, Nonce, Person};
 use overhaul_model::span::Span;
 use serde::Serialize;
@@ -270,6 +271,19 @@ pub(crate) struct HostState {
     pub seen: Option<(InstallId, u64)>,
     /// Whether it may hold the run's generation.
     pub holds: bool,
+    /// Its boot when it last registered.
+    pub boot: Option<BootProof>,
+    /// The machine that stood under its name before a step made another.
+    pub left: Option<Left>,
+}
+
+/// What is remembered of a machine that is gone, so that it is not taken for the new one.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Left {
+    /// The identity of its receipt store.
+    pub install_id: InstallId,
+    /// Its last boot.
+    pub boot: Option<BootProof>,
 }
 
 impl HostState {
@@ -280,6 +294,8 @@ impl HostState {
             sequence: 0,
             seen: None,
             holds: false,
+            boot: None,
+            left: None,
         }
     }
 

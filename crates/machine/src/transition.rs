@@ -7,7 +7,7 @@ use crate::state::{How, Phase, Slot, Stage, StepState, Then};
 use jiff::Timestamp;
 use overhaul_model::action::Repeat;
 use overhaul_model::event::{Choice, Decision, Event, Outcome, Settlement};
-use overhaul_model::primitive::{Measurement, Primitive};
+use overhaul_model::primitive::{MachineOp, Measurement, Primitive};
 use overhaul_model::span::Span;
 use overhaul_model::step::Step;
 
@@ -37,13 +37,14 @@ fn act_stage(step: &Step) -> Stage {
 
 /// Whether the act is carried out by the loop itself, without a receipt on a host.
 pub(crate) fn by_the_loop(step: &Step) -> bool {
-    matches!(
-        step.work,
+    match &step.work {
         Primitive::Wait(_)
-            | Primitive::Announce(_)
-            | Primitive::Ask(_)
-            | Primitive::NotAvailable(_)
-    )
+        | Primitive::Announce(_)
+        | Primitive::Ask(_)
+        | Primitive::NotAvailable(_) => true,
+        Primitive::Machine(act) => act.op == MachineOp::Prove,
+        _ => false,
+    }
 }
 
 /// The step's repeat class; what the loop does itself changes nothing and is always safe.
@@ -401,6 +402,11 @@ fn used_one(slot: Slot, unknown: bool) -> Slot {
         unknowns: slot.unknowns || unknown,
         ..slot
     }
+}
+
+/// The step has failed although nothing was measured of it: what it did is refuted by something else.
+pub(crate) fn out_of_itself(slot: Slot, at: Timestamp, why: String) -> Slot {
+    failed(used_one(slot, false), at, why, String::new(), Then::Person)
 }
 
 fn failed(slot: Slot, at: Timestamp, why: String, tail: String, then: Then) -> Slot {

@@ -353,20 +353,19 @@ impl Run {
     }
 
     pub(crate) fn is_blocked(&self, key: &Key) -> bool {
-        let host = self.tree.position(key).and_then(|p| p.host);
-        host.and_then(|h| self.hosts.get(&h))
+        self.needs(key)
+            .and_then(|h| self.hosts.get(&h))
             .is_some_and(|h| h.blocked().is_some())
     }
 
     /// Hosts that an earlier controller may have registered without living to write that down.
     fn who_may_hold(&mut self) {
-        for key in &self.open {
-            if let Some(host) = self.tree.position(key).and_then(|p| p.host) {
-                self.hosts.entry(host).or_insert_with(|| HostState {
-                    holds: true,
-                    ..HostState::new()
-                });
-            }
+        let names: BTreeSet<HostName> = self.open.iter().flat_map(|k| self.may_need(k)).collect();
+        for host in names {
+            self.hosts.entry(host).or_insert_with(|| HostState {
+                holds: true,
+                ..HostState::new()
+            });
         }
     }
 

@@ -14,6 +14,7 @@ pub mod fleet;
 pub mod id;
 pub mod kind;
 pub mod later;
+pub mod machine;
 pub mod plan;
 pub mod primitive;
 pub mod receipt;

@@ -5,6 +5,7 @@ use crate::ports::Order;
 use overhaul_model::event::{Generation, Outcome, Settlement};
 use overhaul_model::facts::BootProof;
 use overhaul_model::id::{AttemptKey, InstallId};
+use overhaul_model::machine::Machine;
 use overhaul_model::primitive::{Command, Exec, Measurement, Primitive};
 use overhaul_model::receipt::WorkEnd;
 use serde_json::json;
@@ -61,6 +62,9 @@ impl Work {
     }
 }
 
+/// The effect of a machine made anew, on the controller that orders it.
+pub const REBUILT: &str = "rebuild machine";
+
 #[derive(Clone, Debug)]
 pub struct Receipt {
     pub work: Work,
@@ -101,7 +105,7 @@ impl Target {
     pub fn boot(&self) -> BootProof {
         let boots = self.log.iter().filter(|e| *e == "reboot").count() as u64;
         BootProof {
-            boot_id: format!("boot-{boots}"),
+            boot_id: format!("boot-{boots} of {}", self.install_id),
             init_started_ticks: boots,
         }
     }
@@ -187,6 +191,14 @@ impl Target {
         if work.streamed {
             let digest = overhaul_model::id::Digest::of(&work.effect);
             outputs.insert("sha256".to_owned(), json!(digest.as_str()));
+        }
+        if work.effect == REBUILT {
+            outputs = Machine {
+                identity: Some("i-new".to_owned()),
+                machine_id: Some("new".to_owned()),
+                ..Machine::default()
+            }
+            .outputs();
         }
         if work.verb == "echo" {
             outputs.insert("said".to_owned(), json!(work.rest));

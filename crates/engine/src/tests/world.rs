@@ -1,7 +1,7 @@
 //! The world around the loop: one journal, one inbox, some targets, virtual time; and the point at
 //! which the controller dies.
 
-use super::target::Target;
+use super::target::{REBUILT, Target};
 use crate::looping::carry_out;
 use crate::ports::{
     Clock, Fault, Inbox, Journal, JournalError, Order, Progress, Reach, Registration, Vantage,
@@ -12,6 +12,7 @@ use overhaul_machine::{Run, Standing, StepState};
 use overhaul_model::event::{Choice, Decision, Event, Generation, Outcome, Record, Settlement};
 use overhaul_model::facts::{FactsWanted, HostFacts};
 use overhaul_model::id::{AttemptKey, HostName, InstallId, Nonce, Position};
+use overhaul_model::machine::Machine;
 use overhaul_model::plan::Plan;
 use overhaul_model::primitive::{Command, Measure, Measurement};
 use overhaul_model::span::Span;
@@ -57,12 +58,28 @@ pub struct Inner {
     pub clock_jump_ms: i64,
     pub standings: Vec<Standing>,
     pub probe_questions: usize,
+    /// Whether a machine that is made anew stays the old one.
+    pub lying_provider: bool,
+    /// Machines that the hands were told of.
+    pub moved: BTreeMap<HostName, Machine>,
+}
+
+impl Inner {
+    /// A new machine stands under the name, unless the provider only says so.
+    fn rebuild(&mut self, host: &HostName) {
+        if !self.lying_provider {
+            let target = Target::new(&format!("install-{host}-anew"));
+            self.targets.insert(host.clone(), target);
+        }
+    }
 }
 
 impl World {
     pub fn new(plan: Plan) -> Arc<Self> {
         let target = |host: &HostName| (host.clone(), Target::new(&format!("install-{host}")));
-        let targets = plan.hosts.keys().map(target).collect();
+        let controller = HostName::controller();
+        let names = plan.hosts.keys().chain([&controller]);
+        let targets = names.map(target).collect();
         Arc::new(Self {
             plan,
             began: Instant::now(),
@@ -82,6 +99,8 @@ impl World {
                 clock_jump_ms: 0,
                 standings: Vec::new(),
                 probe_questions: 0,
+                moved: BTreeMap::new(),
+                lying_provider: false,
             }),
             died: Notify::new(),
         })
@@ -387,6 +406,10 @@ impl Hand {
 }
 
 impl Reach for Hand {
+    fn moved(&self, host: &HostName, machine: &Machine) {
+        self.0.inner().moved.insert(host.clone(), machine.clone());
+    }
+
     async fn register(
         &self,
         host: &HostName,
@@ -470,13 +493,17 @@ impl Reach for Hand {
     async fn act(&self, order: Order, _progress: Progress) -> Outcome {
         self.0.point().await;
         let now = self.0.now_ms();
-        let receipt = match self.target(&order.host, |target| target.begin(&order, now)) {
+        let known = self.target(&order.executor(), |t| t.receipts.contains_key(&order.key));
+        let receipt = match self.target(&order.executor(), |target| target.begin(&order, now)) {
             Ok(receipt) => receipt,
             Err(outcome) => return outcome,
         };
+        if receipt.work.effect == REBUILT && !known {
+            self.0.inner().rebuild(&order.host);
+        }
         let _listening = Listening {
             world: Arc::clone(&self.0),
-            host: order.host.clone(),
+            host: order.executor(),
             key: order.key.clone(),
         };
         self.0.point().await;
@@ -487,7 +514,7 @@ impl Reach for Hand {
         }
         let left = (receipt.begun_ms + receipt.work.takes_ms).saturating_sub(now);
         tokio::time::sleep(std::time::Duration::from_millis(left)).await;
-        let outcome = self.target(&order.host, |target| target.outcome(&order.key));
+        let outcome = self.target(&order.executor(), |target| target.outcome(&order.key));
         self.0.point().await;
         outcome
     }
@@ -495,7 +522,7 @@ impl Reach for Hand {
     async fn settle(&self, order: Order, install_id: &InstallId, known: u64) -> Settlement {
         self.0.point().await;
         let now = self.0.now_ms();
-        let answer = self.target(&order.host, |target| {
+        let answer = self.target(&order.executor(), |target| {
             target.settle(&order, install_id, known, now)
         });
         self.0.point().await;
