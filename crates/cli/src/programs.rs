@@ -1,10 +1,10 @@
 //! Inventory programs: run with a clean environment and bounds, for `source` to read what they say.
 
+use overhaul_reach::trusted;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::io::Read;
-use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -48,32 +48,6 @@ pub fn said(program: &str, arguments: &[&str]) -> Result<String, String> {
         .spawn()
         .map_err(|error| format!("the program cannot be started: {error}"))?;
     Running::of(child).finish(RUN_MAX)
-}
-
-/// The program's own place, links followed, when nobody but its owner and root can change it.
-fn trusted(program: &Path) -> Result<PathBuf, String> {
-    let wrong = |error: std::io::Error| format!("the program cannot be read: {error}");
-    let path = std::fs::canonicalize(program).map_err(wrong)?;
-    let me = rustix::process::geteuid().as_raw();
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    for (place, what) in [
-        (path.as_path(), "the program"),
-        (folder, "the program's folder"),
-    ] {
-        let found = std::fs::metadata(place).map_err(wrong)?;
-        if found.uid() != me && found.uid() != 0 {
-            return Err(format!("{what} belongs to somebody else, so it is not run"));
-        }
-        // In a folder like /tmp nobody can rename what belongs to others.
-        let sticky = what != "the program" && found.mode() & 0o1000 != 0;
-        if found.mode() & 0o022 != 0 && !sticky {
-            return Err(format!(
-                "others may write to {what} (mode {:04o}), so it is not run",
-                found.mode() & 0o7777
-            ));
-        }
-    }
-    Ok(path)
 }
 
 /// A program under way; its whole group is ended when this goes.

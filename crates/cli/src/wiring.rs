@@ -1,6 +1,7 @@
 //! The parts put together: hands on hosts, the helper program, time.
 
 use crate::args::HostArgs;
+use crate::compile::NO_DATA;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::secrets;
@@ -44,6 +45,10 @@ pub fn reach(
         hosts: hosts.clone(),
     };
     let reach = SshReach::new(&fleet, &passwords, &helper, data, settings()?)?;
+    let reach = match data.parent() {
+        Some(run) if data != Path::new(NO_DATA) => reach.with_controller(run),
+        _ => reach,
+    };
     Ok(Arc::new(reach))
 }
 
@@ -92,7 +97,10 @@ impl From<SetupError> for Failure {
     fn from(error: SetupError) -> Self {
         let message = error.to_string();
         match error {
-            SetupError::Helper { .. } | SetupError::SshWords { .. } => Self::input(message),
+            SetupError::Helper { .. }
+            | SetupError::SshWords { .. }
+            | SetupError::NoSuchHost(_) => Self::input(message),
+            SetupError::Pins { .. } => Self::new(Exit::StoreTrouble, message),
             SetupError::OpenFiles { .. } => Self::new(Exit::Internal, message)
                 .hint("raise it: `ulimit -Hn` of the shell that starts overhaul, or LimitNOFILE= of its unit"),
         }

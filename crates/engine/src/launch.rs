@@ -172,6 +172,7 @@ fn machine_order(run: &Run, position: &Position, step: &Step) -> Option<MachineO
             .as_ref()
             .and_then(|name| plan.providers.get(name))
             .cloned(),
+        token: run.token(position).cloned(),
         expected: measured.or_else(|| plan.machines.get(host).cloned()),
         known,
     })

@@ -151,6 +151,9 @@ pub struct MachineOrder {
     pub provider: Option<Provider>,
     /// The machine id that it must have: as the plan was made, or as it was measured since.
     pub expected: Option<String>,
+    /// The word by which a provider knows a call that is made again: that of the first attempt whose end
+    /// nobody knows, else the attempt's own key.
+    pub token: Option<AttemptKey>,
     /// What this run knows of it by its own steps.
     pub known: Option<Machine>,
 }

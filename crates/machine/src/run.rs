@@ -675,6 +675,11 @@ impl Run {
         self.slots.get(&self.tree.locate(position)?)?.key.as_ref()
     }
 
+    /// The word by which a provider knows the call at a position, when it is made again.
+    pub fn token(&self, position: &Position) -> Option<&AttemptKey> {
+        self.slots.get(&self.tree.locate(position)?)?.token.as_ref()
+    }
+
     /// How a host stands to this controller; `None` when nothing was asked of it yet.
     pub fn link(&self, host: &HostName) -> Option<&HostLink> {
         self.hosts.get(host).map(|host| &host.link)

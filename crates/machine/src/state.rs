@@ -205,6 +205,8 @@ pub(crate) struct Slot {
     pub held_since: Option<Timestamp>,
     /// The last attempt's key.
     pub key: Option<AttemptKey>,
+    /// The key of the first attempt since the last end that is known.
+    pub token: Option<AttemptKey>,
     /// Whether the last attempt was started under the host's present registration.
     pub fresh: bool,
     /// The number of the last event that changed this slot: tells old answers from new ones.
@@ -220,6 +222,7 @@ impl Slot {
             unknowns: false,
             held_since: None,
             key: None,
+            token: None,
             fresh: false,
             version: 0,
         }

@@ -91,6 +91,7 @@ pub(crate) fn transition(step: &Step, before: &Slot, at: Timestamp, event: &Even
         {
             Some(Slot {
                 attempts: *attempt,
+                token: slot.token.clone().or_else(|| Some(key.clone())),
                 key: Some(key.clone()),
                 fresh: true,
                 held_since: None,
@@ -279,7 +280,19 @@ fn checked_after(step: &Step, slot: Slot, at: Timestamp, result: &Measurement) -
     with(slot, state)
 }
 
+/// Whether nobody can say how an attempt ended.
+fn is_unknown(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Unknown { .. })
+}
+
 fn ended(step: &Step, slot: Slot, at: Timestamp, outcome: &Outcome, by_receipt: bool) -> Slot {
+    let slot = match is_unknown(outcome) {
+        true => slot,
+        false => Slot {
+            token: None,
+            ..slot
+        },
+    };
     match outcome {
         Outcome::Succeeded { .. } => {
             let how = if by_receipt {

@@ -115,6 +115,17 @@ pub enum SetupError {
         /// The limit that could not be raised far enough.
         limit: u64,
     },
+    /// The host is not in the inventory.
+    #[error("{0}: no such host in the inventory")]
+    NoSuchHost(HostName),
+    /// Proven host keys cannot be kept.
+    #[error("host keys cannot be kept in {}: {why}", .folder.display())]
+    Pins {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// The words for `ssh` of a host cannot be taken along.
     #[error("{host}: {error}")]
     SshWords {

@@ -2,11 +2,13 @@
 
 use crate::client::{ClientError, Hello, HelperClient};
 use crate::error::ReachError;
+use crate::near::Near;
 use crate::settings::Settings;
 use crate::ssh::SshError;
 use crate::transport::{Session, Way};
 use crate::turns::Turns;
 use crate::upload::Starter;
+use overhaul_model::id::HostName;
 use overhaul_model::wire::{RequestBody, ResponseBody};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,7 +36,8 @@ pub(crate) enum Hope {
 /// A standing connection with a helper on it.
 #[derive(Debug)]
 pub(crate) struct Live {
-    pub(crate) session: Session,
+    /// `None` on the controller itself.
+    pub(crate) session: Option<Session>,
     pub(crate) client: HelperClient,
     /// The highest sequence number that the store was heard to have.
     sequence: AtomicU64,
@@ -42,7 +45,7 @@ pub(crate) struct Live {
 
 impl Live {
     fn is_open(&self) -> bool {
-        self.session.is_open() && self.client.is_open()
+        self.session.as_ref().is_none_or(Session::is_open) && self.client.is_open()
     }
 
     pub(crate) fn hello(&self) -> &Hello {
@@ -66,25 +69,36 @@ enum State {
     Up(Arc<Live>),
 }
 
+/// How a helper is come by.
+pub(crate) enum Road {
+    /// On a host.
+    Far {
+        /// How the host is reached.
+        way: Way,
+        /// How the helper is started there.
+        starter: Starter,
+    },
+    /// On the controller itself.
+    Near(Near),
+}
+
 /// How to reach one host, and the connection to it.
 pub(crate) struct Link {
-    pub(crate) way: Way,
-    pub(crate) starter: Starter,
+    road: Road,
+    name: String,
     pub(crate) settings: Arc<Settings>,
     pub(crate) turns: Arc<Turns>,
     state: Mutex<State>,
 }
 
 impl Link {
-    pub(crate) fn new(
-        way: Way,
-        starter: Starter,
-        settings: Arc<Settings>,
-        turns: Arc<Turns>,
-    ) -> Self {
+    pub(crate) fn new(road: Road, settings: Arc<Settings>, turns: Arc<Turns>) -> Self {
         Self {
-            way,
-            starter,
+            name: match &road {
+                Road::Far { way, .. } => way.host().to_owned(),
+                Road::Near(_) => HostName::controller().to_string(),
+            },
+            road,
             settings,
             turns,
             state: Mutex::new(State::Down),
@@ -92,7 +106,15 @@ impl Link {
     }
 
     pub(crate) fn host(&self) -> &str {
-        self.way.host()
+        &self.name
+    }
+
+    /// Whether the host's sshd takes connections now; `None` when only a login can tell.
+    pub(crate) async fn accepts(&self, bound: Duration) -> Option<bool> {
+        match &self.road {
+            Road::Far { way, .. } => way.accepts(bound).await,
+            Road::Near(_) => None,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -138,8 +160,14 @@ impl Link {
 
     async fn establish(&self) -> Result<Live, ReachError> {
         let making = async {
-            let session = self.connect().await?;
-            let client = self.starter.serve(&session, &self.turns).await?;
+            let (session, client) = match &self.road {
+                Road::Near(near) => (None, near.serve().await?),
+                Road::Far { way, starter } => {
+                    let session = self.connect(way).await?;
+                    let client = starter.serve(&session, &self.turns).await?;
+                    (Some(session), client)
+                }
+            };
             Ok(Live {
                 sequence: AtomicU64::new(client.hello().sequence),
                 session,
@@ -152,15 +180,17 @@ impl Link {
     /// Ends the connection, if there is one; the next who asks gets a new one.
     pub(crate) async fn leave(&self) {
         let state = std::mem::replace(&mut *self.state(), State::Down);
-        if let State::Up(live) = state {
-            live.session.clone().close().await;
+        if let State::Up(live) = state
+            && let Some(session) = live.session.clone()
+        {
+            session.close().await;
         }
     }
 
-    async fn connect(&self) -> Result<Session, SshError> {
+    async fn connect(&self, way: &Way) -> Result<Session, SshError> {
         let mut tries = 1;
         loop {
-            match self.way.connect().await {
+            match way.connect().await {
                 Err(error) if error.is_closed_early() && tries < CLOSED_EARLY_TRIES => {
                     sleep(self.settings.back_off(tries)).await;
                     tries += 1;
@@ -223,7 +253,13 @@ impl Link {
 
     /// A helper of its own over the same connection, with a greeting of this moment.
     pub(crate) async fn serve(&self, live: &Live) -> Result<HelperClient, ReachError> {
-        self.starter.serve(&live.session, &self.turns).await
+        match (&self.road, &live.session) {
+            (Road::Far { starter, .. }, Some(session)) => starter.serve(session, &self.turns).await,
+            (Road::Near(near), _) => near.serve().await,
+            (Road::Far { .. }, None) => Err(ReachError::BrokenOff {
+                host: self.name.clone(),
+            }),
+        }
     }
 
     /// Asks something that may be asked twice: a connection that proves lost is made again once.

@@ -81,7 +81,7 @@ async fn went_down(link: &Link) {
 
 /// `None`: nobody can tell without logging in.
 async fn accepts(link: &Link) -> Option<bool> {
-    link.way.accepts(Duration::from_millis(ACCEPT_MS_MAX)).await
+    link.accepts(Duration::from_millis(ACCEPT_MS_MAX)).await
 }
 
 /// The wait for the host's return.

@@ -5,9 +5,12 @@ use crate::descriptors;
 use crate::detached::{self, unexpected};
 use crate::error::{ReachError, SetupError};
 use crate::hosts::{Ways, become_of};
-use crate::link::{Hope, Link};
+use crate::link::{Hope, Link, Road};
+use crate::machine::MachineWork;
+use crate::near::{self, Near};
 use crate::openssh;
 use crate::outcome::not_begun;
+use crate::pins;
 use crate::probe;
 use crate::reboot;
 use crate::settings::Settings;
@@ -22,13 +25,14 @@ use overhaul_model::event::{Generation, Outcome, Settlement};
 use overhaul_model::facts::{FactsWanted, HostFacts};
 use overhaul_model::fleet::{Fleet, Host, Transport};
 use overhaul_model::id::{HostName, InstallId, Person};
-use overhaul_model::primitive::{Measure, Measurement, Primitive};
+use overhaul_model::machine::Machine;
+use overhaul_model::primitive::{Exec, Measure, Measurement, Primitive};
 use overhaul_model::secret::Secret;
 use overhaul_model::span::Span;
 use overhaul_model::wire::{HostWork, RequestBody, ResponseBody};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -45,9 +49,46 @@ const MEASURE_GRACE_MS: u64 = 1_500;
 const REDACT_BYTES_MIN: usize = 4;
 
 struct HostEntry {
-    link: Arc<Link>,
+    /// As the inventory names it.
+    host: Host,
+    link: RwLock<Current>,
     /// Values that must not appear in what is kept.
     redact: Vec<String>,
+}
+
+/// The connection to a host, and the machine that it leads to when that is not the inventory's.
+struct Current {
+    link: Arc<Link>,
+    machine: Option<Machine>,
+}
+
+impl HostEntry {
+    fn link(&self) -> Arc<Link> {
+        let current = self.link.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&current.link)
+    }
+}
+
+/// What every new link takes along.
+struct Makings {
+    helper: HelperBinary,
+    passwords: BTreeMap<HostName, Secret>,
+    settings: Arc<Settings>,
+    turns: Arc<Turns>,
+}
+
+impl Makings {
+    fn link(&self, host: &Host, ways: &Ways) -> Result<Arc<Link>, SetupError> {
+        let starter = Starter {
+            helper: self.helper.clone(),
+            who: become_of(host, &self.passwords),
+            state_dir: host.connection.state_dir.clone(),
+        };
+        let way = way(host, ways, &self.settings)?;
+        let road = Road::Far { way, starter };
+        let (settings, turns) = (Arc::clone(&self.settings), Arc::clone(&self.turns));
+        Ok(Arc::new(Link::new(road, settings, turns)))
+    }
 }
 
 /// The way to a host over the client that is chosen for it.
@@ -68,6 +109,11 @@ pub struct SshReach {
     hosts: BTreeMap<HostName, HostEntry>,
     /// The run's folder for data that comes from hosts.
     data: PathBuf,
+    makings: Makings,
+    /// The controller's own helper.
+    near: Option<Arc<Link>>,
+    /// The folder for host keys that providers proved.
+    pins: Option<PathBuf>,
 }
 
 impl SshReach {
@@ -87,32 +133,113 @@ impl SshReach {
         descriptors::room_for(fleet.hosts.len())?;
         let turns = Arc::new(Turns::new(settings.connects_max));
         let ways = Ways::new(&settings);
+        let makings = Makings {
+            helper: helper.clone(),
+            passwords: passwords.clone(),
+            settings,
+            turns,
+        };
         let mut hosts = BTreeMap::new();
         for (name, host) in &fleet.hosts {
-            let starter = Starter {
-                helper: helper.clone(),
-                who: become_of(host, passwords),
-                state_dir: host.connection.state_dir.clone(),
-            };
-            let link = Link::new(
-                way(host, &ways, &settings)?,
-                starter,
-                Arc::clone(&settings),
-                Arc::clone(&turns),
-            );
             let redact = passwords
                 .get(name)
                 .map(|password| password.reveal().to_owned())
                 .filter(|password| password.len() >= REDACT_BYTES_MIN)
                 .into_iter()
                 .collect();
-            let link = Arc::new(link);
-            hosts.insert(name.clone(), HostEntry { link, redact });
+            let link = RwLock::new(Current {
+                link: makings.link(host, &ways)?,
+                machine: None,
+            });
+            let host = host.clone();
+            hosts.insert(name.clone(), HostEntry { host, link, redact });
         }
         Ok(Self {
             hosts,
             data: data.into(),
+            makings,
+            near: None,
+            pins: None,
         })
+    }
+
+    /// With a helper on the controller itself. In `folder`, which is the run's own, it keeps its receipts
+    /// (`controller`), and host keys that providers prove are kept (`known_hosts`).
+    #[must_use]
+    pub fn with_controller(mut self, folder: &Path) -> Self {
+        let near = self.makings.helper.path().map(|program| Near {
+            program: program.to_owned(),
+            state: folder.join("controller"),
+        });
+        self.near = near.map(|near| {
+            let settings = Arc::clone(&self.makings.settings);
+            let turns = Arc::clone(&self.makings.turns);
+            Arc::new(Link::new(Road::Near(near), settings, turns))
+        });
+        self.pins = Some(folder.join("known_hosts"));
+        self
+    }
+
+    pub(crate) fn near(&self) -> Result<&Arc<Link>, ReachError> {
+        let none = || ReachError::NoSuchHost(HostName::controller());
+        self.near.as_ref().ok_or_else(none)
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    pub(crate) fn connect_bound(&self) -> Duration {
+        self.makings.settings.connect_timeout
+    }
+
+    /// The connection to a host, or to the controller itself.
+    pub(crate) fn link(&self, host: &HostName) -> Result<Arc<Link>, ReachError> {
+        match host.is_controller() {
+            true => self.near().cloned(),
+            false => Ok(self.host(host)?.link()),
+        }
+    }
+
+    /// A connection of its own to a machine under a host's name, with known hosts as they are now.
+    pub(crate) fn link_to(
+        &self,
+        name: &HostName,
+        machine: &Machine,
+    ) -> Result<Arc<Link>, SetupError> {
+        let lacking = || SetupError::NoSuchHost(name.clone());
+        let mut host = self.hosts.get(name).ok_or_else(lacking)?.host.clone();
+        if let Some(address) = &machine.address {
+            host.connection.address.clone_from(address);
+        }
+        if let Some(folder) = self.pins.as_ref().filter(|_| !machine.host_keys.is_empty()) {
+            let unwritten = |error: std::io::Error| SetupError::Pins {
+                folder: folder.clone(),
+                why: error.to_string(),
+            };
+            let file = pins::write(folder, name, &machine.host_keys).map_err(unwritten)?;
+            host.connection.known_hosts = vec![file.display().to_string()];
+        }
+        self.makings.link(&host, &Ways::new(&self.makings.settings))
+    }
+
+    /// What the programs of a step on the controller find in their environment.
+    fn with_environment(&self, exec: &Exec, host: &HostName) -> Exec {
+        let mut exec = exec.clone();
+        for (name, value) in near::environment() {
+            exec.env.entry(name).or_insert(value);
+        }
+        let pinned = self.pins.as_ref().map(|folder| pins::file(folder, host));
+        if let Some(file) = pinned.filter(|file| file.is_file()) {
+            let words = format!(
+                "-o UserKnownHostsFile={} -o GlobalKnownHostsFile=/dev/null",
+                file.display()
+            );
+            exec.env
+                .entry("ANSIBLE_SSH_EXTRA_ARGS".to_owned())
+                .or_insert(words);
+        }
+        exec
     }
 
     fn host(&self, host: &HostName) -> Result<&HostEntry, ReachError> {
@@ -128,7 +255,7 @@ impl SshReach {
         body: RequestBody,
         bound_s: u64,
     ) -> Result<ResponseBody, ReachError> {
-        let link = &self.host(host)?.link;
+        let link = self.link(host)?;
         let bound = Duration::from_secs(bound_s);
         Ok(link.ask(what, body, bound).await?.1)
     }
@@ -137,7 +264,7 @@ impl SshReach {
     /// do not stand at one time. Work on it that is under way is not to be left so.
     pub async fn leave(&self, host: &HostName) {
         if let Ok(entry) = self.host(host) {
-            entry.link.leave().await;
+            entry.link().leave().await;
         }
     }
 
@@ -146,7 +273,7 @@ impl SshReach {
     /// # Errors
     /// When the host is not reached.
     pub async fn holder(&self, host: &HostName) -> Result<Option<Generation>, Fault> {
-        let link = &self.host(host)?.link;
+        let link = self.link(host)?;
         let live = link.live().await?;
         // The greeting of the standing connection may be old.
         let client: HelperClient = link.serve(&live).await?;
@@ -180,13 +307,25 @@ impl SshReach {
         }
     }
 
+    pub(crate) async fn measure_at(
+        &self,
+        host: &HostName,
+        measure: Measure,
+        within: Span,
+    ) -> Measurement {
+        let measured = self.measure_on_host(host, measure, within).await;
+        measured.unwrap_or_else(|error| Measurement::Unknown {
+            reason: error.to_string(),
+        })
+    }
+
     async fn measure_on_host(
         &self,
         host: &HostName,
         measure: Measure,
         within: Span,
     ) -> Result<Measurement, ReachError> {
-        let link = &self.host(host)?.link;
+        let link = self.link(host)?;
         let grace = Duration::from_millis(MEASURE_GRACE_MS);
         let deadline = Instant::now() + within.as_duration();
         let live = link.live_until(deadline, Hope::Usual).await?;
@@ -220,12 +359,27 @@ fn all(mut parts: Vec<Measure>) -> Measure {
 }
 
 impl Reach for SshReach {
+    fn moved(&self, host: &HostName, machine: &Machine) {
+        let Ok(entry) = self.host(host) else {
+            return;
+        };
+        let mut current = entry.link.write().unwrap_or_else(PoisonError::into_inner);
+        if current.machine.as_ref() == Some(machine) {
+            return;
+        }
+        // Without a new way the old one stays, whose host keys then refuse the new machine.
+        if let Ok(link) = self.link_to(host, machine) {
+            current.link = link;
+            current.machine = Some(machine.clone());
+        }
+    }
+
     async fn register(
         &self,
         host: &HostName,
         generation: &Generation,
     ) -> Result<Registration, Fault> {
-        let link = &self.host(host)?.link;
+        let link = self.link(host)?;
         let body = RequestBody::Register {
             generation: generation.clone(),
         };
@@ -254,7 +408,7 @@ impl Reach for SshReach {
     async fn facts(&self, host: &HostName, wanted: &FactsWanted) -> HostFacts {
         let began = Timestamp::now();
         // The clock is read again once the host is there: connecting is no part of the offset.
-        let connected = async { self.host(host)?.link.live().await };
+        let connected = async { self.link(host)?.live().await };
         let answer = match connected.await {
             Ok(_) => {
                 let body = RequestBody::Facts {
@@ -318,11 +472,25 @@ impl Reach for SshReach {
     }
 
     async fn act(&self, order: Order, progress: Progress) -> Outcome {
+        match &order.work {
+            Primitive::Local(exec) => {
+                let near = match self.near() {
+                    Ok(near) => near,
+                    Err(error) => return not_begun(error.to_string()),
+                };
+                let work = HostWork::Exec(self.with_environment(exec, &order.host));
+                return detached::run(near, &order, work, &[], &progress).await;
+            }
+            Primitive::Machine(act) => {
+                return MachineWork::new(self, &order, act).run(&progress).await;
+            }
+            _ => {}
+        }
         let entry = match self.host(&order.host) {
             Ok(entry) => entry,
             Err(error) => return not_begun(error.to_string()),
         };
-        let (link, redact) = (&entry.link, entry.redact.as_slice());
+        let (link, redact) = (&entry.link(), entry.redact.as_slice());
         let stream = Stream {
             link,
             data: &self.data,
@@ -342,10 +510,11 @@ impl Reach for SshReach {
             Primitive::Persist(_) | Primitive::Restore(_) => {
                 return not_begun("this version copies no files yet");
             }
-            Primitive::Local(_) | Primitive::Machine(_) => {
-                return not_begun("steps of the controller are not available in this version");
-            }
-            Primitive::Wait(_) | Primitive::Ask(_) | Primitive::Announce(_) => {
+            Primitive::Local(_)
+            | Primitive::Machine(_)
+            | Primitive::Wait(_)
+            | Primitive::Ask(_)
+            | Primitive::Announce(_) => {
                 return not_begun("this is no work for a host");
             }
             Primitive::NotAvailable(_) => {
@@ -361,10 +530,13 @@ impl Reach for SshReach {
         install_id: &InstallId,
         known_sequence: u64,
     ) -> Settlement {
-        match self.host(&order.host) {
-            Ok(entry) => {
-                settle::settle(&entry.link, &self.data, &order, install_id, known_sequence).await
-            }
+        if let Primitive::Machine(act) = &order.work {
+            return MachineWork::new(self, &order, act)
+                .settle(install_id, known_sequence)
+                .await;
+        }
+        match self.link(&order.executor()) {
+            Ok(link) => settle::settle(&link, &self.data, &order, install_id, known_sequence).await,
             Err(error) => Settlement::Unknown {
                 reason: error.to_string(),
             },

@@ -14,7 +14,7 @@ use crate::transport::Session;
 use crate::turns::Turns;
 use overhaul_model::id::Digest;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -118,6 +118,8 @@ pub struct HelperBinary {
     bytes: Arc<Vec<u8>>,
     digest: Digest,
     machine: Option<&'static str>,
+    /// The file that it was read from.
+    path: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for HelperBinary {
@@ -150,7 +152,12 @@ impl HelperBinary {
         if !bytes.starts_with(b"\x7fELF") {
             return Err(wrong("not a program for Linux".to_owned()));
         }
-        Ok(Self::from_bytes(bytes))
+        // A child is started in another folder.
+        let path = std::path::absolute(path).ok();
+        Ok(Self {
+            path,
+            ..Self::from_bytes(bytes)
+        })
     }
 
     fn from_bytes(bytes: Vec<u8>) -> Self {
@@ -158,7 +165,13 @@ impl HelperBinary {
             digest: Digest::of(&bytes),
             machine: machine(&bytes),
             bytes: Arc::new(bytes),
+            path: None,
         }
+    }
+
+    /// The file that it was read from.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// Its digest.

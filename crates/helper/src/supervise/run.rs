@@ -10,12 +10,12 @@ use crate::process::{self, Proc};
 use crate::redact::Redactor;
 use crate::store::{Spool, read_capped, write_end};
 use jiff::Timestamp;
-use overhaul_model::primitive::OutputPolicy;
+use overhaul_model::primitive::{Exec, OutputPolicy};
 use overhaul_model::receipt::{ReceiptEnd, WorkEnd};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::OFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
-use std::io::{self, PipeReader, Read};
+use std::io::{self, PipeReader, Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -177,7 +177,7 @@ fn start(spec: &Spec, to: io::PipeWriter, value_to: Option<io::PipeWriter>) -> R
         Some(pipe) => pipe,
         None => to.try_clone().map_err(|e| e.to_string())?,
     };
-    command.stdin(Stdio::null()).stdout(out).stderr(to);
+    command.stdin(input(&spec.exec)?).stdout(out).stderr(to);
     let child = command
         .spawn()
         .map_err(|error| format!("the command cannot be started: {error}"))?;
@@ -186,6 +186,24 @@ fn start(spec: &Spec, to: io::PipeWriter, value_to: Option<io::PipeWriter>) -> R
         .ok()
         .and_then(Pid::from_raw)
         .ok_or_else(|| "the command has no process id".to_owned())
+}
+
+/// What the command reads: a file in memory alone, so that nobody has to feed it and nothing of it
+/// reaches a disk.
+fn input(exec: &Exec) -> Result<Stdio, String> {
+    let Some(text) = &exec.stdin else {
+        return Ok(Stdio::null());
+    };
+    let made = rustix::fs::memfd_create("input", rustix::fs::MemfdFlags::CLOEXEC)
+        .map_err(io::Error::from)
+        .and_then(|fd| {
+            let mut file = std::fs::File::from(fd);
+            file.write_all(text.as_bytes())?;
+            file.rewind()?;
+            Ok(file)
+        });
+    made.map(Stdio::from)
+        .map_err(|error| format!("its input cannot be given: {error}"))
 }
 
 /// A work that is being ended.

@@ -1,0 +1,350 @@
+//! Work on machines: the right one is asserted, its provider called, and what stands there afterwards
+//! proven.
+
+use crate::detached;
+use crate::link::{Hope, Link};
+use crate::outcome::{failed, not_begun};
+use crate::provider::{self, Answer, EXIT_NOT_BEGUN, State};
+use crate::settle;
+use crate::ssh_reach::SshReach;
+use overhaul_engine::ports::{MachineOrder, Order, Progress};
+use overhaul_model::definition::OutputFrom;
+use overhaul_model::event::{Outcome, Settlement};
+use overhaul_model::facts::FactsWanted;
+use overhaul_model::id::InstallId;
+use overhaul_model::machine::Machine;
+use overhaul_model::primitive::{Exec, MachineAct, MachineOp, Measure, Measurement};
+use overhaul_model::receipt::{ReceiptStatus, WorkEnd};
+use overhaul_model::span::Span;
+use overhaul_model::wire::{HostWork, RequestBody, ResponseBody};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// The name under which the provider's answer comes from its receipt.
+const ANSWER: &str = "answer";
+
+/// Facts of a machine that has just booted.
+const FACTS_S_MAX: u64 = 120;
+/// A measure on a machine that is about to go.
+const MEASURE_S_MAX: u64 = 30;
+/// Between two looks whether a new machine answers.
+const LOOK_MS: u64 = 2_000;
+/// How long another host key than the one that was told is borne: the old machine may still answer for a
+/// moment, and first boots make their keys late.
+const OTHER_KEY_S_MAX: u64 = 120;
+
+/// One step about a machine.
+pub(crate) struct MachineWork<'a> {
+    pub(crate) reach: &'a SshReach,
+    /// The order, with the provider's answer wanted as a value.
+    order: Order,
+    act: &'a MachineAct,
+    about: MachineOrder,
+}
+
+impl<'a> MachineWork<'a> {
+    pub(crate) fn new(reach: &'a SshReach, order: &Order, act: &'a MachineAct) -> Self {
+        let mut order = order.clone();
+        order.outputs = [(ANSWER.to_owned(), OutputFrom::Stdout)].into();
+        Self {
+            reach,
+            about: order.machine.clone().unwrap_or_default(),
+            order,
+            act,
+        }
+    }
+
+    /// Carries it out, or goes on with it where an earlier controller left it.
+    pub(crate) async fn run(&self, progress: &Progress) -> Outcome {
+        if self.act.op == MachineOp::Prove {
+            let outcome = self.proven(&Answer::default(), progress).await;
+            return outcome.unwrap_or_else(not_begun);
+        }
+        let near = match self.reach.near() {
+            Ok(near) => near,
+            Err(error) => return not_begun(error.to_string()),
+        };
+        let begun = match self.is_begun(near).await {
+            Ok(begun) => begun,
+            Err(why) => return not_begun(why),
+        };
+        if !begun && let Err(why) = self.may_begin(progress).await {
+            return not_begun(why);
+        }
+        let work = match self.work() {
+            Ok(work) => work,
+            Err(why) => return not_begun(why),
+        };
+        let ended = detached::run(near, &self.order, work, &[], progress).await;
+        self.after(ended, progress).await
+    }
+
+    /// What the receipt of an earlier attempt says, the proof included.
+    pub(crate) async fn settle(&self, install_id: &InstallId, known_sequence: u64) -> Settlement {
+        let unknown = |reason: String| Settlement::Unknown { reason };
+        let near = match self.reach.near() {
+            Ok(near) => near,
+            Err(error) => return unknown(error.to_string()),
+        };
+        let data = self.reach.data();
+        let settled = settle::settle(near, data, &self.order, install_id, known_sequence).await;
+        let Settlement::Ended(outcome) = settled else {
+            return settled;
+        };
+        let quiet: Progress = Arc::new(|_, _| {});
+        match self.after(outcome, &quiet).await {
+            Outcome::Unknown { reason } => unknown(reason),
+            outcome => Settlement::Ended(outcome),
+        }
+    }
+
+    async fn is_begun(&self, near: &Arc<Link>) -> Result<bool, String> {
+        let key = self.order.key.clone();
+        let bound = Duration::from_secs(detached::ANSWER_S_MAX);
+        let asked = near.ask("a receipt", RequestBody::Receipt { key }, bound);
+        match asked.await.map_err(|error| error.to_string())?.1 {
+            ResponseBody::Receipt(status) => Ok(status != ReceiptStatus::Absent),
+            other => Err(detached::unexpected(&other).to_string()),
+        }
+    }
+
+    fn work(&self) -> Result<HostWork, String> {
+        let about = &self.about;
+        let provider = about
+            .provider
+            .as_ref()
+            .ok_or("the plan names no provider for it")?;
+        let script = provider::program(provider)?;
+        let token = about.token.as_ref().unwrap_or(&self.order.key);
+        let known = about.known.as_ref();
+        let request = provider::request(provider, self.act.op, self.act, token.as_str(), known);
+        Ok(HostWork::Exec(provider::exec(&script, request)))
+    }
+
+    /// The machine that would be harmed is the one that is meant.
+    async fn may_begin(&self, progress: &Progress) -> Result<(), String> {
+        if !self.act.op.harms() {
+            return Ok(());
+        }
+        let about = &self.about;
+        let provider = about
+            .provider
+            .as_ref()
+            .ok_or("the plan names no provider for it")?;
+        let told = provider::describe(provider, self.act, about.known.as_ref()).await?;
+        // Switched off by this run, after it was asserted: it cannot be asked again.
+        let proven = about
+            .known
+            .as_ref()
+            .and_then(|known| known.identity.as_ref());
+        if told.state == State::Stopped && proven == Some(&told.identity) {
+            return Ok(());
+        }
+        if told.state == State::Absent {
+            return Err(format!(
+                "the provider knows no machine {}",
+                self.act.machine
+            ));
+        }
+        let expected = about.expected.as_ref().ok_or(
+            "it is not known which machine the plan was made for: its machine id was not measured",
+        )?;
+        let link = self
+            .reach
+            .link(&self.order.host)
+            .map_err(|e| e.to_string())?;
+        let found = machine_id(&link).await?;
+        if found != *expected {
+            return Err(format!(
+                "this is not the machine that the plan was made for: its machine id is {found}, not {expected}; nothing was changed"
+            ));
+        }
+        self.same_to_provider(&told, &found).await?;
+        let line = format!(
+            "the right machine is asserted: {found} is {} to its provider\n",
+            told.identity
+        );
+        progress(&self.order.position, line.as_bytes());
+        Ok(())
+    }
+
+    /// What the provider calls by this name is the machine that we are connected with.
+    async fn same_to_provider(&self, told: &Answer, found: &str) -> Result<(), String> {
+        if told.machine_id.is_none() && told.product_uuid.is_none() {
+            return Err("the provider tells neither machine_id nor product_uuid of it, and its word alone harms no machine".to_owned());
+        }
+        if let Some(id) = &told.machine_id
+            && id != found
+        {
+            return Err(format!(
+                "the provider means another machine by {}: {id}, not {found}; nothing was changed",
+                self.act.machine
+            ));
+        }
+        let Some(uuid) = &told.product_uuid else {
+            return Ok(());
+        };
+        let script = r#"test "$(tr A-F a-f </sys/class/dmi/id/product_uuid)" = "$1""#;
+        let uuid = uuid.to_ascii_lowercase();
+        let same = Exec::argv(["/bin/sh", "-c", script, "sh", uuid.as_str()]);
+        let within = Span::from_s(MEASURE_S_MAX);
+        let host = &self.order.host;
+        match self
+            .reach
+            .measure_at(host, Measure::Command(same), within)
+            .await
+        {
+            Measurement::So { .. } => Ok(()),
+            other => Err(format!(
+                "the provider means the machine with the UUID {uuid} by {}, and its firmware does not say so ({}); nothing was changed",
+                self.act.machine,
+                other.words()
+            )),
+        }
+    }
+
+    /// From the end of the provider's call to what is certain.
+    async fn after(&self, ended: Outcome, progress: &Progress) -> Outcome {
+        let outputs = match ended {
+            Outcome::Succeeded { outputs, .. } => outputs,
+            Outcome::Failed {
+                tail,
+                end:
+                    Some(WorkEnd::Exited {
+                        code: EXIT_NOT_BEGUN,
+                        ..
+                    }),
+                ..
+            } => {
+                return Outcome::Failed {
+                    why: "the provider could not, and changed nothing".to_owned(),
+                    tail,
+                    end: None,
+                };
+            }
+            other => return other,
+        };
+        let exited = WorkEnd::Exited {
+            code: 0,
+            success: true,
+        };
+        let text = outputs.get(ANSWER).and_then(|text| text.as_str());
+        let answer = match Answer::parse(text.unwrap_or_default()) {
+            Ok(answer) => answer,
+            Err(why) => return failed(why, String::new(), Some(exited)),
+        };
+        match self.proven(&answer, progress).await {
+            Ok(outcome) => outcome,
+            Err(why) => failed(why, String::new(), Some(exited)),
+        }
+    }
+
+    /// What stands under the name now is what the step is for.
+    async fn proven(&self, answer: &Answer, progress: &Progress) -> Result<Outcome, String> {
+        let op = self.act.op;
+        let gone = matches!(op, MachineOp::Stop | MachineOp::Destroy);
+        let wanted = match op {
+            MachineOp::Destroy => Some(State::Absent),
+            MachineOp::Stop => Some(State::Stopped),
+            MachineOp::Rebuild | MachineOp::Create | MachineOp::Start => Some(State::Running),
+            MachineOp::Describe | MachineOp::Prove => None,
+        };
+        if wanted.is_some_and(|wanted| wanted != answer.state) {
+            return Err(format!(
+                "the provider ended well and says that the machine is {:?}",
+                answer.state
+            ));
+        }
+        let machine_id = match (op, gone) {
+            (MachineOp::Describe, _) => answer.machine_id.clone(),
+            (_, true) => self.about.expected.clone(),
+            _ => Some(self.answers(&answer.machine(None), progress).await?),
+        };
+        let machine = answer.machine(machine_id);
+        let evidence = match &machine.machine_id {
+            Some(id) if op.makes_new() => format!("a new machine answers, machine id {id}"),
+            Some(id) => format!("machine id {id}"),
+            None => "the provider did it".to_owned(),
+        };
+        Ok(Outcome::Succeeded {
+            changed: op != MachineOp::Describe,
+            outputs: machine.outputs(),
+            evidence,
+        })
+    }
+
+    /// Waits until the machine answers behind the host keys that were told, and gives its machine id.
+    async fn answers(&self, machine: &Machine, progress: &Progress) -> Result<String, String> {
+        let (host, new) = (&self.order.host, self.act.op.makes_new());
+        let began = Instant::now();
+        let within = self.act.answers_within.as_duration();
+        progress(&self.order.position, b"waiting until the machine answers\n");
+        let mut other_key_since = None;
+        loop {
+            // Its own each time: known hosts may have been changed by a person meanwhile.
+            let link = self
+                .reach
+                .link_to(host, machine)
+                .map_err(|e| e.to_string())?;
+            let why = match self.look(&link).await {
+                Ok(id) if new && self.about.expected.as_ref() == Some(&id) => {
+                    format!("it still has the machine id of the old machine, {id}")
+                }
+                Ok(id) => match &self.about.expected {
+                    Some(expected) if !new && *expected != id => {
+                        return Err(format!("another machine answers: {id}, not {expected}"));
+                    }
+                    _ => return Ok(id),
+                },
+                Err((why, about_key)) => {
+                    let since = *other_key_since.get_or_insert_with(Instant::now);
+                    if !about_key {
+                        other_key_since = None;
+                    } else if since.elapsed() > Duration::from_secs(OTHER_KEY_S_MAX) {
+                        return Err(why);
+                    }
+                    why
+                }
+            };
+            link.leave().await;
+            if began.elapsed() >= within {
+                return Err(format!(
+                    "no new machine answered within {}: {why}",
+                    self.act.answers_within
+                ));
+            }
+            sleep(Duration::from_millis(LOOK_MS)).await;
+        }
+    }
+
+    async fn look(&self, link: &Arc<Link>) -> Result<String, (String, bool)> {
+        let deadline = Instant::now() + self.reach.connect_bound();
+        match link.live_until(deadline, Hope::Usual).await {
+            Ok(_) => machine_id(link).await.map_err(|why| (why, false)),
+            Err(error) => Err((error.to_string(), error.is_about_host_key())),
+        }
+    }
+}
+
+/// The machine id of the host behind a connection, measured now.
+async fn machine_id(link: &Arc<Link>) -> Result<String, String> {
+    let body = RequestBody::Facts {
+        wanted: FactsWanted::default(),
+        controller_now: jiff::Timestamp::now(),
+    };
+    let bound = Duration::from_secs(FACTS_S_MAX);
+    match link
+        .ask("facts", body, bound)
+        .await
+        .map_err(|e| e.to_string())?
+        .1
+    {
+        ResponseBody::Facts(facts) => facts
+            .machine_id
+            .value()
+            .cloned()
+            .ok_or_else(|| format!("{}: its machine id cannot be read", link.host())),
+        other => Err(detached::unexpected(&other).to_string()),
+    }
+}
