@@ -14,6 +14,7 @@ use overhaul_source::{FleetInput, Problem, Problems, check_texts, definition, fl
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
+use std::ops::RangeInclusive;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -202,10 +203,10 @@ pub fn is_stored_plan(path: &Path) -> Result<bool, Failure> {
 /// A plan that `overhaul plan -o` wrote.
 ///
 /// # Errors
-/// When it cannot be read, is not a plan, or comes from a newer program.
+/// When it cannot be read, is not a plan, or comes from a newer or an older program.
 pub fn stored_plan(path: &Path) -> Result<Plan, Failure> {
     let text = read_capped(path)?;
-    check_format(path, &text, "a plan", PLAN_FORMAT)?;
+    check_format(path, &text, "a plan", PLAN_FORMAT..=PLAN_FORMAT)?;
     parse(path, &text, "a plan")
 }
 
@@ -227,7 +228,7 @@ struct StoredFacts {
 /// When they cannot be read, or come from a newer program.
 pub fn stored_facts(path: &Path) -> Result<FleetFacts, Failure> {
     let text = read_capped(path)?;
-    check_format(path, &text, "facts", FACTS_FORMAT)?;
+    check_format(path, &text, "facts", 0..=FACTS_FORMAT)?;
     Ok(parse::<StoredFacts>(path, &text, "a file of facts")?.hosts)
 }
 
@@ -288,13 +289,30 @@ fn read_capped(path: &Path) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn check_format(path: &Path, text: &str, what: &str, known: u32) -> Result<(), Failure> {
-    match serde_json::from_str::<Format>(text) {
-        Ok(Format { format }) if format > known => Err(Failure::input(format!(
-            "{}: {what} of format {format}; this program knows formats up to {known}",
-            path.display()
+fn check_format(
+    path: &Path,
+    text: &str,
+    what: &str,
+    known: RangeInclusive<u32>,
+) -> Result<(), Failure> {
+    let wrong = |format: u32, knows: String, hint: &str| {
+        let path = path.display();
+        Failure::input(format!(
+            "{path}: {what} of format {format}; this program knows {knows}"
         ))
-        .hint("use the version of overhaul that wrote it, or a newer one")),
+        .hint(hint)
+    };
+    match serde_json::from_str::<Format>(text) {
+        Ok(Format { format }) if format > *known.end() => Err(wrong(
+            format,
+            format!("formats up to {}", known.end()),
+            "use the version of overhaul that wrote it, or a newer one",
+        )),
+        Ok(Format { format }) if format < *known.start() => Err(wrong(
+            format,
+            format!("formats from {} on", known.start()),
+            "an older version of overhaul wrote it: make it anew with overhaul plan -o FILE",
+        )),
         Ok(_) => Ok(()),
         Err(error) => Err(not_json(path, &error, what)),
     }

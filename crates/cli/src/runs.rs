@@ -271,8 +271,8 @@ impl From<StoreError> for Failure {
             StoreError::Exists { .. } => Self::new(Exit::Internal, message),
             StoreError::Held { .. } => Self::new(Exit::Held, message)
                 .hint("overhaul status shows it; its own terminal, or overhaul pause, ends it"),
-            StoreError::NewerPlan { .. } => Self::new(Exit::StoreTrouble, message)
-                .hint("use the version of overhaul that wrote it, or a newer one"),
+            StoreError::PlanFormat { .. } => Self::new(Exit::StoreTrouble, message)
+                .hint("end the run with the version of overhaul that began it"),
             StoreError::File { .. } => Self::new(Exit::StoreTrouble, message),
             StoreError::Journal(error) => error.into(),
         }

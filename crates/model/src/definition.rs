@@ -10,6 +10,7 @@ use crate::primitive::{
     Announce, Ask, EditFile, Exec, MachineOp, Measure, NotAvailable, Wait, WriteFile,
 };
 use crate::span::Span;
+pub use crate::strategy::Strategy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -158,6 +159,8 @@ pub struct RoleUpgrade {
     pub after: Vec<RoleName>,
     /// The release upgrader's kind, `apt` as a rule.
     pub upgrader: String,
+    /// Absolute paths that hold what must survive on another machine; with `in-place` they stay where they are.
+    pub carry: Vec<String>,
     /// Datasets that are copied before anything changes.
     pub backup: Vec<DatasetName>,
     /// How its machines are made anew, where the strategy asks for that.
@@ -168,14 +171,6 @@ pub struct RoleUpgrade {
     pub slots: BTreeMap<Slot, Vec<WrittenBlock>>,
     /// Where it was written.
     pub origin: Origin,
-}
-
-/// A point of change x data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Strategy {
-    /// Packages change on the machine, it reboots, its data stays.
-    InPlace,
 }
 
 /// The order of a role's hosts.

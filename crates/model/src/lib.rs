@@ -21,6 +21,7 @@ pub mod receipt;
 pub mod secret;
 pub mod span;
 pub mod step;
+pub mod strategy;
 pub mod template;
 pub mod tracker;
 pub mod windows;

@@ -1,36 +1,12 @@
 //! How each host shall change: what is proposed from facts, what people decided, how far it is.
 
 use crate::id::{HostName, Person, RoleName, RunId, ZoneName};
+pub use crate::strategy::Change;
+use crate::strategy::Data;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// How the machine becomes one of the new release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Change {
-    /// Packages change on the machine.
-    InPlace,
-    /// Same name, new machine or image.
-    Rebuild,
-    /// A new machine beside the old one takes over.
-    Replace,
-}
-
-impl Change {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::InPlace, Self::Rebuild, Self::Replace];
-
-    /// As it is written.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::InPlace => "in-place",
-            Self::Rebuild => "rebuild",
-            Self::Replace => "replace",
-        }
-    }
-}
 
 /// What becomes of the data on the machine.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -51,16 +27,21 @@ pub enum DataWay {
 }
 
 impl DataWay {
+    /// The same without the paths.
+    pub fn kind(&self) -> Data {
+        match self {
+            Self::None => Data::None,
+            Self::Stays => Data::Stays,
+            Self::Carry(_) => Data::Carry,
+            Self::Volume => Data::Volume,
+            Self::Rejoin => Data::Rejoin,
+            Self::Transfer => Data::Transfer,
+        }
+    }
+
     /// As it is written, without the paths.
     pub fn word(&self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Stays => "stays",
-            Self::Carry(_) => "carry",
-            Self::Volume => "volume",
-            Self::Rejoin => "rejoin",
-            Self::Transfer => "transfer",
-        }
+        self.kind().word()
     }
 
     /// As people read it, paths included.
@@ -69,19 +50,6 @@ impl DataWay {
             Self::Carry(paths) => format!("carry {}", paths.join(" ")),
             other => other.word().to_owned(),
         }
-    }
-}
-
-/// Why a change and a treatment of data cannot go together, if they cannot.
-pub fn nonsense(change: Change, data: &DataWay) -> Option<&'static str> {
-    match (change, data) {
-        (Change::InPlace, DataWay::Carry(_) | DataWay::Volume | DataWay::Transfer) => {
-            Some("the machine stays, and its data with it, so there is nothing to bring back")
-        }
-        (Change::Rebuild | Change::Replace, DataWay::Stays) => Some(
-            "the machine does not stay, so its data cannot; carry it, move its volume, or let it rejoin",
-        ),
-        _ => None,
     }
 }
 

@@ -20,7 +20,6 @@ mod strategy;
 mod upgraders;
 
 pub use error::{PlanError, PlanErrors};
-pub use strategy::{Change, Data, Point};
 
 use draft::Draft;
 use overhaul_model::definition::Definition;

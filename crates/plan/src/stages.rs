@@ -4,7 +4,7 @@ use crate::draft::Draft;
 use crate::error::Wrong;
 use crate::parts::{self, Site};
 use crate::roles;
-use crate::strategy::Point;
+use crate::strategy;
 use overhaul_model::definition::{RoleUpgrade, Share, Slot, Stages, Within};
 use overhaul_model::fleet::Host;
 use overhaul_model::id::{StageName, StepId, ZoneName};
@@ -40,6 +40,13 @@ pub(crate) fn build(draft: &mut Draft<'_>) {
         }
     }
     for role in &draft.definition.roles {
+        if strategy::slots(role.strategy).is_none() {
+            draft.wrong(
+                &role.origin,
+                Wrong::NotYet(format!("the strategy {}", role.strategy)),
+                "this version carries out `in-place`, `stateless` and `stateful`",
+            );
+        }
         if role
             .slots
             .get(&Slot::Cleanup)
@@ -104,7 +111,7 @@ fn roll(
 ) -> Option<Block> {
     let id = parent.child(role.role.as_str());
     let mut slots = Vec::new();
-    for (slot, its_parts) in Point::of(role.strategy).slots() {
+    for (slot, its_parts) in strategy::slots(role.strategy).unwrap_or_default() {
         if slot.stage() != stage {
             continue;
         }

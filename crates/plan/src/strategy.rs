@@ -1,48 +1,15 @@
-//! Strategies as data: a point of change x data, and what each of its slots is made of.
+//! What each slot of a strategy is made of, as data.
 //!
 //! A further strategy is a further table here and, where it needs one, a further [`Part`].
 
 use overhaul_model::definition::{Slot, Strategy};
+use overhaul_model::strategy::{Change, Data};
 
-/// How the system of a host changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Packages change on the machine; it reboots.
-    InPlace,
-}
-
-/// What happens to a host's data meanwhile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Data {
-    /// It stays where it is.
-    Stays,
-}
-
-/// A point of change x data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Point {
-    /// How the system changes.
-    pub change: Change,
-    /// What happens to the data.
-    pub data: Data,
-}
-
-impl Point {
-    /// The point that a strategy's name stands for.
-    pub fn of(strategy: Strategy) -> Self {
-        match strategy {
-            Strategy::InPlace => Self {
-                change: Change::InPlace,
-                data: Data::Stays,
-            },
-        }
-    }
-
-    /// What each slot is made of, in order.
-    pub(crate) fn slots(self) -> &'static [(Slot, &'static [Part])] {
-        match (self.change, self.data) {
-            (Change::InPlace, Data::Stays) => &IN_PLACE_STAYS,
-        }
+/// What each slot of a point is made of, in order; `None` while this version cannot carry it out.
+pub(crate) fn slots(point: Strategy) -> Option<&'static [(Slot, &'static [Part])]> {
+    match (point.change(), point.data()) {
+        (Change::InPlace, Data::Stays | Data::None) => Some(&IN_PLACE_STAYS),
+        _ => None,
     }
 }
 

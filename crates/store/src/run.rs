@@ -51,9 +51,9 @@ pub enum StoreError {
         /// The run.
         run: RunId,
     },
-    /// A plan of a newer program.
-    #[error("the plan has format {found}; this program knows formats up to {known}")]
-    NewerPlan {
+    /// A plan of a newer or an older program.
+    #[error("the plan has format {found}; this program knows format {known} alone")]
+    PlanFormat {
         /// Its format.
         found: u32,
         /// Ours.
@@ -203,13 +203,13 @@ impl RunDir {
     /// The plan.
     ///
     /// # Errors
-    /// When it cannot be read, or comes from a newer program.
+    /// When it cannot be read, or comes from a newer or an older program.
     pub fn plan(&self) -> Result<Plan, StoreError> {
         let path = self.path.join("plan.json");
         let text = read_text(&path)?;
         let format: Format = parse_json(&path, &text)?;
-        if format.format > PLAN_FORMAT {
-            return Err(StoreError::NewerPlan {
+        if format.format != PLAN_FORMAT {
+            return Err(StoreError::PlanFormat {
                 found: format.format,
                 known: PLAN_FORMAT,
             });

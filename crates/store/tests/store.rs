@@ -166,14 +166,17 @@ async fn a_newer_journal_or_plan_is_refused_and_left_as_it_is() {
     );
 
     let path = dir.path().join("plan.json");
-    let text = std::fs::read_to_string(&path)
-        .unwrap()
-        .replace("\"format\": 1", "\"format\": 2");
-    std::fs::write(&path, text).unwrap();
-    assert!(matches!(
-        dir.plan(),
-        Err(StoreError::NewerPlan { found: 2, .. })
-    ));
+    let text = std::fs::read_to_string(&path).unwrap();
+    for other in [PLAN_FORMAT - 1, PLAN_FORMAT + 1] {
+        let ours = format!("\"format\": {PLAN_FORMAT}");
+        assert!(text.contains(&ours));
+        std::fs::write(&path, text.replace(&ours, &format!("\"format\": {other}"))).unwrap();
+        let answer = dir.plan();
+        assert!(
+            matches!(answer, Err(StoreError::PlanFormat { found, .. }) if found == other),
+            "{answer:?}"
+        );
+    }
 }
 
 #[tokio::test]

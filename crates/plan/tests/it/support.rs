@@ -91,10 +91,11 @@ pub fn guard(name: &str) -> Guard {
 pub fn role(name: &str, order: Order) -> RoleUpgrade {
     RoleUpgrade {
         role: name.into(),
-        strategy: Strategy::InPlace,
+        strategy: Strategy::IN_PLACE,
         order,
         after: Vec::new(),
         upgrader: "small".to_owned(),
+        carry: Vec::new(),
         backup: Vec::new(),
         rebuild: None,
         guards: Vec::new(),

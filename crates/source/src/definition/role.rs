@@ -23,7 +23,7 @@ pub(super) fn role(desk: &Desk, names: &Names, entry: &Entry) -> Option<RoleUpgr
     let sink = desk.sink;
     let good_name = reader::check_name(sink, &entry.key, &entry.key_span);
     let fields = Fields::open(sink, &entry.value, &ROLE)?;
-    let strategy = strategy(desk, &fields);
+    let chosen = strategy(desk, &fields);
     let order = order(desk, fields.get("order"));
     let after = fields.get("after");
     let after = after.map(|node| after_roles(sink, names, &entry.key, node));
@@ -37,7 +37,7 @@ pub(super) fn role(desk: &Desk, names: &Names, entry: &Entry) -> Option<RoleUpgr
             continue;
         };
         let steps = match (slot, &node.tree) {
-            // `change: in-place` is the point of the strategy, which was read above.
+            // `change: rebuild` is the point of the strategy, which was read above.
             (Slot::Change, Tree::Scalar { .. }) => Vec::new(),
             (Slot::Backup, _) => reader.backup(node, &mut backup),
             _ => reader.list(node),
@@ -50,12 +50,14 @@ pub(super) fn role(desk: &Desk, names: &Names, entry: &Entry) -> Option<RoleUpgr
     if !good_name {
         return None;
     }
+    let chosen = chosen?;
     Some(RoleUpgrade {
         role: RoleName::new(entry.key.clone()),
-        strategy: strategy?,
+        strategy: chosen.strategy,
         order,
         after: after.unwrap_or_default(),
         upgrader,
+        carry: chosen.carry,
         backup,
         rebuild: None,
         guards: guards.unwrap_or_default(),

@@ -1,6 +1,7 @@
 //! The keys of a definition.
 
 use super::later_shapes;
+use super::strategy::{CHANGES, DATA, STRATEGIES};
 use crate::shape::{Key, Kind, Shape, may, must};
 
 const fn shape(id: &'static str, what: &'static str, keys: &'static [&'static [Key]]) -> Shape {
@@ -720,13 +721,18 @@ pub(super) static ROLE: Shape = Shape {
     keys: &[&[
         may(
             "strategy",
-            Kind::Words(&["in-place"]),
-            "how the role's hosts change",
+            Kind::Words(STRATEGIES),
+            "how the role's hosts change: a point of change x data by its name",
         ),
         may(
             "data",
-            Kind::Words(&["stays"]),
-            "what happens to data; `stays` with `in-place`",
+            Kind::Words(DATA),
+            "what becomes of the data on the machine, instead of what the strategy says",
+        ),
+        may(
+            "carry",
+            TEXTS,
+            "absolute paths that another machine gets from the old one; in place they stay",
         ),
         may(
             "order",
@@ -759,8 +765,8 @@ pub(super) static ROLE: Shape = Shape {
         may("export", STEPS, "data leaves the host"),
         may(
             "change",
-            Kind::Either(&[STEPS, Kind::Words(&["in-place"])]),
-            "steps beside the change of the system; or the point `in-place`",
+            Kind::Either(&[STEPS, Kind::Words(CHANGES)]),
+            "steps beside the change of the system; or how the machine changes, instead of what the strategy says",
         ),
         may("restore", STEPS, "data comes back"),
         may("configure", STEPS, "configuration is adapted"),
@@ -771,7 +777,6 @@ pub(super) static ROLE: Shape = Shape {
         may("finish", STEPS, "after all hosts"),
     ]],
     later: &[
-        ("carry", "with `in-place` data stays on the machine"),
         ("keep", "write `keep` in the service"),
         (
             "together",
@@ -781,7 +786,10 @@ pub(super) static ROLE: Shape = Shape {
         ("zones", "write `order: zone-by-zone`"),
         ("stages", "write it at the top of the file"),
         ("budget", "write `failure_budget` at the top of the file"),
-        ("volume", "with `in-place` data stays on the machine"),
+        (
+            "volume",
+            "write `data: volume`; the steps that move it stand in the slots",
+        ),
         ("expect", "write a `verify` step"),
         (
             "cleanup",

@@ -1,100 +1,220 @@
-//! How a role changes.
+//! How a role changes: the point of change x data, and the paths that are carried.
 
 use crate::node::{Node, Tree, shortened};
-use crate::reader::{self, Fields, not_yet};
+use crate::reader::{self, Fields};
 use crate::templates::Desk;
 use crate::words::suggestion;
-use overhaul_model::definition::Strategy;
+use overhaul_model::strategy::{Change, Data, PRESETS, Strategy};
+use std::ops::Range;
 
-/// Strategies of the design that come later.
-const STRATEGIES_LATER: [&str; 5] = [
+/// The names of [`PRESETS`]; a test compares them.
+pub(super) const STRATEGIES: &[&str] = &[
+    "in-place",
     "stateless",
-    "clustered",
     "stateful",
+    "clustered",
     "blue-green",
     "first-then-rest",
 ];
 
-const CHANGES: [&str; 3] = ["in-place", "rebuild", "replace"];
+/// The words of [`Change`]; a test compares them.
+pub(super) const CHANGES: &[&str] = &["in-place", "rebuild", "replace"];
 
-const DATA: [&str; 6] = ["none", "stays", "carry", "volume", "rejoin", "transfer"];
+/// The words of [`Data`]; a test compares them.
+pub(super) const DATA: &[&str] = &["none", "stays", "carry", "volume", "rejoin", "transfer"];
 
-const ONLY_IN_PLACE: &str =
-    "this version knows `strategy: in-place`: packages change on the machine, its data stays";
+/// What is said about a role without any of the keys.
+const WRITE_ONE: &str =
+    "write a name like `strategy: in-place`, or a point like `change: rebuild` with `data: none`";
 
-/// The point that `strategy`, `change` and `data` name together.
-pub(super) fn strategy(desk: &Desk, fields: &Fields) -> Option<Strategy> {
-    let sink = desk.sink;
-    let preset = fields.get("strategy").map(|node| preset(desk, node));
-    let change = fields
-        .get("change")
-        .filter(|node| matches!(node.tree, Tree::Scalar { .. }))
-        .and_then(|node| point(desk, node, &CHANGES).map(|word| (word, node)));
-    let data = fields
-        .get("data")
-        .and_then(|node| point(desk, node, &DATA).map(|word| (word, node)));
-    if fields.get("strategy").is_none() && !fields.has("change") {
-        sink.add_with_help(
-            &fields.span,
-            "a role lacks the key `strategy`",
-            ONLY_IN_PLACE,
-        );
-    }
-    let change_word = change.map_or("in-place", |(word, _)| word);
-    let mut good = true;
-    if let Some((word, node)) = data
-        && let Some(reason) = nonsense(change_word, word)
-    {
-        let message = format!("`{change_word}` with `{word}` makes no sense: {reason}");
-        sink.add(&node.span, message);
-        good = false;
-    } else if let Some((word, node)) = change
-        && word != "in-place"
-    {
-        not_yet(sink, &node.span, word, ONLY_IN_PLACE);
-        good = false;
-    } else if let Some((word, node)) = data
-        && word != "stays"
-    {
-        not_yet(sink, &node.span, word, ONLY_IN_PLACE);
-        good = false;
-    }
-    let named = match preset {
-        Some(preset) => preset,
-        None => change.map(|_| Strategy::InPlace),
-    };
-    named.filter(|_| good)
+/// What is said about another machine when nobody told what becomes of the data.
+const SAY_DATA: &str =
+    "write `data: none` when nothing of the old machine is missed, or `carry: [PATH]` for what is";
+
+/// What is said about a path that is none.
+const PATHS: &str =
+    "write folders and files like /srv/files: absolute, without `.` and `..`, not the root";
+
+/// A point with what it carries.
+pub(super) struct Chosen {
+    pub(super) strategy: Strategy,
+    pub(super) carry: Vec<String>,
 }
 
-fn preset(desk: &Desk, node: &Node) -> Option<Strategy> {
-    let word = reader::text(desk.sink, node)?;
-    if word == "in-place" {
-        return Some(Strategy::InPlace);
+/// The point that `strategy`, `change`, `data` and `carry` name together.
+pub(super) fn strategy(desk: &Desk, fields: &Fields) -> Option<Chosen> {
+    let carry_node = fields.get("carry");
+    let carry = carry_node.map(|node| carry(desk, node));
+    let strategy = point(desk, fields, carry_node.is_some());
+    let (carry, strategy) = (carry.unwrap_or_default(), strategy?);
+    match (strategy.data(), carry_node) {
+        (Data::Carry, None) => {
+            let message = format!("{strategy} names no path");
+            let help = "add what is carried, like `carry: [/srv/files]`";
+            desk.sink.add_with_help(&fields.span, message, help);
+        }
+        // In place, the paths wait for the day on which the change is switched.
+        (Data::Carry | Data::Stays, _) | (_, None) => {}
+        (data, Some(node)) => {
+            let message = format!(
+                "with data `{}` these paths would not come back",
+                data.word()
+            );
+            let help =
+                "take `carry` away if nobody misses them; else choose `stateful`, or `data: carry`";
+            desk.sink.add_with_help(&node.span, message, help);
+        }
     }
-    if STRATEGIES_LATER.contains(&word.as_str()) {
-        not_yet(desk.sink, &node.span, &word, ONLY_IN_PLACE);
-    } else {
+    Some(Chosen { strategy, carry })
+}
+
+/// The preset, moved by `change`, with `data` instead of its own.
+fn point(desk: &Desk, fields: &Fields, carries: bool) -> Option<Strategy> {
+    let preset_node = fields.get("strategy");
+    let change_node = fields
+        .get("change")
+        .filter(|node| matches!(node.tree, Tree::Scalar { .. }));
+    let data_node = fields.get("data");
+    // All three are read before any of them is given up: each has problems of its own.
+    let (preset, change, data) = (
+        understood(preset_node, |node| named(desk, node)),
+        understood(change_node, |node| change(desk, node)),
+        understood(data_node, |node| data(desk, node)),
+    );
+    let (preset, change, data) = (preset.ok()?, change.ok()?, data.ok()?);
+    let place = data_node.or(change_node).or(preset_node);
+    let span = place.map_or(&fields.span, |node| &node.span);
+    if preset.is_none() && change.is_none() {
+        desk.sink
+            .add_with_help(&fields.span, "a role lacks the key `strategy`", WRITE_ONE);
+        return None;
+    }
+    let from = preset.unwrap_or(Strategy::IN_PLACE);
+    let to = change.unwrap_or(from.change());
+    match data {
+        Some(data) => judged(desk, Strategy::new(to, data), span, None),
+        None => judged(desk, from.with_change(to, carries), span, Some(SAY_DATA)),
+    }
+}
+
+/// A word that was not understood was reported: it counts neither as there nor as left out.
+struct Reported;
+
+fn understood<'n, T>(
+    node: Option<&'n Node>,
+    read: impl FnOnce(&'n Node) -> Option<T>,
+) -> Result<Option<T>, Reported> {
+    node.map(|node| read(node).ok_or(Reported)).transpose()
+}
+
+fn judged(
+    desk: &Desk,
+    point: Result<Strategy, overhaul_model::strategy::Nonsense>,
+    span: &Range<usize>,
+    help: Option<&str>,
+) -> Option<Strategy> {
+    point
+        .map_err(|nonsense| match help {
+            Some(help) => desk.sink.add_with_help(span, nonsense.to_string(), help),
+            None => desk.sink.add(span, nonsense.to_string()),
+        })
+        .ok()
+}
+
+fn named(desk: &Desk, node: &Node) -> Option<Strategy> {
+    let word = reader::text(desk.sink, node)?;
+    let found = Strategy::preset(&word);
+    if found.is_none() {
         let message = format!("there is no strategy `{}`", shortened(&word));
-        let help = suggestion(&word, ["in-place"], "the strategy of this version is");
+        let names = PRESETS.iter().map(|(name, _)| *name);
+        let help = suggestion(&word, names, "the strategies are");
         desk.sink.add_with_help(&node.span, message, help);
     }
-    None
+    found
 }
 
-fn point(desk: &Desk, node: &Node, words: &[&'static str]) -> Option<&'static str> {
-    let pairs: Vec<_> = words.iter().map(|word| (*word, *word)).collect();
-    reader::word(desk.sink, node, &pairs)
+fn change(desk: &Desk, node: &Node) -> Option<Change> {
+    reader::word(
+        desk.sink,
+        node,
+        &Change::ALL.map(|change| (change.word(), change)),
+    )
 }
 
-/// Why a change and a treatment of data cannot go together, if they cannot.
-fn nonsense(change: &str, data: &str) -> Option<&'static str> {
-    match (change, data) {
-        ("in-place", "carry" | "volume" | "transfer") => {
-            Some("the machine stays, and its data with it, so there is nothing to bring back")
+fn data(desk: &Desk, node: &Node) -> Option<Data> {
+    reader::word(desk.sink, node, &Data::ALL.map(|data| (data.word(), data)))
+}
+
+/// The paths, as they are carried: none of them inside another one, or it would be carried twice.
+fn carry(desk: &Desk, node: &Node) -> Vec<String> {
+    let sink = desk.sink;
+    let mut taken: Vec<String> = Vec::new();
+    if matches!(&node.tree, Tree::List(items) if items.is_empty()) {
+        sink.add_with_help(&node.span, "`carry` names no path", PATHS);
+    }
+    for path in reader::list(sink, node, |node| {
+        Some((reader::text(sink, node)?, node.span.clone()))
+    }) {
+        let (path, span) = path;
+        let within = |outer: &str, inner: &str| {
+            inner
+                .strip_prefix(outer)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let other = taken
+            .iter()
+            .find(|other| within(other, &path) || within(&path, other));
+        if !is_plain(&path) {
+            let message = format!("`{}` is no path that can be carried", shortened(&path));
+            sink.add_with_help(&span, message, PATHS);
+        } else if let Some(other) = other {
+            let message = format!(
+                "`{}` and `{}` lie in each other",
+                shortened(&path),
+                shortened(other)
+            );
+            sink.add_with_help(&span, message, "name the outer one alone");
+        } else {
+            taken.push(path);
         }
-        ("rebuild" | "replace", "stays") => Some(
-            "the machine does not stay, so its data cannot; carry it, move its volume, or let it rejoin",
-        ),
-        _ => None,
+    }
+    taken
+}
+
+/// Whether a path is absolute, not the root, and spelt in the one plain way.
+fn is_plain(path: &str) -> bool {
+    let parts = path.strip_prefix('/').map(|rest| rest.split('/'));
+    parts.is_some_and(|mut parts| {
+        parts.all(|part| !matches!(part, "" | "." | "..") && !part.chars().any(char::is_control))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_knows_every_word() {
+        assert_eq!(PRESETS.map(|(name, _)| name), STRATEGIES);
+        assert_eq!(Change::ALL.map(Change::word), CHANGES);
+        assert_eq!(Data::ALL.map(Data::word), DATA);
+    }
+
+    #[test]
+    fn paths_are_plain() {
+        for (path, plain) in [
+            ("/srv/files", true),
+            ("/srv/a b", true),
+            ("/", false),
+            ("", false),
+            ("srv", false),
+            ("/srv/", false),
+            ("//srv", false),
+            ("/srv/../etc", false),
+            ("/srv/./x", false),
+            ("/srv/new\nline", false),
+        ] {
+            assert_eq!(is_plain(path), plain, "{path:?}");
+        }
     }
 }

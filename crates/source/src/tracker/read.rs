@@ -8,9 +8,10 @@ use crate::node::{self, Entry, Node, Tree, shortened};
 use crate::problem::{Problems, Sink, SourceFile};
 use crate::reader::{self, Fields};
 use overhaul_model::id::{HostName, Person, RoleName, RunId, ZoneName};
+use overhaul_model::strategy::Strategy;
 use overhaul_model::tracker::{
     Change, DataWay, Decided, Pace, Postponed, Progress, Proposal, Reason, State, TrackedHost,
-    Tracker, Turn, nonsense,
+    Tracker, Turn,
 };
 use std::collections::BTreeSet;
 
@@ -151,13 +152,9 @@ fn decided(sink: &Sink, node: &Node) -> Option<Decided> {
     let change = change_node.and_then(|node| change(sink, node, false).flatten());
     let data = data_node.and_then(|node| data(sink, node, false).flatten());
     if let (Some(change), Some(data), Some(node)) = (change, &data, data_node)
-        && let Some(why) = nonsense(change, data)
+        && let Err(nonsense) = Strategy::new(change, data.kind())
     {
-        let message = format!(
-            "`{}` with `{}` makes no sense: {why}",
-            change.word(),
-            data.word()
-        );
+        let message = nonsense.to_string();
         sink.add(&node.span, message);
     }
     let said = STATES_SAID.iter().zip([State::NotStarted, State::Done]);
