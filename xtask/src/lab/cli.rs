@@ -12,6 +12,7 @@ use clap::Subcommand;
 use crate::say::{complain, say};
 
 use super::boot;
+use super::check_facts;
 use super::client;
 use super::database;
 use super::error::{LabError, Result};
@@ -26,7 +27,6 @@ use super::probe;
 use super::proof;
 use super::ssh;
 use super::topology::Topology;
-use super::twelve;
 
 /// Longer cuts than an hour are not tests any more.
 const CUT_S_MAX: u64 = 3_600;
@@ -157,8 +157,8 @@ enum Command {
         /// The host.
         host: String,
     },
-    /// Bring the fleet of hosts of all kinds up, compare its facts with the recorded ones, and take it down.
-    CheckTwelve(twelve::Args),
+    /// Bring a fleet up, compare its facts with the recorded ones, and take it down.
+    CheckFacts(check_facts::Args),
     /// List a tree of a host in all respects that a copy must keep.
     Manifest {
         /// The host.
@@ -238,7 +238,7 @@ fn dispatch(id: &Id, command: Command) -> Result<()> {
             say(format_args!("{}", database::digest(&existing(id)?, &host)?));
             Ok(())
         }
-        Command::CheckTwelve(args) => twelve::check(id, &args),
+        Command::CheckFacts(args) => check_facts::check(id, &args),
         Command::Manifest { host, path } => {
             let text = manifest::of_host(&existing(id)?, &host, &path)?;
             say(text.trim_end());

@@ -2,6 +2,7 @@
 
 mod boot;
 mod cgroup;
+mod check_facts;
 mod cli;
 mod client;
 mod command;
@@ -24,6 +25,5 @@ mod setup;
 mod sources;
 mod ssh;
 mod topology;
-mod twelve;
 
 pub use cli::{Args, run};

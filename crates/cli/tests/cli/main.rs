@@ -17,6 +17,7 @@ mod loopback;
 mod offline;
 mod scene;
 mod shell;
+mod six;
 mod sshd;
 mod stage;
 mod stored;

@@ -1,4 +1,4 @@
-//! The fleet of hosts of all kinds as a test: what the program says of it is compared with what was recorded.
+//! A lab fleet as a test: the facts that the program tells of it are compared with what was recorded.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,16 +15,17 @@ use super::lifecycle;
 use super::paths;
 use super::recorded;
 
-/// The topology.
-const TOPOLOGY: &str = "twelve";
 /// Gathering takes some seconds for each host, all at the same time.
 const FACTS_S_MAX: u64 = 300;
 /// Lines of a difference that are shown.
 const DIFFERENCES_MAX: usize = 40;
 
-/// Arguments of `check-twelve`.
+/// Arguments of `check-facts`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// The topology.
+    #[arg(default_value = "twelve")]
+    topology: String,
     /// Write the records anew instead of comparing with them.
     #[arg(long)]
     record: bool,
@@ -42,7 +43,7 @@ pub struct Args {
 /// When the fleet or the program fails, or what it says is not what was recorded.
 pub fn check(id: &Id, args: &Args) -> Result<()> {
     let began = Instant::now();
-    let instance = lifecycle::up(id, Some(TOPOLOGY))?;
+    let instance = lifecycle::up(id, Some(&args.topology))?;
     say(format_args!(
         "up after {:.1} s",
         began.elapsed().as_secs_f64()
@@ -54,9 +55,9 @@ pub fn check(id: &Id, args: &Args) -> Result<()> {
             began.elapsed().as_secs_f64()
         ));
         if args.record {
-            record(&hosts)
+            record(&args.topology, &hosts)
         } else {
-            compare(&hosts)
+            compare(&args.topology, &hosts)
         }
     });
     if !args.keep {
@@ -65,8 +66,8 @@ pub fn check(id: &Id, args: &Args) -> Result<()> {
     checked
 }
 
-fn folder() -> PathBuf {
-    paths::data().join("recorded").join(TOPOLOGY)
+fn folder(topology: &str) -> PathBuf {
+    paths::data().join("recorded").join(topology)
 }
 
 fn asked(instance: &Instance, program: &Path) -> Result<Map<String, Value>> {
@@ -96,9 +97,9 @@ fn asked(instance: &Instance, program: &Path) -> Result<Map<String, Value>> {
     })
 }
 
-fn record(hosts: &Map<String, Value>) -> Result<()> {
+fn record(topology: &str, hosts: &Map<String, Value>) -> Result<()> {
     let stable = recorded::stable(hosts);
-    let folder = folder();
+    let folder = folder(topology);
     fs::create_dir_all(&folder).named(&folder)?;
     // A line for each host keeps it small.
     let lines: Vec<String> = hosts
@@ -120,8 +121,8 @@ fn record(hosts: &Map<String, Value>) -> Result<()> {
     Ok(())
 }
 
-fn compare(hosts: &Map<String, Value>) -> Result<()> {
-    let path = folder().join("stable.json");
+fn compare(topology: &str, hosts: &Map<String, Value>) -> Result<()> {
+    let path = folder(topology).join("stable.json");
     let text = fs::read_to_string(&path).named(&path)?;
     let wanted: Value = serde_json::from_str(&text)
         .map_err(|error| malformed(path.display().to_string(), error))?;
