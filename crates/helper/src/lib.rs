@@ -6,6 +6,7 @@
 
 pub mod acceptance;
 pub mod boot;
+pub mod carry;
 pub mod edit;
 pub mod facts;
 pub mod files;

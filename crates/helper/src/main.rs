@@ -1,6 +1,6 @@
 //! The binary that is uploaded to targets.
 
-use overhaul_helper::{VERSION, serve, supervise};
+use overhaul_helper::{VERSION, carry, serve, supervise};
 use overhaul_model::wire::PROTOCOL;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -23,6 +23,8 @@ const EXIT_FAILED: u8 = 1;
 enum Mode {
     Serve(PathBuf),
     Supervise(PathBuf),
+    Pack(PathBuf),
+    Unpack(PathBuf, PathBuf),
     Version,
 }
 
@@ -32,6 +34,11 @@ fn mode(arguments: &[OsString]) -> Option<Mode> {
         [Some("version" | "--version")] => Some(Mode::Version),
         [Some("serve"), Some("--state"), _] => arguments.get(2).map(|dir| Mode::Serve(dir.into())),
         [Some("supervise"), _] => arguments.get(1).map(|dir| Mode::Supervise(dir.into())),
+        [Some("pack"), _] => arguments.get(1).map(|dir| Mode::Pack(dir.into())),
+        [Some("unpack"), _, _] => match arguments {
+            [_, dir, store] => Some(Mode::Unpack(dir.into(), store.into())),
+            _ => None,
+        },
         _ => None,
     }
 }
@@ -47,6 +54,10 @@ fn main() -> ExitCode {
         }
         Some(Mode::Serve(dir)) => serve::serve(&dir).map_err(|e| e.to_string()),
         Some(Mode::Supervise(dir)) => supervise::run(&dir).map_err(|e| e.to_string()),
+        Some(Mode::Pack(dir)) => carry::run_pack(&dir).map_err(|e| e.to_string()),
+        Some(Mode::Unpack(dir, store)) => {
+            carry::run_unpack(&dir, &store).map_err(|e| e.to_string())
+        }
         None => {
             // When even standard error is closed, the exit code has to say it.
             let _ = io::stderr().write_all(USAGE.as_bytes());

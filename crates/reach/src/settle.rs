@@ -1,5 +1,6 @@
 //! What a target's receipt says of an attempt that an earlier controller, or this one, lost sight of.
 
+use crate::carry::of_restore;
 use crate::client::HelperClient;
 use crate::data_file::{digest_of, path_of};
 use crate::detached::{ANSWER_S_MAX, lost_work, other_store, spool, unexpected};
@@ -18,6 +19,19 @@ use std::time::Duration;
 
 /// Why a stream has not gone on.
 const STREAM_LOST: &str = "the controller that streamed its data is gone";
+
+/// Why an archive that the host sent whole is not here.
+const NOT_TAKEN: &str = "the host sent the archive, but the controller that received it is gone; \
+                         what it has of it is taken up by the next attempt";
+
+/// Whether work of which a part was done has failed for certain: what came is not taken for whole,
+/// neither here nor there.
+fn is_harmless(work: &Primitive) -> bool {
+    matches!(
+        work,
+        Primitive::Fetch(_) | Primitive::Persist(_) | Primitive::Restore(_)
+    )
+}
 
 pub(crate) async fn settle(
     link: &Arc<Link>,
@@ -43,16 +57,20 @@ pub(crate) async fn settle(
     let settled = match status {
         // Work that streams cannot be attached to: it is ended and counts as cut.
         ReceiptStatus::Running { .. } => match &order.work {
-            Primitive::Fetch(_) => after_cut(&client, order, STREAM_LOST, true).await,
+            work if is_harmless(work) => after_cut(&client, order, STREAM_LOST, true).await,
             Primitive::Feed(_) => after_cut(&client, order, STREAM_LOST, false).await,
             _ => return Settlement::Running,
         },
         ReceiptStatus::Ended { end, .. } => match &order.work {
             Primitive::Fetch(fetch) => fetched(&client, data, order, fetch, end).await,
+            Primitive::Persist(_) if is_success(&end.end) => {
+                failed(NOT_TAKEN, String::new(), Some(end.end))
+            }
+            Primitive::Restore(_) => of_restore(end, &spool(&client, order).await),
             _ => of_end(end, &spool(&client, order).await, &order.outputs),
         },
         ReceiptStatus::Lost { why, .. } => match &order.work {
-            Primitive::Fetch(_) => after_cut(&client, order, STREAM_LOST, true).await,
+            work if is_harmless(work) => after_cut(&client, order, STREAM_LOST, true).await,
             _ => Outcome::Unknown {
                 reason: lost_work(&why),
             },

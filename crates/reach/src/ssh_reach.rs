@@ -507,9 +507,8 @@ impl Reach for SshReach {
             }
             Primitive::Fetch(fetch) => return stream.fetch(fetch).await,
             Primitive::Feed(feed) => return stream.feed(feed).await,
-            Primitive::Persist(_) | Primitive::Restore(_) => {
-                return not_begun("this version copies no files yet");
-            }
+            Primitive::Persist(persist) => return stream.persist(persist).await,
+            Primitive::Restore(restore) => return stream.restore(restore).await,
             Primitive::Local(_)
             | Primitive::Machine(_)
             | Primitive::Wait(_)

@@ -24,7 +24,7 @@ const CUT_ASK_MS: u64 = 500;
 /// How long the helper may take to end a command on request.
 const KILL_S_MAX: u64 = 60;
 /// Between two words to a person about how much has come.
-const PROGRESS_MS: u64 = 1_000;
+pub(crate) const PROGRESS_MS: u64 = 1_000;
 
 /// One attempt at a stream.
 pub(crate) struct Stream<'a> {
@@ -36,14 +36,14 @@ pub(crate) struct Stream<'a> {
 }
 
 /// The connections of a stream that was asked for.
-struct Opened {
+pub(crate) struct Opened {
     live: Arc<Live>,
-    client: HelperClient,
-    exchange: Exchange,
+    pub(crate) client: HelperClient,
+    pub(crate) exchange: Exchange,
 }
 
 /// Where an answer led.
-enum Step {
+pub(crate) enum Step {
     Data(Vec<u8>),
     Began,
     Ended(ReceiptEnd),
@@ -82,7 +82,7 @@ impl Stream<'_> {
                 Step::Over(outcome) => return outcome,
                 Step::Cut(error) => {
                     drop(file);
-                    return self.cut(&opened.live, &error, true).await;
+                    return self.cut(&opened, &error, true).await;
                 }
             }
         }
@@ -155,7 +155,7 @@ impl Stream<'_> {
                     return of_end(end, &ear.heard, &self.order.outputs);
                 }
                 Step::Over(outcome) => return outcome,
-                Step::Cut(error) => return self.cut(&opened.live, &error, false).await,
+                Step::Cut(error) => return self.cut(&opened, &error, false).await,
             }
         }
     }
@@ -175,11 +175,11 @@ impl Stream<'_> {
         Ok((file, wanted))
     }
 
-    fn tell(&self, text: &str) {
+    pub(crate) fn tell(&self, text: &str) {
         (self.progress)(&self.order.position, format!("{text}\n").as_bytes());
     }
 
-    async fn open(&self, work: HostWork) -> Result<Opened, Outcome> {
+    pub(crate) async fn open(&self, work: HostWork) -> Result<Opened, Outcome> {
         let not = |why: String| not_begun(why);
         let live = self
             .link
@@ -200,7 +200,12 @@ impl Stream<'_> {
         })
     }
 
-    async fn step(&self, opened: &mut Opened, begun: &mut Begun, deadline: Instant) -> Step {
+    pub(crate) async fn step(
+        &self,
+        opened: &mut Opened,
+        begun: &mut Begun,
+        deadline: Instant,
+    ) -> Step {
         let bound = Duration::from_secs(ANSWER_S_MAX);
         let until = match begun {
             Begun::Yes => deadline,
@@ -231,7 +236,7 @@ impl Stream<'_> {
     }
 
     /// The controller's side failed: the work is ended on the host, too.
-    async fn give_up(&self, opened: Opened, why: &str) -> Outcome {
+    pub(crate) async fn give_up(&self, opened: Opened, why: &str) -> Outcome {
         let Opened {
             live,
             client,
@@ -244,14 +249,14 @@ impl Stream<'_> {
     }
 
     /// The stream broke: what became of the command?
-    async fn cut(&self, before: &Live, why: &ClientError, is_fetch: bool) -> Outcome {
+    pub(crate) async fn cut(&self, opened: &Opened, why: &ClientError, is_fetch: bool) -> Outcome {
         let live = match self.link.live_again(Hope::UnderWay).await {
             Ok(live) => live,
             Err(error) => {
                 return unknown(format!("in the middle of the stream: {why}; then: {error}"));
             }
         };
-        let (known, found) = (&before.hello().install_id, &live.hello().install_id);
+        let (known, found) = (&opened.live.hello().install_id, &live.hello().install_id);
         if known != found {
             return unknown(other_store(known, found));
         }

@@ -4,6 +4,7 @@ use super::follow;
 use super::session::{Bound, Piece, Session};
 use super::stream::{self, Streamed};
 use crate::boot;
+use crate::carry;
 use crate::files;
 use crate::store::{
     Attempt, Beginning, NewAttempt, REBOOT_ORDER_S_MAX, Receipt, StoreError, WorkKind,
@@ -103,25 +104,29 @@ fn act(
         }
         HostWork::WriteFile(file) => end_file(attempt, files::write(&file)),
         HostWork::EditFile(file) => end_file(attempt, files::edit(&file)),
-        HostWork::Persist(_) | HostWork::Restore(_) => {
-            let why = "this helper copies no files yet".to_owned();
-            attempt.end_as(WorkEnd::Refused { why }, false).map(drop)
-        }
         HostWork::Fetch(exec) => {
-            let work = Streamed {
-                exec,
-                limits,
-                redact,
-            };
+            let work = Streamed::new(exec, limits, redact);
             return stream::fetch(session, id, attempt, receipt, &work, bound);
         }
+        HostWork::Persist(spec) => match carry::pack_command(attempt.dir(), &spec) {
+            Ok(exec) => {
+                let work = Streamed::new(exec, limits, redact).without_digest();
+                return stream::fetch(session, id, attempt, receipt, &work, bound);
+            }
+            Err(error) => Err(error),
+        },
         HostWork::Feed(exec) => {
-            let work = Streamed {
-                exec,
-                limits,
-                redact,
-            };
+            let work = Streamed::new(exec, limits, redact);
             return stream::feed(session, id, attempt, receipt, work, feed, bound);
+        }
+        HostWork::Restore(spec) => {
+            match carry::unpack_command(attempt.dir(), &spec, session.store.dir()) {
+                Ok(exec) => {
+                    let work = Streamed::new(exec, limits, redact).without_digest();
+                    return stream::feed(session, id, attempt, receipt, work, feed, bound);
+                }
+                Err(error) => Err(error),
+            }
         }
     };
     if let Err(error) = done {

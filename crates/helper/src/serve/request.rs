@@ -4,6 +4,7 @@ use super::begin;
 use super::follow;
 use super::session::{Piece, Session};
 use crate::acceptance;
+use crate::carry;
 use crate::facts;
 use crate::measure;
 use crate::store::{Locked, StoreError};
@@ -82,7 +83,10 @@ pub(super) fn answer(
             key,
             why,
         } => kill(session, id, &generation, &key, &why),
-        RequestBody::Restored { .. } => session.send(id, ResponseBody::Restored { from_chunk: 0 }),
+        RequestBody::Restored { sha256 } => {
+            let from_chunk = carry::restored(session.store.dir(), &sha256);
+            session.send(id, ResponseBody::Restored { from_chunk });
+        }
         // The reader deals with it, in the order of the data.
         RequestBody::DataEnd { .. } => {}
     }

@@ -124,7 +124,7 @@ fn hand_on(session: &Arc<Session>, pool: &Pool, request: Request) {
     }
     let feed = match &body {
         RequestBody::Begin {
-            work: HostWork::Feed(_),
+            work: HostWork::Feed(_) | HostWork::Restore(_),
             ..
         } => match session.open_feed(id) {
             Some(feed) => Some(feed),

@@ -38,6 +38,27 @@ pub(super) struct Streamed {
     pub(super) exec: Exec,
     pub(super) limits: Limits,
     pub(super) redact: Vec<String>,
+    /// Whether the receipt has the digest of the stream.
+    digest: bool,
+}
+
+impl Streamed {
+    pub(super) fn new(exec: Exec, limits: Limits, redact: Vec<String>) -> Self {
+        Self {
+            exec,
+            limits,
+            redact,
+            digest: true,
+        }
+    }
+
+    /// An archive has digests of its own.
+    pub(super) fn without_digest(self) -> Self {
+        Self {
+            digest: false,
+            ..self
+        }
+    }
 }
 
 /// What the threads that move bytes tell the one that watches.
@@ -54,9 +75,17 @@ pub(super) struct Moved {
     /// Whether the work is over, so that nothing may be sent any more.
     over: Mutex<bool>,
     sha256: Mutex<Sha256>,
+    has_digest: bool,
 }
 
 impl Moved {
+    fn new(has_digest: bool) -> Self {
+        Self {
+            has_digest,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         self.any.load(Ordering::SeqCst)
     }
@@ -67,6 +96,9 @@ impl Moved {
     }
 
     fn digest_on(&self, bytes: &[u8]) {
+        if !self.has_digest {
+            return;
+        }
         let mut sha256 = self.sha256.lock().unwrap_or_else(PoisonError::into_inner);
         sha256.update(bytes);
     }
@@ -74,8 +106,7 @@ impl Moved {
     /// The digest of the whole stream; none of a part of it.
     fn digest(&self) -> Option<Digest> {
         let sha256 = self.sha256.lock().unwrap_or_else(PoisonError::into_inner);
-        self.is_whole()
-            .then(|| Digest::from_raw(&sha256.clone().finalize()))
+        (self.has_digest && self.is_whole()).then(|| Digest::from_raw(&sha256.clone().finalize()))
     }
 
     fn is_whole(&self) -> bool {
@@ -117,7 +148,7 @@ pub(super) fn fetch(
 ) {
     let sequence = receipt.begin().sequence;
     session.send(id, ResponseBody::Began { sequence, from: 0 });
-    let moved = Arc::new(Moved::default());
+    let moved = Arc::new(Moved::new(work.digest));
     let until = Instant::now() + work.limits.total.as_duration();
     let spool = spool(&attempt, work);
     let end = match spawn(&work.exec, Stdio::null()) {
@@ -172,7 +203,7 @@ fn run_fed(
     work: &Streamed,
     pieces: Option<Receiver<Piece>>,
 ) {
-    let moved = Arc::new(Moved::default());
+    let moved = Arc::new(Moved::new(work.digest));
     let spool = spool(&attempt, work);
     let end = match spawn(&work.exec, Stdio::piped()) {
         Err(why) => refused(why),

@@ -10,7 +10,7 @@ mod spool;
 
 pub(crate) use attempt::write_end;
 pub use attempt::{Attempt, Beginning, NewAttempt, WorkKind};
-pub use durable::{create, read_capped, sync_dir};
+pub use durable::{create, read_capped, sync_dir, write_json_synced};
 pub use error::StoreError;
 pub use layout::Store;
 pub use lock::Locked;

@@ -1,0 +1,7 @@
+//! Trees there and back. They need root: owners, devices and capabilities are part of what is kept.
+
+mod cuts;
+mod foreign;
+mod oddities;
+mod random;
+mod tree;
