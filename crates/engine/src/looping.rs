@@ -22,6 +22,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+/// Events that are made durable together at most: what waits for people and for the clock is looked at in between.
+const AT_ONCE_MAX: usize = 1_000;
+
 /// A command that is being carried out, and the state of its subject when it was begun.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Flight {
@@ -51,6 +54,8 @@ struct Loop<J, I, R, C, W> {
     flights: BTreeSet<Flight>,
     tasks: JoinSet<(Flight, Event)>,
     shown: Option<Standing>,
+    /// Rows that nobody was told of yet: they are not durable.
+    untold: Vec<Record>,
     /// When the inbox is looked into again, by the monotonic clock.
     poll_at: Span,
     changes: (mpsc::Sender<Event>, mpsc::Receiver<Event>),
@@ -125,6 +130,7 @@ where
             flights: BTreeSet::new(),
             tasks: JoinSet::new(),
             shown: None,
+            untold: Vec::new(),
             poll_at: Span::default(),
             changes: mpsc::channel(probe::ANSWERS_MAX),
             probes: None,
@@ -145,8 +151,7 @@ where
                 plan: self.run.hash().clone(),
                 person: person.clone(),
                 warned: self.settings.warned.clone(),
-            })
-            .await?;
+            })?;
         }
         let run = self.run.id().unwrap_or(&self.settings.run).clone();
         let last = self.run.generation().map_or(0, |g| g.counter);
@@ -156,9 +161,8 @@ where
             counter: last.saturating_add(1),
             nonce: self.settings.nonce.clone(),
         };
-        self.record(Event::ControllerTook { generation, person })
-            .await?;
-        Ok(())
+        self.record(Event::ControllerTook { generation, person })?;
+        self.commit().await
     }
 
     async fn go(&mut self) -> Result<RunEnd, EngineError> {
@@ -183,26 +187,37 @@ where
             {
                 return Ok(self.stopped(next));
             }
-            match self.sleep(next.wake, now).await {
-                Woken::Done(flight, event) => self.done(flight, event).await?,
-                Woken::Probe(event) => self.record(event).await?,
-                Woken::Control(Control::Leave) => return Ok(RunEnd::Left),
-                Woken::Control(Control::Pause) => self.pause().await?,
-                Woken::Broken(why) => return Err(EngineError::Task(why)),
-                Woken::Time => {}
+            let mut woken = self.sleep(next.wake, now).await;
+            let mut taken = 0;
+            loop {
+                match woken {
+                    Woken::Done(flight, event) => self.done(flight, event)?,
+                    Woken::Probe(event) => self.record(event)?,
+                    Woken::Control(Control::Leave) => return self.left().await,
+                    Woken::Control(Control::Pause) => self.pause().await?,
+                    Woken::Broken(why) => return Err(EngineError::Task(why)),
+                    Woken::Time => break,
+                }
+                taken += 1;
+                if taken == AT_ONCE_MAX {
+                    break;
+                }
+                woken = self.woken_already();
             }
+            self.commit().await?;
         }
     }
 
-    /// Writes an event durably, then lets the run and those who watch know it.
-    async fn record(&mut self, event: Event) -> Result<(), EngineError> {
+    /// Makes the next row of the journal and lets the run know it. Nothing is done because of it, and
+    /// nobody is told, before it is durable: see [`Self::commit`].
+    fn record(&mut self, event: Event) -> Result<(), EngineError> {
         let at = self.time.now();
-        let record: Record = self.journal.append(at, event).await?;
+        let record = self.journal.write(at, event)?;
         self.run.apply(&record)?;
-        self.watch.recorded(&record);
         if let Event::Ended { position, .. } | Event::Settled { position, .. } = &record.event {
             self.tell_machine(position);
         }
+        self.untold.push(record);
         Ok(())
     }
 
@@ -218,30 +233,54 @@ where
         }
     }
 
+    /// Makes durable what was recorded, then tells those who watch.
+    async fn commit(&mut self) -> Result<(), EngineError> {
+        self.journal.commit().await?;
+        for record in self.untold.drain(..) {
+            self.watch.recorded(&record);
+        }
+        Ok(())
+    }
+
+    async fn left(&mut self) -> Result<RunEnd, EngineError> {
+        self.commit().await?;
+        Ok(RunEnd::Left)
+    }
+
     /// Begins what is not being done yet. Says whether that changed the run.
     async fn begin_all(&mut self, next: &Next) -> Result<bool, EngineError> {
         let seq = self.run.seq();
+        let mut flights = Vec::new();
         for command in &next.commands {
             let flight = Flight {
                 version: self.run.version(command),
                 command: command.clone(),
             };
             if !self.flights.contains(&flight) {
-                self.begin(flight).await?;
+                if let Command::Act { position, attempt } = command {
+                    self.intend(position, *attempt)?;
+                }
+                flights.push(flight);
             }
         }
+        // All intents are durable before the first act.
+        self.commit().await?;
+        for flight in flights {
+            self.begin(flight)?;
+        }
+        self.commit().await?;
         Ok(self.run.seq() != seq)
     }
 
-    async fn begin(&mut self, flight: Flight) -> Result<(), EngineError> {
+    fn begin(&mut self, flight: Flight) -> Result<(), EngineError> {
         let hands = self.hands.clone();
         let generation = self.run.generation().cloned();
         match (flight.command.clone(), generation) {
             (Command::Finish { verdict }, _) => {
                 self.probes = None;
-                self.record(Event::Finished { verdict }).await?;
+                self.record(Event::Finished { verdict })?;
             }
-            (Command::Ask { position }, _) => self.ask(position).await?,
+            (Command::Ask { position }, _) => self.ask(position)?,
             (Command::Register { host }, Some(generation)) => {
                 self.spawn(flight, hands.register(host, generation));
             }
@@ -279,7 +318,6 @@ where
                 }
             }
             (Command::Act { position, attempt }, _) => {
-                self.intend(&position, attempt).await?;
                 if let Some(errand) = self.errand(&position, attempt) {
                     self.spawn(flight, hands.act(errand));
                 }
@@ -291,7 +329,7 @@ where
     }
 
     /// The intent is durable before the act. An attempt that is attached to again was intended before.
-    async fn intend(&mut self, position: &Position, attempt: u32) -> Result<(), EngineError> {
+    fn intend(&mut self, position: &Position, attempt: u32) -> Result<(), EngineError> {
         if matches!(self.run.state(position), StepState::Running { .. }) {
             return Ok(());
         }
@@ -307,10 +345,9 @@ where
             attempt,
             key,
         })
-        .await
     }
 
-    async fn ask(&mut self, position: Position) -> Result<(), EngineError> {
+    fn ask(&mut self, position: Position) -> Result<(), EngineError> {
         let Some(errand) = self.errand(&position, 0) else {
             return Ok(());
         };
@@ -320,7 +357,6 @@ where
             question: errand.question(),
             nonce,
         })
-        .await
     }
 
     fn errand(&self, position: &Position, attempt: u32) -> Option<Errand> {
@@ -339,10 +375,10 @@ where
     }
 
     /// An answer counts only when nothing happened to its subject since it was asked for.
-    async fn done(&mut self, flight: Flight, event: Event) -> Result<(), EngineError> {
+    fn done(&mut self, flight: Flight, event: Event) -> Result<(), EngineError> {
         self.flights.remove(&flight);
         if self.run.version(&flight.command) == flight.version {
-            self.record(event).await?;
+            self.record(event)?;
         }
         Ok(())
     }
@@ -375,6 +411,15 @@ where
         }
     }
 
+    /// What has happened by now and needs no waiting.
+    fn woken_already(&mut self) -> Woken {
+        match self.tasks.try_join_next() {
+            Some(Ok((flight, event))) => Woken::Done(flight, event),
+            Some(Err(error)) => Woken::Broken(error.to_string()),
+            None => self.changes.1.try_recv().map_or(Woken::Time, Woken::Probe),
+        }
+    }
+
     /// Turns requests into events. Says whether there were any.
     async fn drain_inbox(&mut self) -> Result<bool, EngineError> {
         self.poll_at = self
@@ -387,7 +432,8 @@ where
             let nonce = decision.nonce.clone();
             if !self.seen.contains(&nonce) {
                 any = true;
-                self.decide(decision).await?;
+                self.decide(decision)?;
+                self.commit().await?;
             }
             // Only now: a request that is lost from the inbox must be in the journal.
             self.inbox.settle(&nonce).await?;
@@ -395,7 +441,7 @@ where
         Ok(any)
     }
 
-    async fn decide(&mut self, decision: Decision) -> Result<(), EngineError> {
+    fn decide(&mut self, decision: Decision) -> Result<(), EngineError> {
         let nonce = decision.nonce.clone();
         let event = match self.run.judge(&decision) {
             Ok(()) => Event::Decided(decision),
@@ -404,7 +450,7 @@ where
                 why,
             },
         };
-        self.record(event).await?;
+        self.record(event)?;
         self.seen.insert(nonce);
         Ok(())
     }
@@ -419,7 +465,8 @@ where
             choice: Choice::Pause,
         };
         if self.run.judge(&decision).is_ok() {
-            self.decide(decision).await?;
+            self.decide(decision)?;
+            self.commit().await?;
         }
         Ok(())
     }

@@ -42,9 +42,22 @@ pub enum JournalError {
     },
 }
 
-/// The journal: rows are durable when `append` returns.
+/// The journal: rows get their numbers one by one and become durable together, so that many lanes at work
+/// cost the disk no more than one.
 pub trait Journal: Send + 'static {
-    /// Writes the next row and returns it.
+    /// Makes the next row. Nobody may act on it before [`Journal::commit`] returns.
+    ///
+    /// # Errors
+    /// When the row cannot be written down at all.
+    fn write(&mut self, at: Timestamp, event: Event) -> Result<Record, JournalError>;
+
+    /// Makes the rows that were written since the last time durable: all of them, or none.
+    ///
+    /// # Errors
+    /// When they are not certainly durable.
+    fn commit(&mut self) -> impl Future<Output = Result<(), JournalError>> + Send;
+
+    /// Writes one row, durable when it returns.
     ///
     /// # Errors
     /// When the row is not certainly durable.
@@ -52,9 +65,15 @@ pub trait Journal: Send + 'static {
         &mut self,
         at: Timestamp,
         event: Event,
-    ) -> impl Future<Output = Result<Record, JournalError>> + Send;
+    ) -> impl Future<Output = Result<Record, JournalError>> + Send {
+        async move {
+            let record = self.write(at, event)?;
+            self.commit().await?;
+            Ok(record)
+        }
+    }
 
-    /// All rows, the chain verified.
+    /// All durable rows, the chain verified. Rows that were not committed are forgotten.
     ///
     /// # Errors
     /// When they cannot be read or the chain does not hold.

@@ -7,61 +7,104 @@ use overhaul_model::event::{Event, Record};
 use overhaul_model::id::Digest;
 use rusqlite::{Connection, TransactionBehavior};
 
+/// A row as it is stored.
+struct Row {
+    seq: u64,
+    text: String,
+    digest: Digest,
+}
+
 /// The journal of a run.
 pub struct SqliteJournal {
     worker: Worker,
+    /// Number and digest of the last durable row.
+    head: (u64, Digest),
+    /// Rows that are not durable yet.
+    written: Vec<Row>,
 }
 
 impl SqliteJournal {
-    pub(crate) fn new(worker: Worker) -> Self {
-        Self { worker }
+    pub(crate) fn new(worker: Worker, head: (u64, Digest)) -> Self {
+        Self {
+            worker,
+            head,
+            written: Vec::new(),
+        }
     }
 }
 
 impl Journal for SqliteJournal {
-    async fn append(&mut self, at: Timestamp, event: Event) -> Result<Record, JournalError> {
+    fn write(&mut self, at: Timestamp, event: Event) -> Result<Record, JournalError> {
+        let (seq, before) = match self.written.last() {
+            Some(row) => (row.seq, row.digest.clone()),
+            None => self.head.clone(),
+        };
+        let record = Record {
+            seq: seq.saturating_add(1),
+            at,
+            before,
+            event,
+        };
+        let text = serde_json::to_string(&record).map_err(|error| storage("written", &error))?;
+        self.written.push(Row {
+            seq: record.seq,
+            digest: Digest::of(&text),
+            text,
+        });
+        Ok(record)
+    }
+
+    async fn commit(&mut self) -> Result<(), JournalError> {
+        let Some(last) = self.written.last() else {
+            return Ok(());
+        };
+        let (before, after) = (self.head.0, (last.seq, last.digest.clone()));
+        let rows = std::mem::take(&mut self.written);
         self.worker
-            .call(move |connection| append(connection, at, event))
-            .await
+            .call(move |connection| insert(connection, before, &rows))
+            .await?;
+        self.head = after;
+        Ok(())
     }
 
     async fn replay(&mut self) -> Result<Vec<Record>, JournalError> {
-        self.worker.call(|connection| replay(connection)).await
+        self.written.clear();
+        let (head, records) = self
+            .worker
+            .call(|connection| Ok((head(connection)?, replay(connection)?)))
+            .await?;
+        self.head = head;
+        Ok(records)
     }
 }
 
-fn append(
-    connection: &mut Connection,
-    at: Timestamp,
-    event: Event,
-) -> Result<Record, JournalError> {
+/// All rows in one transaction, behind the row that they were made to follow.
+fn insert(connection: &mut Connection, before: u64, rows: &[Row]) -> Result<(), JournalError> {
     let written = |error| storage("written", &error);
+    let Some(last) = rows.last() else {
+        return Ok(());
+    };
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(written)?;
-    let (seq, digest) = head(&transaction)?;
-    let seq = seq.saturating_add(1);
-    let record = Record {
-        seq,
-        at,
-        before: digest,
-        event,
-    };
-    let text = serde_json::to_string(&record).map_err(|error| storage("written", &error))?;
-    transaction
-        .execute(
-            "INSERT INTO journal (seq, record) VALUES (?1, ?2)",
-            (to_sql(seq)?, &text),
-        )
+    let moved = transaction
+        .prepare_cached("UPDATE head SET seq = ?1, digest = ?2 WHERE seq = ?3")
+        .and_then(|mut head| head.execute((sql(last.seq), last.digest.as_str(), sql(before))))
         .map_err(written)?;
-    transaction
-        .execute(
-            "UPDATE head SET seq = ?1, digest = ?2",
-            (to_sql(seq)?, Digest::of(&text).as_str()),
-        )
+    if moved != 1 {
+        return Err(JournalError::Chain {
+            seq: before,
+            why: "somebody else has written behind this row".to_owned(),
+        });
+    }
+    let mut insert = transaction
+        .prepare_cached("INSERT INTO journal (seq, record) VALUES (?1, ?2)")
         .map_err(written)?;
-    transaction.commit().map_err(written)?;
-    Ok(record)
+    for row in rows {
+        insert.execute((sql(row.seq), &row.text)).map_err(written)?;
+    }
+    drop(insert);
+    transaction.commit().map_err(written)
 }
 
 /// All rows; gaps, changed rows and a cut-off tail are found.
@@ -110,7 +153,7 @@ pub(crate) fn replay(connection: &Connection) -> Result<Vec<Record>, JournalErro
     Ok(records)
 }
 
-fn head(connection: &Connection) -> Result<(u64, Digest), JournalError> {
+pub(crate) fn head(connection: &Connection) -> Result<(u64, Digest), JournalError> {
     let (seq, digest): (i64, String) = connection
         .query_row("SELECT seq, digest FROM head", [], |row| {
             Ok((row.get(0)?, row.get(1)?))
@@ -125,6 +168,7 @@ fn head(connection: &Connection) -> Result<(u64, Digest), JournalError> {
     Ok((seq, digest))
 }
 
-fn to_sql(seq: u64) -> Result<i64, JournalError> {
-    i64::try_from(seq).map_err(|error| storage("written", &error))
+/// SQLite counts with a sign; no journal comes near the end of that.
+fn sql(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
 }

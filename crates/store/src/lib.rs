@@ -1,7 +1,7 @@
 //! Journal and inbox on SQLite, and the folders of runs.
 //!
 //! A run's folder (0700) holds `plan.json`, `facts.json`, `journal.sqlite`, `lock` and `data/`; all
-//! files are 0600. A journal row is durable when `append` returns: WAL with `synchronous=FULL`.
+//! files are 0600. Journal rows are durable when `commit` returns: one transaction, WAL with `synchronous=FULL`.
 
 mod database;
 mod inbox;

@@ -231,8 +231,9 @@ impl RunDir {
     /// # Errors
     /// When the file cannot be opened or has a newer format.
     pub fn open(&self) -> Result<(SqliteJournal, SqliteInbox), StoreError> {
-        let worker = Worker::start(&self.path.join("journal.sqlite"))?;
-        Ok((SqliteJournal::new(worker.clone()), SqliteInbox::new(worker)))
+        let (worker, head) = Worker::start(&self.path.join("journal.sqlite"))?;
+        let journal = SqliteJournal::new(worker.clone(), head);
+        Ok((journal, SqliteInbox::new(worker)))
     }
 
     /// All rows, for readers beside the controller.

@@ -1,7 +1,8 @@
 //! The thread that owns the database: SQLite blocks, and the loop must not.
 
-use crate::database;
+use crate::{database, journal};
 use overhaul_engine::ports::JournalError;
+use overhaul_model::id::Digest;
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -19,15 +20,16 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Opens the database and starts its thread.
-    pub fn start(path: &Path) -> Result<Self, JournalError> {
+    /// Opens the database and starts its thread. With it comes the number and digest of the journal's last row.
+    pub fn start(path: &Path) -> Result<(Self, (u64, Digest)), JournalError> {
         let connection = database::open(path)?;
+        let head = journal::head(&connection)?;
         let (jobs, queue) = sync_channel(JOBS_MAX);
         std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || work(connection, &queue))
             .map_err(|error| storage("opened", &error))?;
-        Ok(Self { jobs })
+        Ok((Self { jobs }, head))
     }
 
     /// Does something with the database, on its thread.

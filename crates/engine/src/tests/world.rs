@@ -36,7 +36,10 @@ pub struct World {
 }
 
 pub struct Inner {
+    /// Durable rows.
     pub records: Vec<Record>,
+    /// Rows that wait for their commit.
+    pub written: Vec<Record>,
     pub requests: Vec<Decision>,
     pub settled: BTreeSet<Nonce>,
     pub targets: BTreeMap<HostName, Target>,
@@ -85,6 +88,7 @@ impl World {
             began: Instant::now(),
             inner: Mutex::new(Inner {
                 records: Vec::new(),
+                written: Vec::new(),
                 requests: Vec::new(),
                 settled: BTreeSet::new(),
                 targets,
@@ -261,36 +265,43 @@ impl World {
 }
 
 impl Journal for Arc<World> {
-    async fn append(&mut self, at: Timestamp, event: Event) -> Result<Record, JournalError> {
+    fn write(&mut self, at: Timestamp, event: Event) -> Result<Record, JournalError> {
+        let mut inner = self.inner();
+        let last = inner.written.last().or(inner.records.last());
+        let record = Record {
+            seq: last.map_or(1, |record| record.seq + 1),
+            at,
+            before: last.map_or(Record::genesis(), |record| record.digest().unwrap()),
+            event,
+        };
+        inner.written.push(record.clone());
+        Ok(record)
+    }
+
+    async fn commit(&mut self) -> Result<(), JournalError> {
+        if self.inner().written.is_empty() {
+            return Ok(());
+        }
         self.point().await;
-        let record = {
+        {
             let mut inner = self.inner();
-            let full = inner.records.len() >= inner.full_after;
-            if full {
+            if inner.records.len() >= inner.full_after {
                 return Err(JournalError::Storage {
                     doing: "written",
                     why: "the disk is full".to_owned(),
                 });
             }
-            let before = inner
-                .records
-                .last()
-                .map_or(Record::genesis(), |r| r.digest().unwrap());
-            let record = Record {
-                seq: inner.records.len() as u64 + 1,
-                at,
-                before,
-                event,
-            };
-            inner.records.push(record.clone());
-            record
-        };
+            let written = std::mem::take(&mut inner.written);
+            inner.records.extend(written);
+        }
         self.point().await;
-        Ok(record)
+        Ok(())
     }
 
     async fn replay(&mut self) -> Result<Vec<Record>, JournalError> {
-        Ok(self.inner().records.clone())
+        let mut inner = self.inner();
+        inner.written.clear();
+        Ok(inner.records.clone())
     }
 }
 
