@@ -4,10 +4,12 @@ use crate::args::{FleetArgs, InputArgs};
 use crate::failure::{Failure, file};
 use crate::kinds::Kinds;
 use crate::{programs, vault};
-use overhaul_model::definition::{DatasetKind, Definition};
+use overhaul_model::definition::{DatasetKind, Definition, Release};
+use overhaul_model::effects::{Effect, effects};
 use overhaul_model::facts::{FactsWanted, FleetFacts};
 use overhaul_model::fleet::{Fleet, Host};
 use overhaul_model::id::{HostName, RoleName};
+use overhaul_model::knowledge::Knowledge;
 use overhaul_model::plan::{PLAN_FORMAT, Plan};
 use overhaul_model::secret::Secret;
 use overhaul_source::{FleetInput, Problem, Problems, check_texts, definition, fleet, read};
@@ -39,11 +41,11 @@ impl Loaded {
     /// # Errors
     /// When a file cannot be read or anything in it is wrong.
     pub fn from(args: &InputArgs) -> Result<Self, Failure> {
-        let upgraders = Kinds::with(args.kinds.as_deref())?.upgraders;
+        let kinds = Kinds::with(args.kinds.as_deref())?;
         let definition_file = read::file(&args.definition)?;
         let fleet = read_fleet(&args.fleet, args.definition.parent())?;
-        let definition = definition::parse(&definition_file, &upgraders);
-        let (definition, fleet) = match (definition, fleet) {
+        let definition = definition::parse(&definition_file, &kinds.upgraders);
+        let (mut definition, fleet) = match (definition, fleet) {
             (Ok(definition), Ok(fleet)) => (definition, fleet),
             (definition, fleet) => {
                 let wrong = fleet.err().into_iter().flatten();
@@ -52,6 +54,7 @@ impl Loaded {
         };
         reachable(&definition, &fleet)?;
         check_texts(&definition_file, &definition, &fleet)?;
+        definition.knowledge.no_mix = kinds.no_mix();
         Ok(Self { definition, fleet })
     }
 
@@ -100,8 +103,15 @@ pub fn wanted(definition: &Definition) -> FactsWanted {
             .values()
             .any(|dataset| matches!(dataset.kind, DatasetKind::Postgresql { .. })),
         upgrade: true,
+        stored: definition.roles.iter().any(|role| role.rebuild.is_some()),
+        installed: asks_for_packages(&definition.knowledge, &definition.to),
         ..FactsWanted::default()
     }
+}
+
+/// Whether what is known speaks of versions of packages, and not of the release alone.
+fn asks_for_packages(knowledge: &Knowledge, to: &Release) -> bool {
+    knowledge.packages().iter().any(|name| *name != to.os)
 }
 
 /// The code name of the release that a definition leads to, as its upgraders know it.
@@ -119,8 +129,17 @@ pub fn wanted_by_plan(plan: &Plan) -> FactsWanted {
             .values()
             .any(|dataset| matches!(dataset.kind, DatasetKind::Postgresql { .. })),
         upgrade: true,
+        stored: ends_machines(plan),
+        installed: asks_for_packages(&plan.knowledge, &plan.to),
         ..FactsWanted::default()
     }
+}
+
+/// Whether a step ends a machine: then what lies on it matters.
+fn ends_machines(plan: &Plan) -> bool {
+    let steps = plan.positions();
+    let mut effects = steps.iter().flat_map(|placed| effects(placed.step));
+    effects.any(|effect| effect == Effect::MachineDestroyed)
 }
 
 /// A fleet alone.

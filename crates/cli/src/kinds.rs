@@ -3,6 +3,7 @@
 use crate::failure::{Failure, file};
 use overhaul_model::cluster_kind::ClusterKind;
 use overhaul_model::kind::{UpgradePath, Upgrader};
+use overhaul_model::knowledge::NoMix;
 use overhaul_source::{SourceFile, cluster_kind, kind, read};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -72,6 +73,18 @@ impl Kinds {
             upgraders,
             clusters: clusters.into_values().collect(),
         })
+    }
+
+    /// Versions that never meet in one cluster, by the kind of cluster.
+    pub fn no_mix(&self) -> BTreeMap<String, NoMix> {
+        let bordered = self.clusters.iter().filter(|kind| !kind.no_mix.is_empty());
+        let no_mix = |kind: &ClusterKind| NoMix {
+            units: kind.detect.units.clone(),
+            apart: kind.no_mix.clone(),
+        };
+        bordered
+            .map(|kind| (kind.name.clone(), no_mix(kind)))
+            .collect()
     }
 
     /// The upgrader and its path that leads to a release, named by code name or number.

@@ -5,6 +5,7 @@
 
 use crate::cluster::{ClusterMember, ClusterRole, Evidence, Lag};
 use crate::facts::Known;
+use crate::knowledge::Border;
 use crate::primitive::Command;
 use crate::span::Span;
 use jiff::Timestamp;
@@ -41,6 +42,9 @@ pub struct ClusterKind {
     pub member_when: Vec<Condition>,
     /// Where members keep their data, whatever they say.
     pub owns: Vec<String>,
+    /// Borders between versions that never meet in one cluster.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub no_mix: Vec<Border>,
     /// What the answers mean.
     pub read: Readings,
 }

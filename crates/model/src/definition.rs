@@ -5,6 +5,7 @@
 use crate::action::{OnceScope, Retry, ServiceOp, Touches};
 use crate::finding::Waiver;
 use crate::id::{DatasetName, ProviderName, RoleName, ServiceName};
+use crate::knowledge::Knowledge;
 use crate::later::Later;
 use crate::primitive::{
     Announce, Ask, EditFile, Exec, MachineOp, Measure, NotAvailable, Wait, WriteFile,
@@ -74,6 +75,9 @@ pub struct Definition {
     /// The absolute path of `ansible-playbook`, looked up where the definition is read; `None` when no step
     /// needs it or there is none.
     pub ansible_playbook: Option<String>,
+    /// What is known of it beyond its steps.
+    #[serde(default, skip_serializing_if = "Knowledge::is_empty")]
+    pub knowledge: Knowledge,
     /// The kinds of release upgraders that the roles name, resolved.
     pub upgraders: BTreeMap<String, crate::kind::Upgrader>,
 }
@@ -100,6 +104,9 @@ pub struct Dataset {
     pub of: ServiceName,
     /// What it is.
     pub kind: DatasetKind,
+    /// A copy that is older than this counts as none; any age counts when `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fresh_for: Option<Span>,
 }
 
 /// What a dataset is.
@@ -510,6 +517,9 @@ pub struct WrittenStep {
     pub retry: Retry,
     /// What it disturbs.
     pub touches: Touches,
+    /// The known issue that it is the remedy of; it is planned only for hosts that may have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issue: Option<String>,
     /// An expression over the host's variables; the step is planned only for hosts where it is true.
     pub when: Option<String>,
     /// Outputs: name to where the value comes from.

@@ -120,6 +120,11 @@ impl StepId {
             Self(format!("{}/{name}", self.0))
         }
     }
+
+    /// Its last part: the slug of the step's own name.
+    pub fn last(&self) -> &str {
+        self.0.rsplit_once('/').map_or(&self.0, |(_, last)| last)
+    }
 }
 
 /// Where a run can stand: a step, and the host whose lane it belongs to.

@@ -2,6 +2,7 @@
 
 use crate::action::{Limits, Retry, UpgradePart};
 use crate::definition::{OutputFrom, Release};
+use crate::knowledge::KnownIssue;
 use crate::primitive::{Measure, Primitive};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -27,6 +28,9 @@ pub struct Upgrader {
     pub change: Vec<UpgraderStep>,
     /// After the reboot.
     pub settle: Vec<UpgraderStep>,
+    /// What is known to go wrong on its paths; no remedy is a step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known_issues: Vec<KnownIssue>,
 }
 
 /// One step from a release to the next.

@@ -3,12 +3,15 @@
 use crate::definition::{DatasetKind, Provider, Release};
 use crate::finding::Waiver;
 use crate::fleet::Host;
-use crate::id::{DatasetName, Digest, HostName, Position, ProviderName, ServiceName, StepId};
+use crate::id::{
+    DatasetName, Digest, HostName, Position, ProviderName, RoleName, ServiceName, StepId,
+};
+use crate::knowledge::Knowledge;
 use crate::primitive::Measure;
 use crate::span::Span;
 use crate::step::{Lane, Step};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The version of the plan's stored form; a program refuses every other one. What a plan of an older form means today
 /// could only be guessed: the checker would judge it by what it did not know yet.
@@ -53,6 +56,12 @@ pub struct Plan {
     /// that is lacking has none that is known, and its machine is never harmed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub machines: BTreeMap<HostName, String>,
+    /// The hosts of each role that changes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub roles: BTreeMap<RoleName, BTreeSet<HostName>>,
+    /// What is known of the upgrade beyond its steps.
+    #[serde(default, skip_serializing_if = "Knowledge::is_empty")]
+    pub knowledge: Knowledge,
     /// Exceptions that a named person made.
     pub waivers: Vec<Waiver>,
     /// The tree.
@@ -102,6 +111,9 @@ pub struct PlannedDataset {
     pub kind: DatasetKind,
     /// The host that has authority over it.
     pub authority: HostName,
+    /// A copy that is older than this counts as none; any age counts when `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fresh_for: Option<Span>,
 }
 
 /// Free space that the plan relies on.

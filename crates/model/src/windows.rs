@@ -342,6 +342,8 @@ mod tests {
             one_zone_at_a_time: false,
             providers: BTreeMap::new(),
             machines: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            knowledge: crate::knowledge::Knowledge::default(),
             waivers: Vec::new(),
             root: Block::Roll {
                 id: "roll".into(),

@@ -23,6 +23,7 @@ pub(crate) fn plan(draft: &mut Draft<'_>) {
                 of: dataset.of.clone(),
                 kind: dataset.kind.clone(),
                 authority,
+                fresh_for: dataset.fresh_for,
             },
         );
     }

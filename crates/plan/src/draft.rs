@@ -6,6 +6,7 @@ use overhaul_model::definition::{Definition, Origin, RoleUpgrade};
 use overhaul_model::facts::{FleetFacts, PostgresCluster};
 use overhaul_model::fleet::{Fleet, Host};
 use overhaul_model::id::{DatasetName, HostName, RoleName, StepId};
+use overhaul_model::knowledge::Knowledge;
 use overhaul_model::plan::{Block, PLAN_FORMAT, Plan, PlanKind, Turns};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,6 +43,8 @@ impl<'a> Draft<'a> {
             one_zone_at_a_time: definition.one_zone_at_a_time,
             providers: BTreeMap::new(),
             machines: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            knowledge: knowledge(definition),
             waivers: definition.waivers.clone(),
             root: Block::Sequence {
                 id: StepId::new(""),
@@ -136,4 +139,25 @@ impl<'a> Draft<'a> {
             Err(PlanErrors(self.errors))
         }
     }
+}
+
+/// What the definition and the upgraders of its roles know.
+fn knowledge(definition: &Definition) -> Knowledge {
+    let mut out = definition.knowledge.clone();
+    for (name, upgrader) in &definition.upgraders {
+        let users = definition
+            .roles
+            .iter()
+            .filter(|role| role.upgrader == *name);
+        let roles: BTreeSet<RoleName> = users.map(|role| role.role.clone()).collect();
+        for issue in &upgrader.known_issues {
+            // One that the definition knows too was decided there.
+            if out.known_issues.iter().all(|own| own.id != issue.id) {
+                let mut issue = issue.clone();
+                issue.roles.clone_from(&roles);
+                out.known_issues.push(issue);
+            }
+        }
+    }
+    out
 }

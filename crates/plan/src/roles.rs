@@ -35,6 +35,8 @@ pub(crate) fn freeze(draft: &mut Draft<'_>) {
             }
             draft.plan.hosts.insert(host.name.clone(), (*host).clone());
         }
+        let names = hosts.iter().map(|host| host.name.clone()).collect();
+        draft.plan.roles.insert(role.role.clone(), names);
         need_zones(draft, role, &hosts);
         let turns = turns(&role.order, &hosts);
         draft.turns.insert(role.role.clone(), turns);

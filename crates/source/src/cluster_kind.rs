@@ -13,6 +13,7 @@
 //!   status: {shell: 'exec ceph daemon "mon.$1" mon_status', timeout: 10s, answer: json}
 //! member_when: [{of: status, at: /on, is: [true]}]   # where this certainly fails is no member
 //! owns: [/var/lib/ceph/mon]    # where its data lies
+//! no_mix: [{of: ceph-mon, at: "19"}]   # versions from here on never meet older ones in one cluster
 //! read:
 //!   cluster: {of: status, at: /monmap/fsid}
 //!   member:  {of: status, at: /name}
@@ -29,6 +30,7 @@
 //! `at` is a JSON pointer (`*` stands for each element) where the answer is `json`, else the key of a line
 //! `KEY<TAB>VALUE`. Commands change nothing: they run whenever facts are gathered.
 
+use crate::definition::{BORDER, borders};
 use crate::node::{self, Node, Tree, shortened};
 use crate::problem::{Problems, Sink, SourceFile};
 use crate::reader::{self, Fields};
@@ -227,6 +229,11 @@ pub(crate) static CLUSTER_KIND: Shape = Shape {
             "where one of these certainly does not hold, the host is no member",
         ),
         may("owns", TEXTS, "where members keep their data"),
+        may(
+            "no_mix",
+            Kind::List(&Kind::Object(&BORDER)),
+            "versions that never meet older ones in one cluster",
+        ),
         must("read", Kind::Object(&READ), "what the answers mean"),
     ]],
     later: &[
@@ -234,7 +241,6 @@ pub(crate) static CLUSTER_KIND: Shape = Shape {
         ("leave", STEPS_LATER),
         ("join", STEPS_LATER),
         ("donor", STEPS_LATER),
-        ("no_mix", STEPS_LATER),
     ],
     one_of: &[],
 };
@@ -279,6 +285,7 @@ fn read(sink: &Sink) -> Option<ClusterKind> {
     };
     let member_when = desk.conditions(&fields, "member_when");
     let owns = fields.get("owns").map(|node| paths(sink, node));
+    let no_mix = fields.get("no_mix").map(|node| borders(sink, node));
     let read = fields.get("read").and_then(|node| desk.readings(node));
     fields.done();
     let instances = match instances {
@@ -297,6 +304,7 @@ fn read(sink: &Sink) -> Option<ClusterKind> {
         ask,
         member_when,
         owns: owns.unwrap_or_default(),
+        no_mix: no_mix.unwrap_or_default(),
         read: read?,
     })
 }

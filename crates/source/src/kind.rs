@@ -14,6 +14,8 @@
 //! prepare: [STEP]              # nothing of the running system changes
 //! change:  [STEP]              # services are stopped
 //! settle:  [STEP]              # after the reboot
+//! known_issues:                # what goes wrong with some versions
+//!   - {id: BUG-1, says: what goes wrong, versions: {of: debian, from: "13"}, remedy: what a person does}
 //! ```
 //!
 //! A STEP is written as in a definition, with these keys: `name` (its slug is the step's id), exactly one
@@ -29,7 +31,8 @@
 //! `steps`, and variables that every host has which the upgrader is used for.
 
 use crate::definition::{
-    KIND_ACTIONS, STEP_KEYS, act, bounds, measure, outputs, repeatable, retry, thrown_away, titled,
+    KIND_ACTIONS, KIND_ISSUE, STEP_KEYS, act, bounds, kind_issues, measure, outputs, repeatable,
+    retry, thrown_away, titled,
 };
 use crate::node::{self, Node, shortened};
 use crate::problem::{Problems, Sink, SourceFile};
@@ -167,6 +170,11 @@ pub(crate) static KIND: Shape = Shape {
             Kind::List(&Kind::Object(&KIND_STEP)),
             "after the reboot",
         ),
+        may(
+            "known_issues",
+            Kind::List(&Kind::Object(&KIND_ISSUE)),
+            "what is known to go wrong on its paths",
+        ),
     ]],
     later: &[],
     one_of: &[],
@@ -218,6 +226,9 @@ fn read(sink: &Sink) -> Option<Upgrader> {
     if let Some(node) = empty("paths").filter(|_| paths.as_ref().is_none_or(Vec::is_empty)) {
         sink.add(&node.span, "`paths` has no path");
     }
+    let issues = fields
+        .get("known_issues")
+        .map(|node| kind_issues(&desk, node));
     fields.done();
     Some(Upgrader {
         name: name?,
@@ -228,6 +239,7 @@ fn read(sink: &Sink) -> Option<Upgrader> {
         prepare,
         change,
         settle,
+        known_issues: issues.unwrap_or_default(),
     })
 }
 

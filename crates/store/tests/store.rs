@@ -36,6 +36,8 @@ fn plan() -> Plan {
         one_zone_at_a_time: false,
         providers: Default::default(),
         machines: Default::default(),
+        roles: Default::default(),
+        knowledge: Default::default(),
         waivers: Vec::new(),
         root: Block::Sequence {
             id: "".into(),

@@ -41,12 +41,12 @@ pub(super) fn verified(view: &View<'_>) -> Vec<Complaint> {
     out
 }
 
-/// A release that changes under data of which there is no copy.
+/// A release that changes under data of which there is no copy, or a machine that is ended with it.
 fn uncopied(view: &View<'_>, host: &HostName, steps: &[&Step]) -> Vec<Complaint> {
     let changes = steps.iter().position(|step| {
         effects(step)
             .iter()
-            .any(|effect| matches!(effect, Effect::ReleaseChanges(_)))
+            .any(|effect| matches!(effect, Effect::ReleaseChanges(_) | Effect::MachineDestroyed))
     });
     let Some(changes) = changes else {
         return Vec::new();
@@ -64,13 +64,21 @@ fn uncopied(view: &View<'_>, host: &HostName, steps: &[&Step]) -> Vec<Complaint>
         .filter(|(_, dataset)| dataset.authority == *host)
         .filter_map(|(name, _)| {
             let wrong = wrong_with_copies(view, host, before, name)?;
-            let sentence = format!("the release of {host} changes under it, and {wrong}");
+            let subject = format!("dataset:{name}");
             let help = "name the dataset under `backup:` of its role";
-            Some(Complaint::warning(
-                format!("dataset:{name}"),
-                sentence,
-                help,
-            ))
+            let step = steps.get(changes)?;
+            if !effects(step).contains(&Effect::MachineDestroyed) {
+                let sentence = format!("the release of {host} changes under it, and {wrong}");
+                return Some(Complaint::warning(subject, sentence, help));
+            }
+            let carries = |step: &&Step| matches!(step.work, Primitive::Persist(_));
+            let but = if before.iter().any(carries) {
+                "; what is carried for the upgrade is no backup"
+            } else {
+                ""
+            };
+            let sentence = format!("{} ends the machine under it, and {wrong}{but}", step.id);
+            Some(Complaint::error(subject, sentence, help))
         })
         .collect()
 }

@@ -1,9 +1,10 @@
 //! The table of all rules.
 
 use super::{
-    available, boot, bounds, clocks, copies, data, ids, keep, known_names, local, machines, names,
-    next_release, no_return, packages, release, repeats, scopes, scripts, services, space, storage,
-    turns, unknown, windows, zones,
+    available, boot, bounds, clocks, controller, copies, data, destroyed, expected, fresh, ids,
+    keep, known_issues, known_names, local, machines, names, next_release, no_mix, no_return,
+    packages, release, repeats, scopes, scripts, services, space, storage, turns, unknown,
+    versions, whole_role, windows, zones,
 };
 use crate::rule::{Complaint, Rule};
 use crate::view::View;
@@ -84,6 +85,24 @@ pub static RULES: &[Rule] = &[
         data::copy_at_rest,
     ),
     rule(
+        "fresh-copy",
+        "no copy is older than its dataset allows when it is needed",
+        true,
+        fresh::look,
+    ),
+    rule(
+        "right-machine",
+        "a machine is harmed only when it is the one that was measured",
+        false,
+        destroyed::right_machine,
+    ),
+    rule(
+        "nothing-lost",
+        "what lies on a machine that is ended was copied, or is carried and comes back",
+        true,
+        destroyed::nothing_lost,
+    ),
+    rule(
         "no-return-stated",
         "a step from which there is no way back says so",
         false,
@@ -114,6 +133,24 @@ pub static RULES: &[Rule] = &[
         zones::one_at_a_time,
     ),
     rule(
+        "whole-role",
+        "no step that may lose hosts has all hosts of a role at once, where it has several",
+        true,
+        whole_role::look,
+    ),
+    rule(
+        "no-mix",
+        "versions that do not understand each other never meet in one cluster",
+        true,
+        no_mix::look,
+    ),
+    rule(
+        "controller-needs",
+        "what the controller itself needs is not changed under it",
+        true,
+        controller::look,
+    ),
+    rule(
         "reaches-release",
         "every host ends on the new release, proven after a reboot",
         true,
@@ -142,6 +179,30 @@ pub static RULES: &[Rule] = &[
         "every host is on the release that the upgrade begins with",
         true,
         release::from,
+    ),
+    rule(
+        "version-path",
+        "no version is jumped over that the way must pass",
+        false,
+        versions::path,
+    ),
+    rule(
+        "equal-versions",
+        "packages that go together have one version",
+        true,
+        versions::equal,
+    ),
+    rule(
+        "known-issues",
+        "known issues of the versions on the way have their remedy",
+        true,
+        known_issues::look,
+    ),
+    rule(
+        "expected",
+        "what is expected is about something that is there, and not over",
+        false,
+        expected::look,
     ),
     rule(
         "machine-id-shared",

@@ -2,11 +2,14 @@
 
 use crate::rule::Complaint;
 use crate::view::{View, steps_in};
+use overhaul_model::action::{Action, ServiceOp};
 use overhaul_model::effects::{Effect, effects};
 use overhaul_model::id::{HostName, ServiceName};
 use overhaul_model::plan::{Block, Child, Turns};
 use overhaul_model::step::Step;
 use std::collections::{BTreeMap, BTreeSet};
+
+const START_HELP: &str = "start it again, in the slot `start` as a rule; or name it in `retired`, or in `expected` until a day";
 
 fn stops(step: &Step) -> Vec<ServiceName> {
     effects(step)
@@ -18,13 +21,57 @@ fn stops(step: &Step) -> Vec<ServiceName> {
         .collect()
 }
 
+/// Units that no service is, which are stopped and not started again, each with the step that stops it.
+fn units_left_down<'s>(steps: &[&'s Step]) -> BTreeMap<&'s str, &'s Step> {
+    let mut down = BTreeMap::new();
+    for step in steps {
+        let Action::Service {
+            unit,
+            service: None,
+            op,
+        } = &step.action
+        else {
+            continue;
+        };
+        match op {
+            ServiceOp::Stop | ServiceOp::Hold => {
+                down.insert(unit.as_str(), *step);
+            }
+            ServiceOp::Start | ServiceOp::LetGo | ServiceOp::Restart => {
+                down.remove(unit.as_str());
+            }
+            ServiceOp::Reload | ServiceOp::Enable | ServiceOp::Disable => {}
+        }
+    }
+    down
+}
+
 fn starts(step: &Step, service: &ServiceName) -> bool {
     effects(step).contains(&Effect::ServiceStarts(service.clone()))
 }
 
 pub(super) fn stopped_started(view: &View<'_>) -> Vec<Complaint> {
     let mut out = Vec::new();
+    let knowledge = &view.plan.knowledge;
     for (host, steps) in &view.lanes {
+        let roles = view.plan.hosts.get(*host).map(|host| &host.roles);
+        let stays_down = |service: &ServiceName, unit: &str| {
+            roles.is_some_and(|roles| knowledge.stays_down(service, unit, roles))
+        };
+        for (unit, step) in units_left_down(steps) {
+            if stays_down(&ServiceName::new(unit), unit) {
+                continue;
+            }
+            let sentence = format!(
+                "{} stops {unit} on {host}, and nothing starts it again",
+                step.id
+            );
+            out.push(Complaint::error(
+                format!("unit:{unit}"),
+                sentence,
+                START_HELP,
+            ));
+        }
         let mut down: BTreeMap<ServiceName, &Step> = BTreeMap::new();
         for step in steps {
             for service in stops(step) {
@@ -32,16 +79,19 @@ pub(super) fn stopped_started(view: &View<'_>) -> Vec<Complaint> {
             }
             down.retain(|service, _| !starts(step, service));
         }
+        down.retain(|service, _| {
+            let planned = view.plan.services.get(service);
+            !stays_down(service, planned.map_or("", |service| &service.unit))
+        });
         for (service, step) in down {
             let sentence = format!(
                 "{} stops it on {host}, and nothing starts it again",
                 step.id
             );
-            let help = "start it again, in the slot `start` as a rule";
             out.push(Complaint::error(
                 format!("service:{service}"),
                 sentence,
-                help,
+                START_HELP,
             ));
         }
     }

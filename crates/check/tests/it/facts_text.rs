@@ -5,17 +5,21 @@
 //!     fact a mount /var 100 noexec      MiB that are free
 //!     fact a databases shop,postgres
 //!     fact a mounts unknown
+//!     fact a installed chef 1.2
+//!     fact a unit corosync.service active
+//!     fact a member corosync NAME
 //!     nofacts a
 //!     settled up/hold-db@a
 
 use crate::plan_text::plan;
 use jiff::Timestamp;
+use overhaul_model::cluster::ClusterMember;
 use overhaul_model::facts::{
-    BootLoader, BootProof, ChangedFile, EncryptedDisk, FileState, FilesCompared, FleetFacts,
-    ForeignSource, FstabEntry, GrubDevice, HostFacts, InstalledKernel, Interface, InterfaceNaming,
-    KernelFacts, Known, LostPackage, Mount, NameFacts, NamedBy, NamedPlace, NextRelease, OsRelease,
-    Package, PackageFacts, PackageState, Pin, PostgresCluster, PostgresDatabase, StorageFacts,
-    Unit, Virtualisation,
+    BootLoader, BootProof, ChangedFile, DataFolder, EncryptedDisk, FileState, FilesCompared,
+    FleetFacts, ForeignSource, FstabEntry, GrubDevice, HostFacts, InstalledKernel, Interface,
+    InterfaceNaming, KernelFacts, Known, LostPackage, Mount, NameFacts, NamedBy, NamedPlace,
+    NextRelease, OsRelease, Package, PackageFacts, PackageState, Pin, PostgresCluster,
+    PostgresDatabase, StorageFacts, Unit, Virtualisation,
 };
 use overhaul_model::id::{HostName, Position};
 use std::collections::BTreeSet;
@@ -352,6 +356,25 @@ fn databases(names: &str) -> Vec<PostgresCluster> {
     }]
 }
 
+fn member(kind: &str, cluster: &str) -> ClusterMember {
+    ClusterMember {
+        kind: kind.to_owned(),
+        instance: String::new(),
+        cluster: known(cluster.to_owned()),
+        member: unknown(),
+        role: unknown(),
+        state: unknown(),
+        members: None,
+        size_known: unknown(),
+        size_alive: unknown(),
+        quorate: None,
+        healthy: unknown(),
+        lag: None,
+        data_paths: Vec::new(),
+        evidence: Vec::new(),
+    }
+}
+
 fn say(facts: &mut HostFacts, words: &[&str]) {
     if say_of_upgrade(facts, words).is_some() {
         return;
@@ -383,6 +406,29 @@ fn say(facts: &mut HostFacts, words: &[&str]) {
         ["offset", ms] => facts.clock_offset_ms = known(ms.parse().unwrap()),
         ["databases", names] => facts.postgresql = known(databases(names)),
         ["no-units"] => facts.units = known(Vec::new()),
+        ["unit", name, active] => {
+            let mut unit = unit(name);
+            (*active).clone_into(&mut unit.active);
+            add(&mut facts.units, unit);
+        }
+        ["installed", name, version] => add(
+            &mut facts.packages.installed,
+            Package {
+                name: (*name).to_owned(),
+                version: (*version).to_owned(),
+            },
+        ),
+        ["nothing-installed"] => facts.packages.installed = known(Vec::new()),
+        ["stored", folders @ ..] => {
+            let folders = folders.iter().map(|path| DataFolder {
+                path: (*path).to_owned(),
+                size_bytes: 1 << 20,
+                entries: 3,
+                complete: true,
+            });
+            facts.storage.data = known(folders.collect());
+        }
+        ["member", kind, cluster] => facts.clusters = known(vec![member(kind, cluster)]),
         ["mount", path, mib, options @ ..] => {
             let mut mount = mount(path, mib.parse().unwrap());
             mount.exec = !options.contains(&"noexec");

@@ -8,6 +8,15 @@
 //!     service db postgresql.service a 15m @keep=1 @healthy
 //!     dataset orders db a
 //!     space a /var 100
+//!     machine a                 its machine id was measured
+//!     role web a,b              hosts of a role that changes
+//!     versions chef 1,2:slug,3 @to=4
+//!     issue X it~breaks @of=chef @before=2 @roles=web @remedy=do~it    or @step=slug, or neither
+//!     expected down db 2025-07-01 @roles=web
+//!     equal common webproject
+//!     retired db
+//!     whole-role web
+//!     no-mix corosync corosync.service debian 13
 //!     roll up a,b|c at-once 2
 //!       hold db
 //!       scope quiet               first child opens, last child closes
@@ -16,23 +25,29 @@
 //!         run close @repeat=safe
 
 use overhaul_model::action::{
-    Action, DatabaseOp, Limits, OnceScope, Repeat, Retry, ServiceOp, Touches, Undo, UpgradePart,
+    Action, CarryOp, DatabaseOp, Limits, OnceScope, Repeat, Retry, ServiceOp, Touches, Undo,
+    UpgradePart,
 };
 use overhaul_model::definition::{DatasetKind, Guard, Origin, Release, Slot, Test};
 use overhaul_model::finding::Waiver;
 use overhaul_model::fleet::{Connection, Host};
-use overhaul_model::id::{HostName, StepId};
+use overhaul_model::id::{HostName, RoleName, StepId};
+use overhaul_model::knowledge::{
+    Border, Expected, Knowledge, KnownIssue, NoMix, Remedy, Stop, Unusual, VersionPath,
+    VersionRange,
+};
 use overhaul_model::later::Later;
 use overhaul_model::plan::{
     Block, PLAN_FORMAT, Plan, PlanKind, PlannedDataset, PlannedService, PlannedSpace, Turns,
 };
 use overhaul_model::primitive::{
-    Exec, Feed, Fetch, Measure, NotAvailable, Primitive, Reboot, Wait,
+    Exec, Existing, Feed, Fetch, MachineAct, MachineOp, Measure, NotAvailable, Persist, Primitive,
+    Reboot, Restore, Wait,
 };
 use overhaul_model::span::Span;
 use overhaul_model::step::{Lane, Step};
 use overhaul_model::template::step_word;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A line with what is indented below it.
 struct Node<'t> {
@@ -96,6 +111,8 @@ pub fn plan(text: &str) -> Plan {
         one_zone_at_a_time: false,
         providers: BTreeMap::new(),
         machines: BTreeMap::new(),
+        roles: BTreeMap::new(),
+        knowledge: Knowledge::default(),
         waivers: Vec::new(),
         root: Block::Sequence {
             id: "".into(),
@@ -124,9 +141,7 @@ fn hosts(text: &str) -> Vec<HostName> {
 fn declared(plan: &mut Plan, node: &Node<'_>) -> bool {
     match node.words.as_slice() {
         ["host", name] => {
-            let mut host = host(name);
-            host.zone = node.flags.get("zone").map(|zone| (*zone).into());
-            host.connection.state_dir = node.flags.get("state").map(|dir| (*dir).to_owned());
+            let host = flagged_host(name, node);
             plan.hosts.insert((*name).into(), host);
         }
         ["service", name, unit, on, window @ ..] => {
@@ -152,6 +167,7 @@ fn declared(plan: &mut Plan, node: &Node<'_>) -> bool {
                     cluster: "main".to_owned(),
                 },
                 authority: (*authority).into(),
+                fresh_for: node.flags.get("fresh").map(|text| text.parse().unwrap()),
             };
             plan.datasets.insert((*name).into(), dataset);
         }
@@ -170,7 +186,124 @@ fn declared(plan: &mut Plan, node: &Node<'_>) -> bool {
         }),
         ["zones", "one-at-a-time"] => plan.one_zone_at_a_time = true,
         ["budget", hosts] => plan.failure_budget = hosts.parse().unwrap(),
+        ["machine", host] => {
+            plan.machines.insert((*host).into(), "measured".to_owned());
+        }
+        ["role", name, members] => {
+            let role = RoleName::new(*name);
+            for member in hosts(members) {
+                let host = plan.hosts.get_mut(&member).unwrap();
+                host.roles.insert(role.clone());
+                plan.roles.entry(role.clone()).or_default().insert(member);
+            }
+        }
         ["fact" | "settled" | "nofacts", ..] => {}
+        words => return known(&mut plan.knowledge, words, &node.flags),
+    }
+    true
+}
+
+fn flagged_host(name: &str, node: &Node<'_>) -> Host {
+    let mut host = host(name);
+    host.zone = node.flags.get("zone").map(|zone| (*zone).into());
+    host.connection.state_dir = node.flags.get("state").map(|dir| (*dir).to_owned());
+    if let Some(address) = node.flags.get("address") {
+        (*address).clone_into(&mut host.connection.address);
+    }
+    if let Some(jump) = node.flags.get("jump") {
+        host.connection.ssh_args = vec!["-J".to_owned(), (*jump).to_owned()];
+    }
+    host
+}
+
+fn known_roles(flags: &BTreeMap<&str, &str>) -> BTreeSet<RoleName> {
+    let named = flags.get("roles").into_iter();
+    named
+        .flat_map(|roles| roles.split(','))
+        .map(Into::into)
+        .collect()
+}
+
+fn issue(id: &str, says: &str, flags: &BTreeMap<&str, &str>) -> KnownIssue {
+    let raw = |name| flags.get(name).map(|text: &&str| (*text).to_owned());
+    let flag = |name| raw(name).map(|text: String| text.replace('~', " "));
+    KnownIssue {
+        id: id.to_owned(),
+        says: says.replace('~', " "),
+        versions: raw("of").map(|of| VersionRange {
+            of,
+            from: raw("from"),
+            before: raw("before"),
+            is: raw("is"),
+        }),
+        roles: known_roles(flags),
+        check: flag("look").map(|script| Measure::Command(Exec::shell(script))),
+        remedy: match (flag("remedy"), flag("step")) {
+            (Some(text), _) => Remedy::ByPerson(text),
+            (_, Some(slug)) => Remedy::Step {
+                slot: Slot::Configure,
+                slug,
+            },
+            _ => Remedy::Unknown,
+        },
+        origin: Origin::default(),
+    }
+}
+
+/// What is known of the upgrade: the words of `knowledge`, `~` for a blank.
+fn known(knowledge: &mut Knowledge, words: &[&str], flags: &BTreeMap<&str, &str>) -> bool {
+    let flag = |name| flags.get(name).map(|text: &&str| text.replace('~', " "));
+    match words {
+        ["versions", name, stops] => {
+            let stop = |text: &str| {
+                let (version, by) = text
+                    .split_once(':')
+                    .map_or((text, None), |(v, by)| (v, Some(by)));
+                Stop {
+                    version: version.to_owned(),
+                    by: by.map(str::to_owned),
+                }
+            };
+            let path = VersionPath {
+                stops: stops.split(',').map(stop).collect(),
+                to: flag("to"),
+            };
+            knowledge.versions.insert((*name).to_owned(), path);
+        }
+        ["issue", id, says] => knowledge.known_issues.push(issue(id, says, flags)),
+        ["expected", what, name, until] => knowledge.expected.push(Expected {
+            what: match *what {
+                "down" => Unusual::StaysDown((*name).to_owned()),
+                "failed" => Unusual::FailedUnit((*name).to_owned()),
+                "log" => Unusual::LogLine((*name).to_owned()),
+                other => panic!("what is {other}?"),
+            },
+            roles: known_roles(flags),
+            until: until.parse().unwrap(),
+            reason: "known".to_owned(),
+        }),
+        ["equal", packages @ ..] => {
+            let packages = packages.iter().map(|name| (*name).to_owned());
+            knowledge.equal_versions.push(packages.collect());
+        }
+        ["retired", name] => {
+            knowledge.retired.insert((*name).to_owned());
+        }
+        ["whole-role", role] => {
+            knowledge
+                .whole_role
+                .insert((*role).into(), "known".to_owned());
+        }
+        ["no-mix", kind, unit, of, at] => {
+            let no_mix = NoMix {
+                units: vec![(*unit).to_owned()],
+                apart: vec![Border {
+                    of: (*of).to_owned(),
+                    at: (*at).to_owned(),
+                }],
+            };
+            knowledge.no_mix.insert((*kind).to_owned(), no_mix);
+        }
         _ => return false,
     }
     true
@@ -352,6 +485,28 @@ fn meaning(node: &Node<'_>, parent: &StepId) -> (Action, Primitive) {
     match node.words.as_slice() {
         ["hold", name] => (service(name, ServiceOp::Hold), exec()),
         ["start", name] => (service(name, ServiceOp::LetGo), exec()),
+        ["rebuild"] => machine(MachineOp::Rebuild),
+        ["prove-machine"] => machine(MachineOp::Prove),
+        ["persist" | "restore", paths] => carry(node.words[0], paths),
+        ["stop-unit" | "start-unit", unit] => {
+            let op = match node.words[0] {
+                "stop-unit" => ServiceOp::Stop,
+                _ => ServiceOp::Start,
+            };
+            let action = Action::Service {
+                unit: (*unit).to_owned(),
+                service: None,
+                op,
+            };
+            (action, exec())
+        }
+        ["install", packages @ ..] => {
+            let action = Action::Packages {
+                install: packages.iter().map(|name| (*name).to_owned()).collect(),
+                remove: Vec::new(),
+            };
+            (action, exec())
+        }
         ["change", version @ ..] => {
             let action = Action::ReleaseUpgrade {
                 kind: "apt".to_owned(),
@@ -407,6 +562,43 @@ fn not_available() -> Primitive {
         subject: "x".to_owned(),
         with: BTreeMap::new(),
     })
+}
+
+fn carry(word: &str, paths: &str) -> (Action, Primitive) {
+    let paths: Vec<String> = paths.split(',').map(str::to_owned).collect();
+    let file = "carried".to_owned();
+    let (op, work) = if word == "persist" {
+        let persist = Persist {
+            paths: paths.clone(),
+            file,
+            one_filesystem: false,
+            exclude: Vec::new(),
+            live: false,
+        };
+        (CarryOp::Persist, Primitive::Persist(persist))
+    } else {
+        let restore = Restore {
+            paths: paths.clone(),
+            file,
+            digest_from: "persist".to_owned(),
+            existing: Existing::Refuse,
+        };
+        (CarryOp::Restore, Primitive::Restore(restore))
+    };
+    (Action::Carry { paths, op }, work)
+}
+
+fn machine(op: MachineOp) -> (Action, Primitive) {
+    let work = Primitive::Machine(MachineAct {
+        provider: None,
+        op,
+        machine: "m".to_owned(),
+        image: None,
+        params: BTreeMap::new(),
+        answers_within: MachineAct::ANSWERS_WITHIN_DEFAULT,
+    });
+    let release = Some(release("13"));
+    (Action::Machine { op, release }, work)
 }
 
 fn database(name: &str, op: DatabaseOp) -> Action {

@@ -137,6 +137,8 @@ pub fn plan(hosts: &[&str], at_once: u32, root: Block) -> Plan {
         one_zone_at_a_time: false,
         providers: BTreeMap::new(),
         machines: BTreeMap::new(),
+        roles: BTreeMap::new(),
+        knowledge: overhaul_model::knowledge::Knowledge::default(),
         waivers: Vec::new(),
         root,
     }

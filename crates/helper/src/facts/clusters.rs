@@ -188,6 +188,7 @@ mod tests {
             ask: BTreeMap::from([("state".to_owned(), shell(script, 300))]),
             member_when: Vec::new(),
             owns: Vec::new(),
+            no_mix: Vec::new(),
             read: Readings {
                 cluster: place("cluster"),
                 member: place("member"),

@@ -4,8 +4,9 @@ use super::packages::Records;
 use super::root::Root;
 use super::{
     conffiles, indexes, kernel, lines, local, machine, mounts, names, next_release, postgresql,
-    release, running, sock_diag, sockets, sources, storage, units, version,
+    release, running, sock_diag, sockets, sources, storage, units,
 };
+use overhaul_model::version;
 use std::fs;
 use std::path::Path;
 

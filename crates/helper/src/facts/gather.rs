@@ -122,7 +122,9 @@ fn packages(
     let next = wanted.next_release.as_ref();
     PackageFacts {
         // Not bounded by number: whoever asks for all packages means all.
-        installed: of(of_records(wanted.stored), |all| Ok(all.told(|_| true))),
+        installed: of(of_records(wanted.stored || wanted.installed), |all| {
+            Ok(all.told(|_| true))
+        }),
         obsolete: of(of_records(wanted.upgrade), |all| {
             indexes::obsolete(root, all).and_then(bounded)
         }),

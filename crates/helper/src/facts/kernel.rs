@@ -2,8 +2,8 @@
 
 use super::packages::Records;
 use super::root::{Root, TEXT_BYTES_MAX, each_line};
-use super::version;
 use overhaul_model::facts::{BootLoader, GrubDevice, InstalledKernel};
+use overhaul_model::version;
 use std::io::Read;
 
 /// Largest database of debconf.

@@ -29,6 +29,5 @@ mod sockets;
 mod sources;
 mod storage;
 mod units;
-mod version;
 
 pub use gather::{gather, os_release};

@@ -164,6 +164,8 @@ fn plan() -> Plan {
         one_zone_at_a_time: false,
         providers: BTreeMap::new(),
         machines: BTreeMap::new(),
+        roles: BTreeMap::new(),
+        knowledge: overhaul_model::knowledge::Knowledge::default(),
         waivers: Vec::new(),
         root: Block::Roll {
             id: "upgrade".into(),

@@ -167,6 +167,8 @@ pub fn plan() -> impl Strategy<Value = Plan> {
             one_zone_at_a_time: false,
             providers: BTreeMap::new(),
             machines: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            knowledge: overhaul_model::knowledge::Knowledge::default(),
             waivers: Vec::new(),
             root,
         }

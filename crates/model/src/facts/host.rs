@@ -84,6 +84,9 @@ pub struct FactsWanted {
     /// Gather where data is and how large, and name every installed package.
     #[serde(default)]
     pub stored: bool,
+    /// Name every installed package.
+    #[serde(default)]
+    pub installed: bool,
     /// Compare all files of packages with what was shipped; this reads most of `/usr`.
     #[serde(default)]
     pub verify_files: bool,

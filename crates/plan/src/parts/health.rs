@@ -9,7 +9,7 @@ use overhaul_model::step::Step;
 
 pub(super) fn steps(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
     let mut out = Vec::new();
-    for (name, service, here) in site.services(draft) {
+    for (name, service, here) in site.services_that_start(draft) {
         let Some(healthy) = service.healthy else {
             continue;
         };

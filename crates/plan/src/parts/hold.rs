@@ -24,7 +24,7 @@ pub(super) fn hold(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
 }
 
 pub(super) fn let_go(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
-    site.services(draft)
+    site.services_that_start(draft)
         .into_iter()
         .map(|(name, service, here)| {
             let mut step = unit_step(site, &name, &service.unit, ServiceOp::LetGo);

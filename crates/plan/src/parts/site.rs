@@ -103,6 +103,24 @@ impl Site<'_> {
             .collect()
     }
 
+    /// The same without hosts on which the service stays down, for good or for this upgrade.
+    pub fn services_that_start(
+        &self,
+        draft: &Draft<'_>,
+    ) -> Vec<(ServiceName, PlannedService, BTreeSet<HostName>)> {
+        let knowledge = &draft.definition.knowledge;
+        let mut out = self.services(draft);
+        out.retain_mut(|(name, service, here)| {
+            let stays_down = |host: &HostName| {
+                let host = self.hosts.iter().find(|own| own.name == *host);
+                host.is_some_and(|host| knowledge.stays_down(name, &service.unit, &host.roles))
+            };
+            here.retain(|host| !stays_down(host));
+            !here.is_empty()
+        });
+        out
+    }
+
     /// Where a kind's steps are written.
     pub fn kind_origin(kind: &str) -> Origin {
         Origin {

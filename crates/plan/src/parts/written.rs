@@ -8,9 +8,10 @@ use crate::limits;
 use crate::scripts;
 use crate::slug::slug;
 use overhaul_model::action::{Action, Limits, Repeat, Retry, ServiceOp, Touches, Undo};
-use overhaul_model::definition::{Slot, WrittenAction, WrittenBlock, WrittenStep};
+use overhaul_model::definition::{Definition, Slot, WrittenAction, WrittenBlock, WrittenStep};
 use overhaul_model::fleet::Host;
 use overhaul_model::id::{HostName, ServiceName};
+use overhaul_model::knowledge::{Concerned, Way};
 use overhaul_model::later::Later;
 use overhaul_model::plan::Block;
 use overhaul_model::primitive::{
@@ -122,7 +123,10 @@ fn compile(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenStep) -> Opt
     }
     own_words(&mut step, written);
     step.why = if step.why.is_empty() {
-        format!("written in the slot {}", site.slot.word())
+        written.issue.as_ref().map_or_else(
+            || format!("written in the slot {}", site.slot.word()),
+            |issue| format!("the remedy of the known issue {issue}"),
+        )
     } else {
         step.why
     };
@@ -171,12 +175,18 @@ fn concerned(
     site: &Site<'_>,
     written: &WrittenStep,
 ) -> Option<BTreeSet<HostName>> {
+    let may_have = site
+        .hosts
+        .iter()
+        .filter(|host| may_have(draft, written, host));
+    let may_have: Vec<&Host> = may_have.copied().collect();
     let Some(when) = &written.when else {
-        return Some(site.hosts.iter().map(|host| host.name.clone()).collect());
+        let names = may_have.iter().map(|host| host.name.clone());
+        return Some(names.collect()).filter(|names: &BTreeSet<_>| !names.is_empty());
     };
     let renderer = Renderer::new();
     let mut hosts = BTreeSet::new();
-    for host in site.hosts {
+    for host in may_have {
         match holds(draft, &renderer, when, host) {
             Ok(true) => {
                 hosts.insert(host.name.clone());
@@ -194,6 +204,27 @@ fn concerned(
         }
     }
     (!hosts.is_empty()).then_some(hosts)
+}
+
+/// Whether a remedy is for a host: it has the issue, or nobody knows that it has not.
+fn may_have(draft: &Draft<'_>, written: &WrittenStep, host: &Host) -> bool {
+    let Definition {
+        knowledge,
+        from,
+        to,
+        ..
+    } = draft.definition;
+    let issues = &knowledge.known_issues;
+    let its_own = issues
+        .iter()
+        .find(|issue| written.issue.as_ref() == Some(&issue.id));
+    let way = Way {
+        from,
+        to,
+        versions: &knowledge.versions,
+    };
+    its_own
+        .is_none_or(|issue| issue.concerns(host, draft.facts.get(&host.name), way) != Concerned::No)
 }
 
 fn holds(draft: &Draft<'_>, renderer: &Renderer, when: &str, host: &Host) -> Result<bool, String> {

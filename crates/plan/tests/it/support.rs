@@ -8,6 +8,7 @@ use overhaul_model::definition::{
 use overhaul_model::facts::{FleetFacts, HostFacts, Known, PostgresCluster, PostgresDatabase};
 use overhaul_model::fleet::{Connection, Fleet, Host};
 use overhaul_model::kind::{SpaceNeed, UpgradePath, Upgrader, UpgraderScope, UpgraderStep};
+use overhaul_model::knowledge::Knowledge;
 use overhaul_model::primitive::{Exec, Measure, Primitive};
 use overhaul_model::span::Span;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,6 +63,7 @@ pub fn step(name: &str, action: WrittenAction) -> WrittenStep {
         expected: None,
         retry: Retry::NEVER,
         touches: Touches::Anything,
+        issue: None,
         when: None,
         outputs: BTreeMap::new(),
         guards: Vec::new(),
@@ -130,6 +132,7 @@ pub fn definition(roles: Vec<RoleUpgrade>) -> Definition {
         providers: BTreeMap::new(),
         ansible_playbook: None,
         failure_budget: Share::Hosts(0),
+        knowledge: Knowledge::default(),
         waivers: Vec::new(),
         upgraders: BTreeMap::from([("small".to_owned(), upgrader())]),
     }
@@ -163,6 +166,7 @@ pub fn web_and_database() -> Definition {
             kind: DatasetKind::Postgresql {
                 cluster: "main".to_owned(),
             },
+            fresh_for: None,
         },
     );
     out
@@ -219,6 +223,7 @@ pub fn upgrader() -> Upgrader {
             "upgrade {{ from_codename }} {{to_codename}}",
         )],
         settle: vec![upgrader_step("audit", UpgradePart::Settle, "dpkg --audit")],
+        known_issues: Vec::new(),
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod action;
 mod block;
+mod knowledge;
+mod knowledge_shapes;
 mod later_shapes;
 mod measure;
 mod order;
@@ -13,6 +15,8 @@ mod step;
 mod strategy;
 
 pub(crate) use action::act;
+pub(crate) use knowledge::{borders, kind_issues};
+pub(crate) use knowledge_shapes::{BORDER, KIND_ISSUE};
 pub(crate) use measure::measure;
 pub use root::parse;
 pub(crate) use shapes::{DEFINITION, KIND_ACTIONS, STEP_KEYS};

@@ -1,5 +1,6 @@
 //! A whole definition.
 
+use super::knowledge::knowledge;
 use super::measure::{chosen, unit};
 use super::order::share;
 use super::role::{home_of, role};
@@ -60,21 +61,13 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
     let to = fields.get("to").and_then(|node| release(sink, node));
     let services = fields.get("services").map(|node| services(&desk, node));
     let services = services.unwrap_or_default();
-    let written = fields.get("services").map(written);
-    let service_homes: BTreeMap<String, Option<String>> = written
-        .unwrap_or_default()
-        .into_iter()
-        .map(|name| {
-            let home = services.get(&ServiceName::new(name.clone()));
-            (name, home.map(|service| service.on.to_string()))
-        })
-        .collect();
+    let service_homes = service_homes(&fields, &services);
     let datasets = fields
         .get("datasets")
         .map(|node| datasets(&desk, node, &service_homes))
         .unwrap_or_default();
-    let written = fields.get("datasets").map(self::written);
-    let dataset_homes = written.unwrap_or_default().into_iter().map(|name| {
+    let dataset_names = fields.get("datasets").map(written);
+    let dataset_homes = dataset_names.unwrap_or_default().into_iter().map(|name| {
         let dataset = datasets.get(&DatasetName::new(name.clone()));
         let home = dataset.and_then(|dataset| home_of(dataset, &service_homes));
         (name, home)
@@ -85,7 +78,7 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
         upgraders: upgraders.keys().cloned().collect(),
         roles: fields
             .get("roles")
-            .map(self::written)
+            .map(written)
             .into_iter()
             .flatten()
             .collect(),
@@ -96,7 +89,8 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
         .get("waivers")
         .map(|node| reader::list(sink, node, |node| waiver(sink, node)));
     let place = |key| fields.get(key).map_or(0..0, |node| node.span.clone());
-    let roles = roles.unwrap_or_default();
+    let mut roles = roles.unwrap_or_default();
+    let knowledge = knowledge(&desk, &names, &fields, &mut roles);
     if let (Some(from), Some(to)) = (&from, &to) {
         check_path(sink, from, to, &roles, upgraders, &place("to"));
     }
@@ -116,8 +110,23 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
         providers: BTreeMap::new(),
         ansible_playbook: None,
         failure_budget: pace.failure_budget,
+        knowledge,
         waivers: waivers.unwrap_or_default(),
     })
+}
+
+/// The services that were written, good or not, each with the role that it runs on where that can be told.
+fn service_homes(
+    fields: &Fields,
+    services: &BTreeMap<ServiceName, Service>,
+) -> BTreeMap<String, Option<String>> {
+    let written = fields.get("services").map(written);
+    let names = written.unwrap_or_default().into_iter();
+    let with_home = names.map(|name| {
+        let home = services.get(&ServiceName::new(name.clone()));
+        (name, home.map(|service| service.on.to_string()))
+    });
+    with_home.collect()
 }
 
 /// What holds for all roles together.
@@ -253,6 +262,7 @@ fn datasets(
         let cluster = fields
             .get("cluster")
             .and_then(|node| reader::name(sink, node));
+        let fresh_for = fields.span_of_time("fresh_for");
         fields.done();
         if let (true, Some(of), Some(())) = (good, of, kind) {
             let dataset = Dataset {
@@ -260,6 +270,7 @@ fn datasets(
                 kind: DatasetKind::Postgresql {
                     cluster: cluster.unwrap_or_else(|| CLUSTER_DEFAULT.to_owned()),
                 },
+                fresh_for,
             };
             out.insert(DatasetName::new(entry.key.clone()), dataset);
         }

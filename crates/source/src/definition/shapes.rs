@@ -1,5 +1,6 @@
 //! The keys of a definition.
 
+use super::knowledge_shapes::KNOWLEDGE;
 use super::later_shapes;
 use super::strategy::{CHANGES, DATA, STRATEGIES};
 use crate::shape::{Key, Kind, Shape, may, must};
@@ -271,6 +272,11 @@ pub(super) static DATASET: Shape = Shape {
             "cluster",
             Kind::Text,
             "the PostgreSQL cluster; `main` if left out",
+        ),
+        may(
+            "fresh_for",
+            Kind::Span,
+            "a copy that is older than this counts as none",
         ),
     ]],
     later: &[("paths", "files come with a later version")],
@@ -803,53 +809,55 @@ pub(super) static ROLE: Shape = Shape {
 pub(crate) static DEFINITION: Shape = Shape {
     id: "upgrade",
     what: "an upgrade",
-    keys: &[&[
-        must("upgrade", Kind::Text, "the upgrade's name"),
-        must("from", RELEASE_KIND, "the release that hosts have before"),
-        must("to", RELEASE_KIND, "the release that hosts have afterwards"),
-        may(
-            "services",
-            Kind::Map(&Kind::Object(&SERVICE)),
-            "services that users notice, by name",
-        ),
-        may(
-            "datasets",
-            Kind::Map(&Kind::Object(&DATASET)),
-            "data with one authority, by name",
-        ),
-        must(
-            "roles",
-            Kind::Map(&Kind::Object(&ROLE)),
-            "how each role changes, in this order",
-        ),
-        may(
-            "stages",
-            Kind::Words(&["across-roles", "within-zone"]),
-            "whether each role changes as a whole, or all roles of one zone before the next zone",
-        ),
-        may(
-            "zones",
-            Kind::Words(&["one-at-a-time", "free"]),
-            "whether hosts of two zones may be away at once",
-        ),
-        may(
-            "failure_budget",
-            Kind::Text,
-            "hosts that may fail before no further one begins, like 1 or 5%; 0 if left out",
-        ),
-        may(
-            "waivers",
-            Kind::List(&Kind::Object(&WAIVER)),
-            "exceptions that named persons made",
-        ),
-    ]],
+    keys: &[
+        &KNOWLEDGE,
+        &[
+            must("upgrade", Kind::Text, "the upgrade's name"),
+            must("from", RELEASE_KIND, "the release that hosts have before"),
+            must("to", RELEASE_KIND, "the release that hosts have afterwards"),
+            may(
+                "services",
+                Kind::Map(&Kind::Object(&SERVICE)),
+                "services that users notice, by name",
+            ),
+            may(
+                "datasets",
+                Kind::Map(&Kind::Object(&DATASET)),
+                "data with one authority, by name",
+            ),
+            must(
+                "roles",
+                Kind::Map(&Kind::Object(&ROLE)),
+                "how each role changes, in this order",
+            ),
+            may(
+                "stages",
+                Kind::Words(&["across-roles", "within-zone"]),
+                "whether each role changes as a whole, or all roles of one zone before the next zone",
+            ),
+            may(
+                "zones",
+                Kind::Words(&["one-at-a-time", "free"]),
+                "whether hosts of two zones may be away at once",
+            ),
+            may(
+                "failure_budget",
+                Kind::Text,
+                "hosts that may fail before no further one begins, like 1 or 5%; 0 if left out",
+            ),
+            may(
+                "waivers",
+                Kind::List(&Kind::Object(&WAIVER)),
+                "exceptions that named persons made",
+            ),
+        ],
+    ],
     later: &[
         (
             "clusters",
             "guard each host with a measure of the cluster's own health",
         ),
         ("guards", "write guards in roles or steps"),
-        ("known_issues", "write a step or a guard for the issue"),
         ("waits", "write a step with `wait:`"),
         ("budget", "write `failure_budget`"),
         ("vars", "variables stand in the fleet"),

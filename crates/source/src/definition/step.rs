@@ -97,6 +97,7 @@ pub(super) fn step(desk: &Desk, names: &Names, node: &Node) -> Option<PlacedStep
             expected,
             retry: step.retry,
             touches,
+            issue: None,
             when,
             outputs: taken,
             guards: guards.unwrap_or_default(),
