@@ -370,7 +370,7 @@ impl Steps<'_, '_, '_> {
             Some(title)
         });
         let part = fields.word("part", &PARTS).unwrap_or(part);
-        let work = act(desk, &fields).and_then(|act| primitive(act.action));
+        let work = act(desk, None, &fields).and_then(|act| primitive(act.action));
         let waits = matches!(work, Some(Primitive::Wait(_)));
         let runs = !matches!(&work, Some(work) if !matches!(work, Primitive::Exec(_)));
         let (mut check, mut verify, mut taken) = (None, None, BTreeMap::new());

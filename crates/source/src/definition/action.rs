@@ -2,6 +2,8 @@
 
 use super::later_shapes;
 use super::measure::{argv, measure, unit};
+use super::near;
+use super::root::Names;
 use super::shapes::{DATABASE, EDIT, FILE, PACKAGES, REBOOT, REPLACE, SET, UNIT_ACTION, WAIT};
 use crate::node::{Entry, Node, Tree, shortened};
 use crate::reader::{self, Fields};
@@ -47,7 +49,7 @@ pub(crate) struct Act {
 }
 
 /// The action that stands among the keys of a step.
-pub(crate) fn act(desk: &Desk, fields: &Fields) -> Option<Act> {
+pub(crate) fn act(desk: &Desk, names: Option<&Names>, fields: &Fields) -> Option<Act> {
     let entry = fields.chosen()?;
     let node = &entry.value;
     let mut dataset_span = None;
@@ -71,6 +73,8 @@ pub(crate) fn act(desk: &Desk, fields: &Fields) -> Option<Act> {
         "announce" => WrittenAction::Announce(Announce {
             message: desk.template(node)?,
         }),
+        "machine" => near::machine(desk, names?, node)?,
+        "ansible" => near::ansible(desk, node)?,
         key => later(desk, key, node)?,
     };
     Some(Act {

@@ -6,6 +6,8 @@ mod knowledge;
 mod knowledge_shapes;
 mod later_shapes;
 mod measure;
+mod near;
+mod near_shapes;
 mod order;
 mod role;
 mod root;

@@ -1,6 +1,7 @@
 //! Roles: a strategy with what is placed in its slots.
 
 use super::block::BlockReader;
+use super::near::rebuild;
 use super::order::order;
 use super::root::Names;
 use super::sequence::after as after_roles;
@@ -28,6 +29,9 @@ pub(super) fn role(desk: &Desk, names: &Names, entry: &Entry) -> Option<RoleUpgr
     let after = fields.get("after");
     let after = after.map(|node| after_roles(sink, names, &entry.key, node));
     let upgrader = upgrader(desk, names, &fields, entry);
+    let rebuild = fields
+        .get("rebuild")
+        .and_then(|node| rebuild(desk, names, node));
     let guards = fields.get("guards").map(|node| guards(desk, node));
     let mut reader = BlockReader::new(desk, names, Some(&entry.key));
     let mut slots = BTreeMap::new();
@@ -59,7 +63,7 @@ pub(super) fn role(desk: &Desk, names: &Names, entry: &Entry) -> Option<RoleUpgr
         upgrader,
         carry: chosen.carry,
         backup,
-        rebuild: None,
+        rebuild,
         guards: guards.unwrap_or_default(),
         slots,
         origin: Origin {

@@ -2,6 +2,7 @@
 
 use super::knowledge::knowledge;
 use super::measure::{chosen, unit};
+use super::near::providers;
 use super::order::share;
 use super::role::{home_of, role};
 use super::sequence::in_order;
@@ -29,12 +30,13 @@ const NO_FAILURE: Share = Share::Hosts(0);
 
 /// Names that other parts of the file may refer to: those that were written, good or not, so that one
 /// mistake gives one problem.
-pub(super) struct Names {
+pub(crate) struct Names {
     pub(super) services: BTreeSet<String>,
     /// Datasets with the role that each lives on, where that can be told.
     pub(super) datasets: BTreeMap<String, Option<String>>,
     pub(super) upgraders: BTreeSet<String>,
     pub(super) roles: BTreeSet<String>,
+    pub(super) providers: BTreeSet<String>,
 }
 
 /// Reads a definition.
@@ -82,7 +84,14 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
             .into_iter()
             .flatten()
             .collect(),
+        providers: fields
+            .get("providers")
+            .map(self::written)
+            .into_iter()
+            .flatten()
+            .collect(),
     };
+    let providers = fields.get("providers").map(|node| providers(&desk, node));
     let roles = fields.get("roles").map(|node| roles(&desk, &names, node));
     let pace = pace(&desk, &fields);
     let waivers = fields
@@ -107,7 +116,7 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
         roles,
         stages: pace.stages,
         one_zone_at_a_time: pace.one_zone_at_a_time,
-        providers: BTreeMap::new(),
+        providers: providers.unwrap_or_default(),
         ansible_playbook: None,
         failure_budget: pace.failure_budget,
         knowledge,

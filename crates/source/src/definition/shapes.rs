@@ -1,7 +1,7 @@
 //! The keys of a definition.
 
 use super::knowledge_shapes::KNOWLEDGE;
-use super::later_shapes;
+use super::{later_shapes, near_shapes};
 use super::strategy::{CHANGES, DATA, STRATEGIES};
 use crate::shape::{Key, Kind, Shape, may, must};
 
@@ -544,6 +544,16 @@ pub(super) static STEP: Shape = Shape {
         ),
         may("database", Kind::Object(&DATABASE), "work on a dataset"),
         may(
+            "machine",
+            Kind::Object(&near_shapes::MACHINE),
+            "work on the host's machine, by a provider",
+        ),
+        may(
+            "ansible",
+            Kind::Object(&near_shapes::ANSIBLE),
+            "a playbook, run on the controller",
+        ),
+        may(
             "wait",
             Kind::Object(&WAIT),
             "a bounded wait for a condition",
@@ -756,6 +766,11 @@ pub(super) static ROLE: Shape = Shape {
             "the kind of release upgrader; `apt` if left out",
         ),
         may(
+            "rebuild",
+            Kind::Object(&near_shapes::REBUILD),
+            "how its machines are made anew, where the strategy asks for that",
+        ),
+        may(
             "guards",
             Kind::List(&Kind::Object(&GUARD)),
             "conditions measured just before each host begins",
@@ -829,6 +844,11 @@ pub(crate) static DEFINITION: Shape = Shape {
                 "roles",
                 Kind::Map(&Kind::Object(&ROLE)),
                 "how each role changes, in this order",
+            ),
+            may(
+                "providers",
+                Kind::Map(&Kind::Object(&near_shapes::PROVIDER)),
+                "programs that make and end machines, by name",
             ),
             may(
                 "stages",

@@ -38,13 +38,16 @@ pub(super) fn step(desk: &Desk, names: &Names, node: &Node) -> Option<PlacedStep
     let sink = desk.sink;
     let fields = Fields::open(sink, node, &STEP)?;
     let name = fields.get("name").and_then(|node| titled(desk, node));
-    let act = act(desk, &fields);
+    let act = act(desk, Some(names), &fields);
     let acts = !matches!(
         act.as_ref().map(|act| &act.action),
         Some(WrittenAction::Wait(_) | WrittenAction::Gate(_) | WrittenAction::Announce(_))
     );
     let action = act.as_ref().map(|act| &act.action);
-    let runs = matches!(action, None | Some(WrittenAction::Run(_)));
+    let runs = matches!(
+        action,
+        None | Some(WrittenAction::Run(_) | WrittenAction::Ansible(_))
+    );
     let mut step = Draft::default();
     if acts {
         step.check = fields.get("check").and_then(|node| measure(desk, node));
