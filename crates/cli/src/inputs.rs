@@ -3,7 +3,7 @@
 use crate::args::{FleetArgs, InputArgs};
 use crate::failure::{Failure, file};
 use crate::kinds::Kinds;
-use crate::{programs, vault};
+use crate::{near, programs, vault};
 use overhaul_model::definition::{DatasetKind, Definition, Release};
 use overhaul_model::effects::{Effect, effects};
 use overhaul_model::facts::{FactsWanted, FleetFacts};
@@ -55,6 +55,8 @@ impl Loaded {
         reachable(&definition, &fleet)?;
         check_texts(&definition_file, &definition, &fleet)?;
         definition.knowledge.no_mix = kinds.no_mix();
+        let folder = args.definition.parent();
+        near::look_up(&mut definition, folder, &args.fleet.sources)?;
         Ok(Self { definition, fleet })
     }
 

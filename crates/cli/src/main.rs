@@ -13,6 +13,7 @@ mod inputs;
 mod kinds;
 mod lead;
 mod live;
+mod near;
 mod person;
 mod programs;
 mod runs;

@@ -123,6 +123,9 @@ enum Command {
         /// An image of the topology.
         #[arg(long)]
         image: String,
+        /// A word of the one who asks: the same word again does nothing again.
+        #[arg(long)]
+        token: Option<String>,
     },
     /// Print what a provider of machines knows of a host: its identity, power, address and host keys.
     Describe {
@@ -224,7 +227,9 @@ fn dispatch(id: &Id, command: Command) -> Result<()> {
         Command::CutNetwork { host, seconds } => cut_network(id, &host, seconds),
         Command::HealNetwork { host } => network::heal(&existing(id)?, &host),
         Command::Reinstall { host } => lifecycle::reinstall(id, &host),
-        Command::Rebuild { host, image } => described(&lifecycle::rebuild(id, &host, &image)?),
+        Command::Rebuild { host, image, token } => {
+            described(&lifecycle::rebuild(id, &host, &image, token.as_deref())?)
+        }
         Command::Describe { host } => described(&lifecycle::describe(&existing(id)?, &host)?),
         Command::PowerOff { host } => power_cut(id, &host, false),
         Command::PowerOn { host } => {

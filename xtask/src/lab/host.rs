@@ -192,6 +192,13 @@ pub fn identity(instance: &Instance, name: &str) -> Result<String> {
     Ok(fs::read_to_string(&path).named(&path)?.trim().to_owned())
 }
 
+/// The machine id that a host's disk was made with.
+pub fn machine_id(instance: &Instance, name: &str) -> Result<String> {
+    instance.host(name)?;
+    let path = instance.host_folder(name).join("seed/machine-id");
+    Ok(fs::read_to_string(&path).named(&path)?.trim().to_owned())
+}
+
 /// 128 random bits in hexadecimal digits, as in `/etc/machine-id`.
 pub fn random_hex() -> Result<String> {
     let path = Path::new("/dev/urandom");

@@ -194,6 +194,8 @@ pub fn reinstall(id: &Id, name: &str) -> Result<()> {
 pub struct Described {
     /// The provider's own name for the machine, which no other ever had.
     pub identity: String,
+    /// Its machine id, as it was put into it.
+    pub machine_id: String,
     /// Whether it is switched on.
     pub on: bool,
     /// Where it answers.
@@ -209,6 +211,7 @@ pub struct Described {
 pub fn describe(instance: &Instance, name: &str) -> Result<Described> {
     Ok(Described {
         identity: host::identity(instance, name)?,
+        machine_id: host::machine_id(instance, name)?,
         on: host::is_launched(instance, name),
         address: instance.address(instance.host(name)?).to_string(),
         host_keys: host::public_keys(instance, name)?,
@@ -216,13 +219,17 @@ pub fn describe(instance: &Instance, name: &str) -> Result<Described> {
 }
 
 /// Makes a host anew from an image of its topology; what was on its disk is gone. The operator's known hosts stay as they are: only whoever asks
-/// here learns the new keys.
+/// here learns the new keys. With the token of the last time that came to its end nothing is done again.
 ///
 /// # Errors
 /// When there is no such host or image, or the host does not come up.
-pub fn rebuild(id: &Id, name: &str, image: &str) -> Result<Described> {
+pub fn rebuild(id: &Id, name: &str, image: &str, token: Option<&str>) -> Result<Described> {
     let (mut instance, _lock) = existing_for_change(id)?;
     instance.host(name)?;
+    let done = instance.host_folder(name).join("token");
+    if token.is_some_and(|token| fs::read_to_string(&done).is_ok_and(|last| last == token)) {
+        return describe(&instance, name);
+    }
     let wanted = instance.images.get(image).cloned().ok_or_else(|| {
         let known: Vec<&str> = instance.images.keys().map(String::as_str).collect();
         LabError::State(format!("no image {image}; there are: {}", known.join(", ")))
@@ -244,6 +251,9 @@ pub fn rebuild(id: &Id, name: &str, image: &str) -> Result<Described> {
     host::ensure_disk(&mut instance, &images, &common, name)?;
     inventory::write_own_keys(&instance)?;
     host::power_on(&instance, name)?;
+    if let Some(token) = token {
+        paths::write_private(&done, token.as_bytes())?;
+    }
     describe(&instance, name)
 }
 

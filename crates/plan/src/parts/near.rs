@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 /// The machine's name at the provider when none is written.
 const OWN_NAME: &str = "{{ host.name }}";
 
+/// Runs a playbook with variables that stand in no argument.
+const EXTRA_VARS: &str = include_str!("extra_vars.sh");
+
 /// What is left to do when a machine is gone.
 const NO_MACHINE: &str = "the machine is gone with all that was on it: make it anew, and bring its data back from a copy";
 
@@ -146,10 +149,11 @@ pub(super) fn ansible(
     let stdin = (!playbook.extra_vars.is_empty())
         .then(|| serde_json::to_string(&playbook.extra_vars).ok())
         .flatten();
-    if stdin.is_some() {
-        argv.extend(["--extra-vars".to_owned(), "@/dev/stdin".to_owned()]);
-    }
     argv.push(playbook.playbook.clone());
+    if stdin.is_some() {
+        let through = ["/bin/sh", "-eu", "-c", EXTRA_VARS, "sh"];
+        argv.splice(0..0, through.map(ToOwned::to_owned));
+    }
     let exec = Exec {
         env: environment(),
         stdin,

@@ -17,6 +17,7 @@ mod each;
 mod support;
 
 mod client;
+mod near;
 mod orders;
 mod proxy;
 mod scene;

@@ -1,8 +1,8 @@
 //! The keys of a definition.
 
 use super::knowledge_shapes::KNOWLEDGE;
-use super::{later_shapes, near_shapes};
 use super::strategy::{CHANGES, DATA, STRATEGIES};
+use super::{later_shapes, near_shapes};
 use crate::shape::{Key, Kind, Shape, may, must};
 
 const fn shape(id: &'static str, what: &'static str, keys: &'static [&'static [Key]]) -> Shape {
