@@ -18,6 +18,9 @@ pub enum EngineError {
     /// A step cannot be written as JSON.
     #[error("a step cannot be written as JSON: {0}")]
     Unwritable(#[from] serde_json::Error),
+    /// What was asked for does not fit the run; nothing was begun.
+    #[error("{0}")]
+    Refused(String),
     /// A task of the loop was ended: an error in this program.
     #[error("a task of the run was ended: {0}")]
     Task(String),

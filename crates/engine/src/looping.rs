@@ -9,7 +9,7 @@ use crate::probe;
 use crate::settings::{Control, Ports, RunEnd, Settings, Watcher};
 use crate::time::SteadyTime;
 use jiff::Timestamp;
-use overhaul_machine::{Command, Doing, Next, Run, Standing, StepState};
+use overhaul_machine::{Command, Doing, Next, Run, RunStanding, Standing, StepState};
 use overhaul_model::definition::Test;
 use overhaul_model::event::{Choice, Decision, Event, Generation, Record};
 use overhaul_model::id::{AttemptKey, Digest, Nonce, Position};
@@ -79,7 +79,10 @@ where
 {
     let mut this = Loop::open(plan, ports, settings, watch).await?;
     if let Some(verdict) = this.run.verdict() {
-        return Ok(RunEnd::Finished(verdict));
+        if this.settings.cleanup.is_empty() {
+            return Ok(RunEnd::Finished(verdict));
+        }
+        this.begin_cleanup()?;
     }
     this.take().await?;
     this.go().await
@@ -142,8 +145,23 @@ where
         Ok(this)
     }
 
-    /// Opens the run if it is new, and takes it.
+    /// A run that is complete carries out steps of its stage `cleanup`.
+    fn begin_cleanup(&mut self) -> Result<(), EngineError> {
+        let names = std::mem::take(&mut self.settings.cleanup);
+        self.run
+            .permits_cleanup(&names)
+            .map_err(EngineError::Refused)?;
+        let person = self.settings.person.clone();
+        self.record(Event::CleanupBegan { person, names })
+    }
+
+    /// Opens the run if it is new, and takes it, with the limits of this sitting.
     async fn take(&mut self) -> Result<(), EngineError> {
+        let sitting = self.settings.sitting.take();
+        if let Some(sitting) = &sitting {
+            let known = self.run.permits_sitting(sitting);
+            known.map_err(|no| EngineError::Refused(no.to_string()))?;
+        }
         let person = self.settings.person.clone();
         if self.run.seq() == 0 {
             self.record(Event::RunOpened {
@@ -162,6 +180,9 @@ where
             nonce: self.settings.nonce.clone(),
         };
         self.record(Event::ControllerTook { generation, person })?;
+        if let Some(sitting) = sitting {
+            self.record(Event::Limited { sitting })?;
+        }
         self.commit().await
     }
 
@@ -182,7 +203,7 @@ where
             self.show(&next);
             if self.flights.is_empty()
                 && next.wake.is_none()
-                && !self.settings.wait_for_people
+                && !self.stays(&next)
                 && !self.drain_inbox().await?
             {
                 return Ok(self.stopped(next));
@@ -206,6 +227,11 @@ where
             }
             self.commit().await?;
         }
+    }
+
+    /// Whether the loop stays although nothing can be done now.
+    fn stays(&self, next: &Next) -> bool {
+        self.settings.wait_for_people && next.standing.run != RunStanding::Limited
     }
 
     /// Makes the next row of the journal and lets the run know it. Nothing is done because of it, and
@@ -280,6 +306,7 @@ where
                 self.probes = None;
                 self.record(Event::Finished { verdict })?;
             }
+            (Command::TakeUp { host }, _) => self.record(Event::TakenUp { host })?,
             (Command::Ask { position }, _) => self.ask(position)?,
             (Command::Register { host }, Some(generation)) => {
                 self.spawn(flight, hands.register(host, generation));
@@ -497,7 +524,11 @@ where
         if self.run.is_paused() && !self.run.is_aborting() {
             return RunEnd::Paused;
         }
-        RunEnd::NeedsPerson { positions }
+        match next.standing.run {
+            RunStanding::Limited => RunEnd::Limited,
+            RunStanding::Postponed { until } => RunEnd::Postponed { until },
+            _ => RunEnd::NeedsPerson { positions },
+        }
     }
 }
 

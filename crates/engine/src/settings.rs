@@ -1,8 +1,9 @@
 //! What the caller hands to the loop, and what the loop hands back.
 
+use jiff::Timestamp;
 use overhaul_machine::{OpenPosition, Standing};
-use overhaul_model::event::{Record, Verdict};
-use overhaul_model::id::{Nonce, Person, Position, RunId};
+use overhaul_model::event::{Record, Sitting, Verdict};
+use overhaul_model::id::{Nonce, Person, Position, RunId, StepId};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -30,6 +31,10 @@ pub struct Settings {
     pub warned: Vec<String>,
     /// Whether the loop stays when only people can make the run go on.
     pub wait_for_people: bool,
+    /// What this controller may begin; everything when `None`.
+    pub sitting: Option<Sitting>,
+    /// Of a run that is complete: the steps of its stage `cleanup` that a person named.
+    pub cleanup: Vec<StepId>,
     /// Wishes of the terminal: the first Ctrl-C pauses, a second leaves.
     pub control: mpsc::UnboundedReceiver<Control>,
 }
@@ -55,6 +60,13 @@ pub enum RunEnd {
     },
     /// It is paused, and nothing is in flight.
     Paused,
+    /// What the limits of this sitting allow is done.
+    Limited,
+    /// Only hosts that were postponed are left.
+    Postponed {
+        /// The first of them may be taken up from then on.
+        until: Timestamp,
+    },
     /// It was left to itself.
     Left,
 }

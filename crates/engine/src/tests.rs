@@ -6,5 +6,6 @@ mod members;
 mod near;
 mod plans;
 mod probing;
+mod sittings;
 mod target;
 mod world;

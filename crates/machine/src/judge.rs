@@ -38,7 +38,12 @@ impl Run {
             return Err(format!("the run is {}", self.stand_word()));
         }
         let position = match choice {
-            Choice::Pause | Choice::Unpause | Choice::Abort => return self.permits_for_all(choice),
+            Choice::Pause
+            | Choice::Unpause
+            | Choice::Abort
+            | Choice::Postpone { .. }
+            | Choice::TakeUp { .. }
+            | Choice::LeaveOut { .. } => return self.permits_for_all(choice),
             Choice::Approve { position, .. }
             | Choice::Retry { position }
             | Choice::Done { position }
@@ -65,6 +70,9 @@ impl Run {
             _ if self.is_aborting() => Err("the run is being aborted".to_owned()),
             Choice::Pause if self.paused => Err("the run is paused already".to_owned()),
             Choice::Unpause if !self.paused => Err("the run is not paused".to_owned()),
+            Choice::Postpone { host, .. } => self.permits_postponing(host),
+            Choice::TakeUp { host } => self.permits_taking_up(host),
+            Choice::LeaveOut { host } => self.permits_leaving_out(host),
             _ => Ok(()),
         }
     }
@@ -121,7 +129,15 @@ impl Run {
                 Ok(())
             }
             (Choice::Skip { .. }, _) => no("failed, is unknown or did not begin"),
-            (Choice::Pause | Choice::Unpause | Choice::Abort, _) => Ok(()),
+            (
+                Choice::Pause
+                | Choice::Unpause
+                | Choice::Abort
+                | Choice::Postpone { .. }
+                | Choice::TakeUp { .. }
+                | Choice::LeaveOut { .. },
+                _,
+            ) => Ok(()),
         }
     }
 
@@ -138,7 +154,11 @@ impl Run {
 
     fn needs_reason(&self, choice: &Choice) -> bool {
         match choice {
-            Choice::Done { .. } | Choice::Skip { .. } | Choice::Void { .. } => true,
+            Choice::Done { .. }
+            | Choice::Skip { .. }
+            | Choice::Void { .. }
+            | Choice::Postpone { .. }
+            | Choice::LeaveOut { .. } => true,
             Choice::Retry { position } => {
                 let key = self.tree.locate(position);
                 let step = key.as_ref().and_then(|k| self.tree.step(k.node));
@@ -146,7 +166,11 @@ impl Run {
                 let begun = |slot: &Slot| slot.attempts > 0;
                 once && key.and_then(|k| self.slots.get(&k)).is_some_and(begun)
             }
-            Choice::Approve { .. } | Choice::Pause | Choice::Unpause | Choice::Abort => false,
+            Choice::Approve { .. }
+            | Choice::Pause
+            | Choice::Unpause
+            | Choice::Abort
+            | Choice::TakeUp { .. } => false,
         }
     }
 

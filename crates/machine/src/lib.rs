@@ -3,10 +3,13 @@
 //! No I/O and no clock: time is an argument. [`Run::apply`] is the one transition function, used live
 //! and on replay; [`Run::next`] says what is to be done now.
 
+mod cleanup;
+mod fence;
 mod judge;
 mod members;
 mod near;
 mod next;
+mod postpone;
 pub mod report;
 mod run;
 mod state;
@@ -14,10 +17,12 @@ mod transition;
 mod tree;
 mod walk;
 
+pub use fence::NoSuchLimit;
 pub use next::{Command, Doing, Next, OpenPosition, RunStanding, Standing, Work};
+pub use postpone::Postponed;
 pub use run::{Illegal, ReplayError, Run};
 pub use state::{HostLink, How, Phase, Stage, StepState, Then};
-pub use tree::NotRunnable;
+pub use tree::{CLEANUP, NotRunnable};
 
 use overhaul_model::span::Span;
 

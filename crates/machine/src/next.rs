@@ -70,6 +70,11 @@ pub enum Command {
         /// The host.
         host: HostName,
     },
+    /// The day has come until which a host was postponed: `TakenUp`.
+    TakeUp {
+        /// The host.
+        host: HostName,
+    },
     /// End the run: `Finished`.
     Finish {
         /// How.
@@ -95,6 +100,9 @@ pub struct Standing {
     pub run: RunStanding,
     /// Positions whose turn has come and that are not over, in the plan's order.
     pub open: Vec<OpenPosition>,
+    /// Turns that could begin, but lie outside of this sitting's limits: the roll, at the host.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outside: Vec<Position>,
 }
 
 /// What the run as a whole does.
@@ -109,6 +117,13 @@ pub enum RunStanding {
     NeedsPerson,
     /// It is paused.
     Paused,
+    /// What the limits of this sitting allow is done.
+    Limited,
+    /// Only hosts that were postponed are left.
+    Postponed {
+        /// The first of them may be taken up from then on.
+        until: Timestamp,
+    },
     /// It comes to its end: scopes are closed, hosts released.
     Ending(Verdict),
     /// It is over.
@@ -151,6 +166,8 @@ pub enum Doing {
     },
     /// It would begin if the run were not paused, or being ended.
     Paused,
+    /// It would begin, but lies outside of this sitting's limits.
+    Limited,
 }
 
 /// What is being done with a position.
@@ -175,6 +192,7 @@ enum Turn {
     Later(Timestamp),
     Person(String),
     Held,
+    Outside,
 }
 
 impl Run {
@@ -186,6 +204,7 @@ impl Run {
             standing: Standing {
                 run: RunStanding::Working,
                 open: Vec::new(),
+                outside: Vec::new(),
             },
         };
         if let Stand::New | Stand::Finished(_) = self.stand {
@@ -196,10 +215,12 @@ impl Run {
         if let Some(verdict) = self.ending() {
             self.let_hosts_go(verdict, now, &mut next);
         } else if self.generation.is_some() {
+            self.due(now, &mut next);
             let repairs = self.repairs(&mut next);
             for key in &self.open {
                 self.visit(key, now, &repairs, &mut registering, &mut next);
             }
+            next.standing.outside = self.turns_outside();
         }
         next.standing.run = self.standing(&next);
         next
@@ -230,6 +251,7 @@ impl Run {
             Command::Act { .. }
             | Command::Register { .. }
             | Command::Release { .. }
+            | Command::TakeUp { .. }
             | Command::Finish { .. } => 0,
         }
     }
@@ -282,6 +304,7 @@ impl Run {
                 },
             },
             Turn::Held => Doing::Paused,
+            Turn::Outside => Doing::Limited,
         };
         next.standing.open.push(OpenPosition { position, doing });
     }
@@ -322,6 +345,7 @@ impl Run {
         match turn {
             Turn::Do(..) | Turn::Later(_) if halted && !looking => Turn::Held,
             Turn::Person(_) if self.is_aborting() && halted => Turn::Held,
+            Turn::Do(..) | Turn::Later(_) if !looking && !self.allows(key) => Turn::Outside,
             turn => turn,
         }
     }
@@ -431,6 +455,18 @@ impl Run {
         Some(guard.at_most.after(*since))
     }
 
+    /// Hosts whose day has come.
+    fn due(&self, now: Timestamp, next: &mut Next) {
+        if self.stand != Stand::Open || self.paused {
+            return;
+        }
+        let due = self.postponed().filter(|(_, p)| p.until <= now);
+        next.commands.extend(due.map(|(host, _)| {
+            let host = host.clone();
+            Command::TakeUp { host }
+        }));
+    }
+
     fn repairs(&self, next: &mut Next) -> Vec<Key> {
         if self.stand != Stand::Open {
             return Vec::new();
@@ -440,7 +476,7 @@ impl Run {
             .iter()
             .filter(|(_, a)| matches!(a, Active::Repair { .. }));
         let due: Vec<Key> = repairs
-            .filter(|(key, _)| self.to_be_repaired(key).is_some())
+            .filter(|(key, _)| self.allows(key) && self.to_be_repaired(key).is_some())
             .map(|(key, _)| key.clone())
             .collect();
         for key in due.iter().filter(|_| !self.paused) {
@@ -469,7 +505,7 @@ impl Run {
             match turn {
                 Turn::Do(command, _) => next.commands.push(command),
                 Turn::Later(until) => next.wake = Some(next.wake.map_or(until, |w| w.min(until))),
-                Turn::Person(_) | Turn::Held => {}
+                Turn::Person(_) | Turn::Held | Turn::Outside => {}
             }
         }
         if self.hosts.values().all(HostState::let_go) {
@@ -492,7 +528,14 @@ impl Run {
             }
             _ if self.paused => RunStanding::Paused,
             _ if any(|d| matches!(d, Doing::Waiting { .. })) => RunStanding::Waiting,
-            _ => RunStanding::NeedsPerson,
+            _ if any(|d| matches!(d, Doing::NeedsPerson { .. })) => RunStanding::NeedsPerson,
+            _ if any(|d| matches!(d, Doing::Limited)) || !next.standing.outside.is_empty() => {
+                RunStanding::Limited
+            }
+            _ => match self.only_postponed() {
+                Some(until) => RunStanding::Postponed { until },
+                None => RunStanding::NeedsPerson,
+            },
         }
     }
 }

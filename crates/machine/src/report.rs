@@ -6,9 +6,10 @@ mod leftovers;
 mod tests;
 mod timeline;
 
+use crate::Postponed;
 use jiff::Timestamp;
 use overhaul_model::definition::Release;
-use overhaul_model::event::{Event, Outcome, Record, Settlement, Verdict};
+use overhaul_model::event::{Choice, Event, Outcome, Record, Settlement, Verdict};
 use overhaul_model::finding::Waiver;
 use overhaul_model::id::{
     Digest, HostName, InstallId, Nonce, Person, Position, RunId, ServiceName,
@@ -64,6 +65,15 @@ pub struct Report {
     pub services: Vec<ServiceRow>,
     /// What people decided.
     pub decisions: Vec<DecisionRow>,
+    /// Limits that sittings of the run had.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitsRow>,
+    /// Hosts that are left for later.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub postponed: BTreeMap<HostName, Postponed>,
+    /// What people had cleared away after the end.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cleanups: Vec<CleanupRow>,
     /// Requests that were not carried out.
     pub declined: Vec<DeclinedRow>,
     /// Exceptions that the plan was made with.
@@ -239,8 +249,31 @@ pub struct DecisionRow {
     pub choice: &'static str,
     /// The step, if it is about one.
     pub position: Option<Position>,
+    /// The host, if it is about one as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostName>,
     /// Why.
     pub reason: String,
+}
+
+/// Limits of a sitting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LimitsRow {
+    /// When it began.
+    pub at: Timestamp,
+    /// As a person gave them.
+    pub words: String,
+}
+
+/// Something that was cleared away after the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CleanupRow {
+    /// When.
+    pub at: Timestamp,
+    /// Who named it.
+    pub person: Person,
+    /// What.
+    pub what: Vec<String>,
 }
 
 /// A request that was not carried out.
@@ -343,6 +376,9 @@ pub fn report(plan: &Plan, records: &[Record]) -> Report {
         services: downtime::services(plan, records, &gaps),
         controllers,
         decisions: Vec::new(),
+        limits: Vec::new(),
+        postponed: tracks.postponed(),
+        cleanups: Vec::new(),
         declined: Vec::new(),
         waivers: plan.waivers.clone(),
         warnings: Vec::new(),
@@ -354,6 +390,11 @@ pub fn report(plan: &Plan, records: &[Record]) -> Report {
         report.take(record);
     }
     report.leftovers = leftovers::leftovers(plan, &tracks, &report.hosts);
+    report.left_out();
+    let gone = |file: &String| report.cleanups.iter().any(|row| row.what.contains(file));
+    report
+        .leftovers
+        .retain(|left| left.kind != LeftoverKind::Backup || !gone(&left.what));
     report
 }
 
@@ -377,6 +418,7 @@ impl Report {
                 person: decision.person.clone(),
                 choice: decision.choice.word(),
                 position: decision.choice.position().cloned(),
+                host: decision.choice.host().cloned(),
                 reason: decision.reason.clone(),
             }),
             Event::Declined { nonce, why } => self.declined.push(DeclinedRow {
@@ -386,8 +428,23 @@ impl Report {
             }),
             Event::Finished { verdict } => {
                 self.verdict = Some(*verdict);
-                self.ended = Some(record.at);
+                // A cleanup afterwards does not belong to the upgrade's time.
+                self.ended.get_or_insert(record.at);
             }
+            Event::Limited { sitting } => self.limits.push(LimitsRow {
+                at: record.at,
+                words: sitting.words.clone(),
+            }),
+            Event::CleanupBegan { person, names } => self.cleanups.push(CleanupRow {
+                at: record.at,
+                person: person.clone(),
+                what: names.iter().map(ToString::to_string).collect(),
+            }),
+            Event::CopyRemoved { person, file } => self.cleanups.push(CleanupRow {
+                at: record.at,
+                person: person.clone(),
+                what: vec![file.clone()],
+            }),
             Event::ControllerTook { .. }
             | Event::HostRegistered { .. }
             | Event::HostRefused { .. }
@@ -400,8 +457,31 @@ impl Report {
             | Event::Ended { .. }
             | Event::Verified { .. }
             | Event::RepairMeasured { .. }
+            | Event::TakenUp { .. }
             | Event::Probed { .. } => {}
         }
+    }
+}
+
+impl Report {
+    /// Hosts that a person left out for good.
+    fn left_out(&mut self) {
+        let word = Choice::LeaveOut { host: "".into() }.word();
+        let rows = self.decisions.iter().filter(|row| row.choice == word);
+        let rows = rows.map(|row| Leftover {
+            kind: LeftoverKind::LeftOut,
+            host: row.host.clone(),
+            what: format!(
+                "all that was left to do on it: left out by {}: {}",
+                row.person, row.reason
+            ),
+            way: "make sure by hand that what the steps were for is so".to_owned(),
+            sha256: None,
+        });
+        let rows: Vec<Leftover> = rows.collect();
+        self.leftovers.extend(rows);
+        self.leftovers
+            .sort_by(|a, b| (a.kind, &a.host).cmp(&(b.kind, &b.host)));
     }
 }
 

@@ -1,6 +1,8 @@
 //! A run: the plan, and what is true of each of its positions. Changed by events only.
 
 use crate::near::executor;
+use crate::fence::Fence;
+use crate::postpone::Postponed;
 use crate::state::{HostLink, HostState, Phase, Slot, StepState, Then};
 use crate::transition::{by_the_loop, ready, taken_over, transition, unknown};
 use crate::tree::{Key, Kind, NotRunnable, Tree};
@@ -17,7 +19,7 @@ use overhaul_model::plan::Plan;
 use overhaul_model::primitive::Measure;
 use overhaul_model::step::Step;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// An event that does not fit what is true: the journal was not written by this program, or a
@@ -73,6 +75,17 @@ pub struct Run {
     pub(crate) away: BTreeMap<ServiceName, BTreeSet<HostName>>,
     /// Machines that steps of this run told of.
     pub(crate) machines: BTreeMap<HostName, Machine>,
+    /// What the present controller may begin, if not everything.
+    pub(crate) fence: Option<Fence>,
+    pub(crate) postponed: BTreeMap<HostName, Postponed>,
+    /// Turns that their roll went past because their host was postponed.
+    pub(crate) left: BTreeSet<Key>,
+    /// Rolls that are over, but for the turns that were left.
+    pub(crate) past: BTreeSet<usize>,
+    /// The turns of it that are under way, once everything else is over and the turns that were left are taken up.
+    pub(crate) late: Option<BTreeSet<Key>>,
+    /// Blocks of the stage `cleanup` that a person named and that were not begun; `None` before the first time.
+    pub(crate) cleaning: Option<VecDeque<usize>>,
     /// Outputs by host, then by node.
     pub(crate) outputs: BTreeMap<Option<HostName>, BTreeMap<usize, BTreeMap<String, Value>>>,
 }
@@ -104,6 +117,12 @@ impl Run {
             hosts: BTreeMap::new(),
             away: BTreeMap::new(),
             machines: BTreeMap::new(),
+            fence: None,
+            postponed: BTreeMap::new(),
+            left: BTreeSet::new(),
+            past: BTreeSet::new(),
+            late: None,
+            cleaning: None,
             outputs: BTreeMap::new(),
         })
     }
@@ -147,7 +166,16 @@ impl Run {
                 self.id = Some(run.clone());
                 Ok(vec![Move::Begin(Tree::root())])
             }
-            (Stand::New, _) | (Stand::Finished(_), _) | (_, Event::RunOpened { .. }) => stand(self),
+            (Stand::Finished(Verdict::Complete), Event::CleanupBegan { names, .. }) => self
+                .begin_cleanup(names)
+                .map_err(|why| self.illegal(record, None, why)),
+            (Stand::Finished(_), Event::CopyRemoved { .. }) => Ok(Vec::new()),
+            (Stand::New, _)
+            | (Stand::Finished(_), _)
+            | (
+                _,
+                Event::RunOpened { .. } | Event::CleanupBegan { .. } | Event::CopyRemoved { .. },
+            ) => stand(self),
             (_, Event::ControllerTook { generation, .. }) => {
                 let newer = |g: &Generation| g.counter < generation.counter;
                 if Some(&generation.run) != self.id.as_ref()
@@ -180,6 +208,17 @@ impl Run {
                 },
             ) => self.refused(record, host, why, *transient),
             (_, Event::HostReleased { host }) => self.released(record, host),
+            (_, Event::Limited { sitting }) => match self.limit(sitting) {
+                Ok(()) => Ok(Vec::new()),
+                Err(why) => Err(self.illegal(record, None, why.to_string())),
+            },
+            (_, Event::TakenUp { host }) => {
+                if self.postponed.contains_key(host) {
+                    self.take_up(host);
+                    return Ok(Vec::new());
+                }
+                Err(self.illegal(record, None, format!("{host} is not postponed")))
+            }
             (_, Event::Decided(decision)) => self.decided(record, decision),
             (_, Event::RepairMeasured { position, result }) => {
                 self.repair_measured(record, position, result.is_so())
@@ -285,6 +324,7 @@ impl Run {
     }
 
     fn taken_over(&mut self, record: &Record) {
+        self.unlimit();
         for host in self.hosts.values_mut() {
             if !host.let_go() || !host.holds {
                 host.link = HostLink::Absent;
@@ -472,19 +512,16 @@ impl Run {
         if let Err(why) = self.judge(decision) {
             return Err(self.illegal(record, decision.choice.position(), why));
         }
-        let Some(position) = decision.choice.position() else {
-            match decision.choice {
-                Choice::Pause => self.paused = true,
-                Choice::Unpause => {
-                    self.paused = false;
-                    self.begin_anew(record);
-                }
-                _ => {
-                    self.stand = Stand::Draining;
-                    self.reset_refusals();
-                }
+        let position = match &decision.choice {
+            Choice::Approve { position, .. }
+            | Choice::Retry { position }
+            | Choice::Done { position }
+            | Choice::Skip { position }
+            | Choice::Void { position } => position,
+            choice => {
+                self.decided_for_all(record, decision, choice);
+                return Ok(Vec::new());
             }
-            return Ok(Vec::new());
         };
         let Some(key) = self.tree.locate(position) else {
             return Err(self.illegal(
@@ -507,6 +544,30 @@ impl Run {
         match transition(step, &before, record.at, &record.event) {
             Some(after) => Ok(self.put(key, after, record.seq)),
             None => Err(self.illegal(record, Some(position), format!("{:?}", before.state))),
+        }
+    }
+
+    /// A decision about the whole run, or about a host.
+    fn decided_for_all(&mut self, record: &Record, decision: &Decision, choice: &Choice) {
+        match choice {
+            Choice::Pause => self.paused = true,
+            Choice::Unpause => {
+                self.paused = false;
+                self.begin_anew(record);
+            }
+            Choice::Abort => {
+                self.stand = Stand::Draining;
+                self.reset_refusals();
+            }
+            Choice::Postpone { host, until } => self.postpone(host, *until, decision),
+            Choice::TakeUp { host } => self.take_up(host),
+            Choice::LeaveOut { host } => self.leave_out(host, decision, record.seq),
+            // Decisions about a position are carried out by the caller.
+            Choice::Approve { .. }
+            | Choice::Retry { .. }
+            | Choice::Done { .. }
+            | Choice::Skip { .. }
+            | Choice::Void { .. } => {}
         }
     }
 

@@ -73,7 +73,12 @@ pub(crate) struct Tree {
     /// Steps and repairs by their id.
     by_id: BTreeMap<StepId, usize>,
     ids: Vec<StepId>,
+    /// The stage that a run never enters by itself.
+    cleanup: Option<usize>,
 }
+
+/// The id of the stage that a run never enters by itself: its steps are carried out by name, after the end.
+pub const CLEANUP: &str = "cleanup";
 
 impl Tree {
     pub fn new(plan: &Plan) -> Result<Self, NotRunnable> {
@@ -81,8 +86,10 @@ impl Tree {
             nodes: Vec::new(),
             by_id: BTreeMap::new(),
             ids: Vec::new(),
+            cleanup: None,
         };
         tree.add(plan, &plan.root, None, None)?;
+        tree.set_cleanup_apart();
         let mut seen = BTreeSet::new();
         for placed in plan.positions() {
             if let Some(host) = &placed.position.host
@@ -95,6 +102,61 @@ impl Tree {
             }
         }
         Ok(tree)
+    }
+
+    /// The whole goes past the stage `cleanup`.
+    fn set_cleanup_apart(&mut self) {
+        let is_cleanup =
+            |ids: &[StepId], n: usize| ids.get(n).is_some_and(|id| id.as_str() == CLEANUP);
+        let ids = &self.ids;
+        if let Some(Node {
+            kind: Kind::Sequence(stages),
+            ..
+        }) = self.nodes.first_mut()
+        {
+            self.cleanup = stages.iter().copied().find(|n| is_cleanup(ids, *n));
+            stages.retain(|n| !is_cleanup(ids, *n));
+        }
+    }
+
+    /// The stage that a run never enters by itself.
+    pub fn cleanup(&self) -> Option<usize> {
+        self.cleanup
+    }
+
+    /// The nodes of a block and of all that is inside it; a block is numbered before its parts, and its
+    /// parts in their order.
+    pub fn inside(&self, node: usize) -> std::ops::Range<usize> {
+        let mut last = node;
+        while let Some(child) = self.children(last).last() {
+            last = *child;
+        }
+        // The cleanup is the last stage, but the whole does not count it among its parts.
+        if node == 0 {
+            return 0..self.nodes.len();
+        }
+        node..last.saturating_add(1)
+    }
+
+    /// The parts of a block, in their order.
+    pub fn children(&self, node: usize) -> Vec<usize> {
+        match &self.node(node).kind {
+            Kind::Step(_) => Vec::new(),
+            Kind::Sequence(blocks) | Kind::Parallel(blocks) => blocks.clone(),
+            Kind::Roll { body, .. } => vec![*body],
+            Kind::Scope { open, body, close } => vec![*open, *body, *close],
+            Kind::Repair { body, remedy, .. } => vec![*body, *remedy],
+        }
+    }
+
+    /// The node with this id.
+    pub fn named(&self, id: &StepId) -> Option<usize> {
+        self.ids.iter().position(|known| known == id)
+    }
+
+    /// All nodes.
+    pub fn nodes(&self) -> std::ops::Range<usize> {
+        0..self.nodes.len()
     }
 
     fn push(

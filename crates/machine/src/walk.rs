@@ -21,7 +21,9 @@ pub(crate) enum Active {
     Roll {
         batch: usize,
         /// Hosts of the batch whose turn began.
-        begun: usize,
+        begun: BTreeSet<HostName>,
+        /// All hosts of the batch before this place began.
+        at: usize,
         /// Those of them that are not over.
         under_way: BTreeSet<HostName>,
     },
@@ -77,29 +79,12 @@ fn part_over(kind: &Kind, active: &mut Active, part_key: &Key) -> Onward {
                 Onward::Wait
             }
         }
-        (
-            Kind::Roll { turns, .. },
-            Active::Roll {
-                batch,
-                begun,
-                under_way,
-            },
-        ) => {
+        (Kind::Roll { .. }, Active::Roll { under_way, .. }) => {
             if let Some(host) = &part_key.turn {
                 under_way.remove(host);
             }
-            let whole = |batch: usize, begun: usize| {
-                turns.batches.get(batch).is_some_and(|b| begun >= b.len())
-            };
-            while under_way.is_empty() && whole(*batch, *begun) {
-                *batch = batch.saturating_add(1);
-                *begun = 0;
-            }
-            if *batch >= turns.batches.len() {
-                Onward::Over
-            } else {
-                Onward::Wait
-            }
+            // Whether it is over is seen when all consequences are followed.
+            Onward::Wait
         }
         (Kind::Scope { body, close, .. }, Active::Scope { part }) => {
             let (then, onward) = match part {
@@ -143,13 +128,22 @@ impl Run {
                     Move::Over(key) => self.leave(&key, &mut queue),
                 }
             }
+            if matches!(self.stand, Stand::Open | Stand::Draining) {
+                self.go_past(&mut queue);
+            }
+            if !queue.is_empty() {
+                continue;
+            }
             match self.stand {
                 Stand::Draining if !self.in_flight() => {
                     self.stand = Stand::Closing;
                     self.who_may_hold();
                     self.close_scopes(&mut queue);
                 }
-                Stand::Open => self.admit(&mut queue),
+                Stand::Open => {
+                    self.admit(&mut queue);
+                    self.admit_late(&mut queue);
+                }
                 Stand::New | Stand::Draining | Stand::Closing | Stand::Finished(_) => {}
             }
             if queue.is_empty() {
@@ -187,7 +181,8 @@ impl Run {
                     .any(|b| !b.is_empty())
                     .then(|| Active::Roll {
                         batch: 0,
-                        begun: 0,
+                        begun: BTreeSet::new(),
+                        at: 0,
                         under_way: BTreeSet::new(),
                     })
             }
@@ -233,7 +228,7 @@ impl Run {
     /// The node is over: its block goes on.
     fn leave(&mut self, key: &Key, queue: &mut VecDeque<Move>) {
         let Some(parent) = self.tree.parent(key) else {
-            self.over = true;
+            self.all_but_left();
             return;
         };
         if self.stand == Stand::Closing {
@@ -244,8 +239,14 @@ impl Run {
             }
             return;
         }
+        if self.went_on_cleaning(key, queue) {
+            return;
+        }
         if let (Kind::Roll { .. }, Some(host)) = (&self.tree.node(parent.node).kind, &key.turn) {
             self.is_back(host);
+            if self.late.as_mut().is_some_and(|late| late.remove(key)) {
+                return;
+            }
         }
         let Some(active) = self.active.get_mut(&parent) else {
             return;
@@ -265,7 +266,80 @@ impl Run {
         }
     }
 
-    /// Begins turns: batches in order, at most so many hosts at once, none beyond the failure budget.
+    /// Rolls go past batches of which no turn is left to begin. Turns of hosts that are left for later are
+    /// kept in mind.
+    fn go_past(&mut self, queue: &mut VecDeque<Move>) {
+        let idle = |active: &Active| matches!(active, Active::Roll { under_way, .. } if under_way.is_empty());
+        let idle = self.active.iter().filter(|(_, active)| idle(active));
+        let idle: Vec<Key> = idle.map(|(key, _)| key.clone()).collect();
+        for key in idle {
+            let Kind::Roll { turns, body, .. } = &self.tree.node(key.node).kind else {
+                continue;
+            };
+            let Some(Active::Roll { batch, begun, .. }) = self.active.get(&key) else {
+                continue;
+            };
+            let (mut now, mut begun) = (*batch, begun.clone());
+            let mut left = Vec::new();
+            while let Some(hosts) = turns.batches.get(now) {
+                let rest: Vec<&HostName> = hosts.iter().filter(|h| !begun.contains(*h)).collect();
+                if !rest.iter().all(|host| self.is_left_for_later(host)) {
+                    break;
+                }
+                left.extend(rest.into_iter().map(|host| Key {
+                    node: *body,
+                    turn: Some(host.clone()),
+                }));
+                now = now.saturating_add(1);
+                begun.clear();
+            }
+            let (over, went) = (now >= turns.batches.len(), now != *batch);
+            self.left.extend(left);
+            if over {
+                self.active.remove(&key);
+                self.past.insert(key.node);
+                queue.push_back(Move::Over(key));
+            } else if went {
+                let next = Active::Roll {
+                    batch: now,
+                    begun,
+                    at: 0,
+                    under_way: BTreeSet::new(),
+                };
+                self.active.insert(key, next);
+            }
+        }
+    }
+
+    /// Whether no turn of the host is begun now, because it is postponed, or because an earlier turn of it
+    /// was left.
+    pub(crate) fn is_left_for_later(&self, host: &HostName) -> bool {
+        self.postponed.contains_key(host)
+            || self.left.iter().any(|key| key.turn.as_ref() == Some(host))
+    }
+
+    /// Hosts of the roll's batch whose turn was neither begun nor left for later.
+    pub(crate) fn rest_of_batch(&self, key: &Key) -> Vec<HostName> {
+        let (
+            Kind::Roll { turns, .. },
+            Some(Active::Roll {
+                batch, begun, at, ..
+            }),
+        ) = (&self.tree.node(key.node).kind, self.active.get(key))
+        else {
+            return Vec::new();
+        };
+        let hosts = turns.batches.get(*batch).map_or(&[][..], Vec::as_slice);
+        hosts
+            .iter()
+            .skip(*at)
+            .filter(|host| !begun.contains(*host) && !self.is_left_for_later(host))
+            .cloned()
+            .collect()
+    }
+
+    /// Begins turns: batches in order, at most so many hosts at once, none beyond the failure budget, none
+    /// beyond the limits of this sitting.
     fn admit(&mut self, queue: &mut VecDeque<Move>) {
         let rolls = self.active.iter().filter(|(key, a)| self.has_room(key, a));
         let rolls: Vec<Key> = rolls.map(|(key, _)| key.clone()).collect();
@@ -273,55 +347,60 @@ impl Run {
             return;
         }
         let failed = u32::try_from(self.failed_hosts()).unwrap_or(u32::MAX);
+        if failed > self.plan.failure_budget {
+            return;
+        }
         for key in rolls {
-            let Kind::Roll { body, turns, .. } = &self.tree.node(key.node).kind else {
-                continue;
-            };
-            let Some(Active::Roll {
-                batch,
-                begun,
-                under_way,
-            }) = self.active.get_mut(&key)
-            else {
-                continue;
-            };
-            // An empty batch has no turn that could end it.
-            while turns.batches.get(*batch).is_some_and(Vec::is_empty) {
-                *batch = batch.saturating_add(1);
-            }
-            let hosts = turns.batches.get(*batch).map_or(&[][..], Vec::as_slice);
-            while failed <= self.plan.failure_budget
-                && (under_way.len() as u64) < u64::from(turns.at_once)
-            {
-                let Some(host) = hosts.get(*begun) else {
+            while let Some((node, place, host)) = self.next_turn(&key) {
+                let Some(Active::Roll {
+                    begun,
+                    at,
+                    under_way,
+                    ..
+                }) = self.active.get_mut(&key)
+                else {
                     break;
                 };
-                *begun = begun.saturating_add(1);
+                if *at == place {
+                    *at = at.saturating_add(1);
+                }
+                begun.insert(host.clone());
                 under_way.insert(host.clone());
-                let turn = Some(host.clone());
-                queue.push_back(Move::Begin(Key { node: *body, turn }));
+                let turn = Some(host);
+                queue.push_back(Move::Begin(Key { node, turn }));
             }
         }
     }
 
-    /// Whether a further turn could begin, if no host had failed.
-    fn has_room(&self, key: &Key, active: &Active) -> bool {
+    /// The next turn that may begin: the roll's body, the host's place in its batch, and the host.
+    fn next_turn(&self, key: &Key) -> Option<(usize, usize, HostName)> {
+        let active = self.active.get(key)?;
         let (
-            Kind::Roll { turns, .. },
+            Kind::Roll { turns, body, .. },
             Active::Roll {
                 batch,
                 begun,
+                at,
                 under_way,
             },
         ) = (&self.tree.node(key.node).kind, active)
         else {
-            return false;
+            return None;
         };
-        let left = turns
-            .batches
-            .get(*batch)
-            .is_some_and(|b| b.is_empty() || *begun < b.len());
-        left && (under_way.len() as u64) < u64::from(turns.at_once)
+        if (under_way.len() as u64) >= u64::from(turns.at_once) {
+            return None;
+        }
+        let hosts = turns.batches.get(*batch)?.iter().enumerate().skip(*at);
+        let mut free = hosts.filter(|(_, host)| {
+            !begun.contains(*host) && self.allows_host(host) && !self.is_left_for_later(host)
+        });
+        free.next()
+            .map(|(place, host)| (*body, place, host.clone()))
+    }
+
+    /// Whether a further turn could begin, if no host had failed.
+    fn has_room(&self, key: &Key, active: &Active) -> bool {
+        matches!(active, Active::Roll { .. }) && self.next_turn(key).is_some()
     }
 
     /// Hosts with a failed or unknown step, or that only a person can bring back.
@@ -427,7 +506,11 @@ impl Run {
                     .values()
                     .any(|a| matches!(a, Active::Scope { .. })) =>
             {
-                Some(Verdict::Aborted)
+                // A cleanup that is broken off takes nothing back of a run that was complete.
+                match self.cleaning {
+                    Some(_) => Some(Verdict::Complete),
+                    None => Some(Verdict::Aborted),
+                }
             }
             Stand::New | Stand::Open | Stand::Draining | Stand::Closing | Stand::Finished(_) => {
                 None

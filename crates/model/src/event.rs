@@ -1,8 +1,10 @@
 //! The journal's events: numbered, append-only, the only truth about a run.
 
+use crate::definition::Slot;
 use crate::facts::BootProof;
 use crate::id::{
     AttemptKey, Digest, HostName, InstallId, Nonce, Person, Position, RunId, ServiceName,
+    StageName, StepId,
 };
 use crate::primitive::Measurement;
 use crate::receipt::WorkEnd;
@@ -75,6 +77,11 @@ pub enum Event {
         generation: Generation,
         /// Who started it.
         person: Person,
+    },
+    /// What the controller that took the run may begin; without this row, everything.
+    Limited {
+        /// The limits of its sitting.
+        sitting: Sitting,
     },
     /// A host accepted the generation, and told its identity.
     HostRegistered {
@@ -174,6 +181,11 @@ pub enum Event {
     },
     /// A person decided; taken from the inbox by the holder of the generation.
     Decided(Decision),
+    /// The day has come until which a host was postponed: its turns may begin.
+    TakenUp {
+        /// The host.
+        host: HostName,
+    },
     /// A request from the inbox that could not be carried out.
     Declined {
         /// The request's nonce.
@@ -197,6 +209,50 @@ pub enum Event {
         /// How.
         verdict: Verdict,
     },
+    /// After the end: steps of the stage `cleanup` that a person named are to be carried out.
+    CleanupBegan {
+        /// Who named them.
+        person: Person,
+        /// Blocks and steps of the stage.
+        names: Vec<StepId>,
+    },
+    /// After the end: a copy was removed from the controller, because a person named it.
+    CopyRemoved {
+        /// Who named it.
+        person: Person,
+        /// Its name below the run's data folder.
+        file: String,
+    },
+}
+
+/// What one controller may begin. The order of the plan stays as it is: what lies outside is not begun,
+/// and what needs it is not reached. All limits that are given hold together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Sitting {
+    /// The limits as a person gave them, for people.
+    pub words: String,
+    /// Only steps in the lanes of these hosts, and steps of no host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hosts: Option<BTreeSet<HostName>>,
+    /// Nothing behind this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Until>,
+    /// Only steps of this stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<StageName>,
+}
+
+/// The last that a sitting begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Until {
+    /// A step, or all of a block.
+    Step(StepId),
+    /// A slot, on each host.
+    Slot(Slot),
+    /// A stage.
+    Stage(StageName),
 }
 
 /// What a target's receipt says of a started attempt.
@@ -251,7 +307,7 @@ pub enum Outcome {
 pub struct Decision {
     /// Who, as the operating system knows them.
     pub person: Person,
-    /// Why; may be empty for `approve`, `pause` and `resume`.
+    /// Why; may be empty for `approve`, `pause`, `resume` and `take up`.
     pub reason: String,
     /// The hash of the plan that the person saw.
     pub plan: Digest,
@@ -298,6 +354,23 @@ pub enum Choice {
     Unpause,
     /// The run ends as soon as nothing is in flight; scopes are closed, hosts released.
     Abort,
+    /// Turns of a host that were not begun are left for later; the others go on without it.
+    Postpone {
+        /// The host.
+        host: HostName,
+        /// From then on its turns may begin.
+        until: Timestamp,
+    },
+    /// A postponed host is taken up before its day.
+    TakeUp {
+        /// The host.
+        host: HostName,
+    },
+    /// All that is left to do on a postponed host is left out for good.
+    LeaveOut {
+        /// The host.
+        host: HostName,
+    },
 }
 
 impl Choice {
@@ -309,7 +382,29 @@ impl Choice {
             | Self::Done { position }
             | Self::Skip { position }
             | Self::Void { position } => Some(position),
-            Self::Pause | Self::Unpause | Self::Abort => None,
+            Self::Pause
+            | Self::Unpause
+            | Self::Abort
+            | Self::Postpone { .. }
+            | Self::TakeUp { .. }
+            | Self::LeaveOut { .. } => None,
+        }
+    }
+
+    /// The host that it is about as a whole.
+    pub fn host(&self) -> Option<&HostName> {
+        match self {
+            Self::Postpone { host, .. } | Self::TakeUp { host } | Self::LeaveOut { host } => {
+                Some(host)
+            }
+            Self::Approve { .. }
+            | Self::Retry { .. }
+            | Self::Done { .. }
+            | Self::Skip { .. }
+            | Self::Void { .. }
+            | Self::Pause
+            | Self::Unpause
+            | Self::Abort => None,
         }
     }
 
@@ -324,6 +419,9 @@ impl Choice {
             Self::Pause => "pause",
             Self::Unpause => "resume",
             Self::Abort => "abort",
+            Self::Postpone { .. } => "postpone",
+            Self::TakeUp { .. } => "take up",
+            Self::LeaveOut { .. } => "leave out",
         }
     }
 }

@@ -17,12 +17,12 @@ const POINTS_MIN: usize = 200;
 /// Effects that must not come twice without a person's word.
 const ONCE: [&str; 3] = ["upgrade", "migrate", "hand-over"];
 
-fn world() -> Arc<World> {
+pub fn world() -> Arc<World> {
     World::new(with_service(skeleton(), "shop", "stop", "start"))
 }
 
 /// Every effect that is there at the end, by host.
-fn effects(world: &World) -> BTreeSet<(String, String)> {
+pub fn effects(world: &World) -> BTreeSet<(String, String)> {
     let now = world.now_ms();
     let inner = world.inner();
     let mut found = BTreeSet::new();
@@ -37,7 +37,7 @@ fn effects(world: &World) -> BTreeSet<(String, String)> {
 }
 
 /// What must hold at every end, however the run came there.
-fn assert_honest(world: &World, context: &str) {
+pub fn assert_honest(world: &World, context: &str) {
     let run = world.replayed();
     let inner = world.inner();
     for (host, target) in &inner.targets {

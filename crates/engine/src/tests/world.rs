@@ -9,9 +9,11 @@ use crate::ports::{
 use crate::{Control, EngineError, Ports, RunEnd, Settings, Watcher};
 use jiff::Timestamp;
 use overhaul_machine::{Run, Standing, StepState};
-use overhaul_model::event::{Choice, Decision, Event, Generation, Outcome, Record, Settlement};
+use overhaul_model::event::{
+    Choice, Decision, Event, Generation, Outcome, Record, Settlement, Sitting,
+};
 use overhaul_model::facts::{FactsWanted, HostFacts};
-use overhaul_model::id::{AttemptKey, HostName, InstallId, Nonce, Position};
+use overhaul_model::id::{AttemptKey, HostName, InstallId, Nonce, Position, StepId};
 use overhaul_model::machine::Machine;
 use overhaul_model::plan::Plan;
 use overhaul_model::primitive::{Command, Measure, Measurement};
@@ -65,6 +67,10 @@ pub struct Inner {
     pub lying_provider: bool,
     /// Machines that the hands were told of.
     pub moved: BTreeMap<HostName, Machine>,
+    /// What the next controllers may begin.
+    pub sitting: Option<Sitting>,
+    /// What the next controllers clean up.
+    pub cleanup: Vec<StepId>,
 }
 
 impl Inner {
@@ -105,6 +111,8 @@ impl World {
                 probe_questions: 0,
                 moved: BTreeMap::new(),
                 lying_provider: false,
+                sitting: None,
+                cleanup: Vec::new(),
             }),
             died: Notify::new(),
         })
@@ -143,10 +151,11 @@ impl World {
         self: &Arc<Self>,
         control: mpsc::UnboundedReceiver<Control>,
     ) -> Option<Result<RunEnd, EngineError>> {
-        let nonce = {
+        let (nonce, sitting, cleanup) = {
             let mut inner = self.inner();
             inner.dead = false;
-            Nonce::new(format!("controller-{}", inner.records.len()))
+            let nonce = Nonce::new(format!("controller-{}", inner.records.len()));
+            (nonce, inner.sitting.clone(), inner.cleanup.clone())
         };
         let ports = Ports {
             journal: Arc::clone(self),
@@ -160,6 +169,8 @@ impl World {
             nonce,
             warned: Vec::new(),
             wait_for_people: false,
+            sitting,
+            cleanup,
             control,
         };
         let run = carry_out(self.plan.clone(), ports, settings, Hand(Arc::clone(self)));

@@ -1,10 +1,10 @@
 //! What happened to each step, folded from the journal.
 
 use super::{RetryRow, StepStanding, TimelineRow};
-use crate::{Run, StepState};
+use crate::{Postponed, Run, StepState};
 use jiff::Timestamp;
 use overhaul_model::event::{Choice, Decision, Event, Outcome, Record, Settlement};
-use overhaul_model::id::Position;
+use overhaul_model::id::{HostName, Position};
 use overhaul_model::plan::Plan;
 use overhaul_model::primitive::Measurement;
 use overhaul_model::span::Span;
@@ -29,6 +29,7 @@ pub(super) struct Tracks<'a> {
     by_position: BTreeMap<Position, Track<'a>>,
     over: Vec<Position>,
     retries: Vec<RetryRow>,
+    postponed: BTreeMap<HostName, Postponed>,
 }
 
 impl<'a> Tracks<'a> {
@@ -41,6 +42,7 @@ impl<'a> Tracks<'a> {
                 .collect(),
             over: Vec::new(),
             retries: Vec::new(),
+            postponed: BTreeMap::new(),
         };
         for record in records {
             tracks.take(record);
@@ -54,6 +56,8 @@ impl<'a> Tracks<'a> {
     /// What became of each step is the machine's to say; the fold tells how it came about. A journal that
     /// the machine refuses is told from the fold alone.
     fn settle(&mut self, run: &Run) {
+        let postponed = run.postponed().map(|(host, p)| (host.clone(), p.clone()));
+        self.postponed = postponed.collect();
         for (position, track) in &mut self.by_position {
             let state = run.state(position);
             // A host that came back as another one makes its steps unknown without an event of theirs.
@@ -105,6 +109,10 @@ impl<'a> Tracks<'a> {
             .collect();
         rows.sort_by(|a, b| (a.began, &a.position).cmp(&(b.began, &b.position)));
         rows
+    }
+
+    pub(super) fn postponed(&self) -> BTreeMap<HostName, Postponed> {
+        self.postponed.clone()
     }
 
     pub(super) fn retries(&self) -> Vec<RetryRow> {
@@ -159,6 +167,10 @@ impl<'a> Tracks<'a> {
             | Event::RepairMeasured { .. }
             | Event::Declined { .. }
             | Event::Probed { .. }
+            | Event::Limited { .. }
+            | Event::TakenUp { .. }
+            | Event::CleanupBegan { .. }
+            | Event::CopyRemoved { .. }
             | Event::Finished { .. } => {}
         }
     }
@@ -316,7 +328,12 @@ impl<'a> Track<'a> {
                 self.by_person = person;
                 self.stand(at, StepStanding::Voided, &by("declared void by"));
             }
-            Choice::Pause | Choice::Unpause | Choice::Abort => {}
+            Choice::Pause
+            | Choice::Unpause
+            | Choice::Abort
+            | Choice::Postpone { .. }
+            | Choice::TakeUp { .. }
+            | Choice::LeaveOut { .. } => {}
         }
     }
 

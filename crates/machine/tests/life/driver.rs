@@ -2,8 +2,11 @@
 
 use crate::laws;
 use jiff::Timestamp;
-use overhaul_machine::{Command, Run, StepState};
-use overhaul_model::event::{Choice, Decision, Event, Generation, Outcome, Record, Settlement};
+use overhaul_machine::{Command, Run, RunStanding, StepState};
+use overhaul_model::definition::Slot;
+use overhaul_model::event::{
+    Choice, Decision, Event, Generation, Outcome, Record, Settlement, Sitting, Until,
+};
 use overhaul_model::facts::BootProof;
 use overhaul_model::id::{HostName, Position};
 use overhaul_model::plan::Plan;
@@ -45,7 +48,33 @@ impl Life {
         life
     }
 
-    fn take(&mut self) {
+    /// Another controller, with limits that mean something in the plan.
+    pub fn take_limited(&mut self, pick: usize) {
+        let steps: Vec<_> = self.run.positions().map(|(p, _)| p.step).collect();
+        let bits = pick % 16;
+        let some = |n: usize| bits >> n & 1 == 1;
+        let hosts = (0..4).filter(|n| some(*n));
+        let hosts: BTreeSet<HostName> = hosts.map(|n| crate::plans::HOSTS[n].into()).collect();
+        let sitting = Sitting {
+            words: "limits".to_owned(),
+            hosts: (bits > 0).then_some(hosts),
+            until: match pick / 16 % 5 {
+                0 => Some(Until::Slot(Slot::Change)),
+                1 => Some(Until::Stage("upgrade".into())),
+                2 => steps
+                    .get(pick / 80 % steps.len().max(1))
+                    .map(|step| Until::Step(step.clone())),
+                _ => None,
+            },
+            stage: (pick / 80).is_multiple_of(4).then(|| "upgrade".into()),
+        };
+        if self.run.permits_sitting(&sitting).is_ok() {
+            self.take();
+            self.put(Event::Limited { sitting });
+        }
+    }
+
+    pub fn take(&mut self) {
         let counter = self.run.generation().map_or(0, |g| g.counter) + 1;
         self.put(Event::ControllerTook {
             generation: Generation {
@@ -66,7 +95,7 @@ impl Life {
             before: Record::genesis(),
             event,
         };
-        laws::before(&self.run, &record);
+        laws::before(self, &record);
         let under_way = laws::under_way(&self.run);
         self.run.apply(&record).unwrap();
         laws::budget(&self.run, &under_way);
@@ -92,6 +121,7 @@ impl Life {
             match what {
                 0 => self.later(Span::from_s(u64::from(choice / 16 % 90))),
                 1 if pick % 4 == 0 => self.take(),
+                1 if pick % 4 == 1 => self.take_limited(pick / 4),
                 2 => self.decide_wildly(pick),
                 3 if pick % 8 == 0 => {
                     let host = HostName::new(crate::plans::HOSTS[pick / 8 % 4]);
@@ -115,7 +145,8 @@ impl Life {
         let Some(position) = positions.get(pick / 8 % positions.len().max(1)).cloned() else {
             return;
         };
-        let choice = match pick % 8 {
+        let host: HostName = crate::plans::HOSTS[pick / 64 % 4].into();
+        let choice = match pick % 11 {
             0 => Choice::Approve {
                 position,
                 question: None,
@@ -124,12 +155,25 @@ impl Life {
             3 => Choice::Done { position },
             4 => Choice::Skip { position },
             5 => Choice::Void { position },
-            6 if pick % 16 == 6 => Choice::Pause,
+            6 if pick % 2 == 0 => Choice::Pause,
             6 => Choice::Unpause,
-            _ if pick % 64 == 7 => Choice::Abort,
+            7 => {
+                let until = Span::from_s(pick as u64 % 900).after(self.now);
+                Choice::Postpone { host, until }
+            }
+            8 if pick % 2 == 0 => Choice::TakeUp { host },
+            8 => Choice::LeaveOut { host },
+            9 if pick % 8 == 1 => Choice::Abort,
             _ => Choice::Unpause,
         };
         self.decide(choice);
+    }
+
+    /// Postpones a host for some minutes, if that is possible now.
+    pub fn postpone(&mut self, pick: usize) {
+        let until = Span::from_s(pick as u64 % 900).after(self.now);
+        let host = crate::plans::HOSTS[pick % 4].into();
+        self.decide(Choice::Postpone { host, until });
     }
 
     fn decide(&mut self, choice: Choice) {
@@ -253,6 +297,7 @@ impl Life {
                     }
                 }
             }
+            Command::TakeUp { host } => Event::TakenUp { host },
             Command::Finish { verdict } => Event::Finished { verdict },
         };
         self.put(event);
@@ -270,8 +315,25 @@ impl Life {
         }
     }
 
-    /// Everything goes well from now on, and people answer.
+    /// Everything goes well from now on, people answer, and nothing is limited.
     pub fn come_to_the_end(&mut self) {
+        if self.run.verdict().is_none() {
+            self.take();
+        }
+        self.kindly(true);
+        assert!(
+            self.run.verdict().is_some(),
+            "it does not come to its end: {:#?}",
+            self.run.next(self.now)
+        );
+    }
+
+    /// Everything goes well until the sitting is over.
+    pub fn sit_kindly(&mut self) {
+        self.kindly(false);
+    }
+
+    fn kindly(&mut self, to_the_end: bool) {
         self.decide(Choice::Unpause);
         for _ in 0..KIND_EVENTS_MAX {
             if self.run.verdict().is_some() {
@@ -287,19 +349,23 @@ impl Life {
                 let open = next.standing.open.into_iter();
                 let choices: Vec<Choice> =
                     open.flat_map(|o| self.run.choices(&o.position)).collect();
-                assert!(
-                    !choices.is_empty(),
-                    "nothing can make it go on: {:#?}",
-                    self.run.next(self.now).standing
-                );
-                for choice in choices {
+                match next.standing.run {
+                    RunStanding::Limited if !to_the_end => return,
+                    RunStanding::Postponed { until } if to_the_end => self.now = until,
+                    RunStanding::Postponed { .. } => return,
+                    _ if !choices.is_empty() => {}
+                    _ => panic!(
+                        "nothing can make it go on: {:#?}",
+                        self.run.next(self.now).standing
+                    ),
+                }
+                let wanted = |choice: &Choice| {
+                    to_the_end || !matches!(choice, Choice::Skip { .. } | Choice::Void { .. })
+                };
+                for choice in choices.into_iter().filter(wanted) {
                     self.decide(choice);
                 }
             }
         }
-        panic!(
-            "it does not come to its end: {:#?}",
-            self.run.next(self.now)
-        );
     }
 }

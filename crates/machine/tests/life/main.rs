@@ -27,4 +27,31 @@ proptest! {
         life.come_to_the_end();
         laws::at_the_end(&life);
     }
+
+    #[test]
+    fn sittings_with_any_limits_come_to_the_same_end_as_one_without(
+        plan in plans::plan(),
+        sittings in proptest::collection::vec(any::<u32>(), 0..6),
+    ) {
+        let mut calm = Life::new(plan.clone());
+        calm.come_to_the_end();
+        let mut life = Life::new(plan);
+        for pick in sittings {
+            let pick = pick as usize;
+            if life.run.verdict().is_some() {
+                break;
+            }
+            if pick % 3 == 0 {
+                life.postpone(pick / 3);
+            } else {
+                life.take_limited(pick / 3);
+            }
+            life.sit_kindly();
+        }
+        life.come_to_the_end();
+        laws::at_the_end(&life);
+        for (position, state) in calm.run.positions() {
+            assert_eq!(life.run.state(&position).word(), state.word(), "{position}");
+        }
+    }
 }

@@ -30,6 +30,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Primitive::Ask(Ask { question: "go on?".to_owned() })),
         1 => Just(Primitive::Announce(Announce { message: "here we are".to_owned() })),
     ];
+    let place = (
+        prop_oneof![Just(Slot::Drain), Just(Slot::Change), Just(Slot::Verify)],
+        prop_oneof![3 => Just("upgrade"), 1 => Just("finish")],
+    );
     let only =
         proptest::option::weighted(0.2, proptest::sample::subsequence(HOSTS.to_vec(), 0..=4));
     (
@@ -39,16 +43,17 @@ fn step() -> impl Strategy<Value = Step> {
         any::<(bool, bool)>(),
         0..3_usize,
         1..3_u32,
+        place,
     )
         .prop_map(
-            |(repeat, work, only, (check, verify), guards, attempts)| Step {
+            |(repeat, work, only, (check, verify), guards, attempts, (slot, stage))| Step {
                 id: "".into(),
                 title: "a step".to_owned(),
                 action: Action::Run {
                     touches: Touches::Anything,
                 },
-                slot: Slot::Change,
-                stage: "upgrade".into(),
+                slot,
+                stage: stage.into(),
                 lane: Lane::Turn,
                 only: only.map(|hosts| {
                     hosts
