@@ -63,7 +63,7 @@ pub enum Command {
     Retry(DecideArgs),
     /// Say that a failed or unknown step was done by hand; its verify must pass
     Done(DecideArgs),
-    /// Leave out a failed, unknown or not yet begun step
+    /// Leave out a failed, unknown or not yet begun step; or a postponed host with all its steps
     Skip(DecideArgs),
     /// Declare the effect of a failed or unknown step void
     Void(DecideArgs),
@@ -71,8 +71,28 @@ pub enum Command {
     Pause(RunArg),
     /// End a run: scopes are closed, hosts are freed, nothing else begins
     Abort(AbortArgs),
+    /// Leave a host for later, take it up again, or change its day
+    ///
+    /// Turns of the host that were not begun wait until the date; the others go on without it. The run is not complete before the host was taken up, or left out for good with `overhaul skip HOST`.
+    Postpone(PostponeArgs),
     /// Print the report of a run, from its journal alone
     Report(ReportArgs),
+    /// Print the plan as a runbook that people can follow by hand; reaches no host
+    ///
+    /// Numbered steps with their reasons, the exact commands, conditions before and after, and what cannot be taken back. With --remaining: what is done, what nobody knows, what is left, and which scopes are open, for the day on which Overhaul itself cannot go on. A copy of the state folder is enough, also one that cannot be written.
+    Export(ExportArgs),
+    /// List what a run has left behind; clear away what is named
+    ///
+    /// Without a name nothing is changed. Names are steps of the plan's stage `cleanup`, and copies on this machine. A copy that may be the only proven one is refused.
+    Cleanup(CleanupArgs),
+    /// Print completions for a shell
+    ///
+    /// For example: `overhaul completions bash > /etc/bash_completion.d/overhaul`.
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one page for each command into a folder
+    ///
+    /// For example: `overhaul man | man -l -`.
+    Man(ManArgs),
     /// Open a shell on a host of the fleet, or run a command there
     ///
     /// Becomes the program `ssh`, with what the fleet says of the host: address, port, account, keys, known hosts, words of one's own. The host's key is checked strictly. The exit code is that of the shell or the command, and 255 when ssh does not get there. A run that is under way is not disturbed.
@@ -312,12 +332,31 @@ pub struct RunArgs {
     #[arg(long, short)]
     pub yes: bool,
 
+    #[command(flatten)]
+    pub limits: LimitArgs,
+
     /// Stay when only a person can make the run go on, instead of ending with exit code 4
     #[arg(long)]
     pub wait: bool,
 
     #[command(flatten)]
     pub hosts: HostArgs,
+}
+
+/// What this sitting may begin. The order of the plan stays: what needs something outside is not reached.
+#[derive(Args, Clone, Debug, Default)]
+pub struct LimitArgs {
+    /// Begin steps of these hosts only: names, roles, zones; a pattern as Ansible's `--limit` has it
+    #[arg(long, short, value_name = "PATTERN")]
+    pub limit: Option<String>,
+
+    /// Begin nothing behind this stage, slot, block or step; a scope around it is brought to its end
+    #[arg(long, value_name = "STAGE|SLOT|STEP")]
+    pub until: Option<String>,
+
+    /// Begin steps of this stage only
+    #[arg(long, value_name = "STAGE")]
+    pub stage: Option<String>,
 }
 
 /// `resume`.
@@ -329,6 +368,9 @@ pub struct ResumeArgs {
 
     #[command(flatten)]
     pub fleet: FleetArgs,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
 
     /// Stay when only a person can make the run go on, instead of ending with exit code 4
     #[arg(long)]
@@ -408,6 +450,104 @@ pub struct AbortArgs {
 
     #[command(flatten)]
     pub hosts: HostArgs,
+}
+
+/// `postpone`.
+#[derive(Args, Debug)]
+pub struct PostponeArgs {
+    /// The host
+    #[arg(value_name = "HOST")]
+    pub host: String,
+
+    /// From then on the host is taken up: a date, a date with a time, or a span from now like `36h`
+    #[arg(long, value_name = "DATE", required_unless_present = "now")]
+    pub until: Option<String>,
+
+    /// Take the postponed host up again
+    #[arg(long, conflicts_with = "until")]
+    pub now: bool,
+
+    /// Why, for the journal
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        required_unless_present = "now"
+    )]
+    pub reason: String,
+
+    /// The run; by default the only one that is not over
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+}
+
+/// `export`.
+#[derive(Args, Debug)]
+pub struct ExportArgs {
+    /// A plan that `overhaul plan -o` wrote, or a run; by default the only run that is not over, else the latest
+    #[arg(value_name = "PLAN|RUN")]
+    pub what: Option<String>,
+
+    /// From the run's present state: what is done, what is under way, what is left
+    #[arg(long)]
+    pub remaining: bool,
+
+    /// The form
+    #[arg(long, value_name = "FORM", default_value = "markdown", value_parser = ["markdown"])]
+    pub format: String,
+
+    /// Write the runbook to this file
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `cleanup`.
+#[derive(Args, Debug)]
+pub struct CleanupArgs {
+    /// What is cleared away, as the list names it; without a name, the list
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+
+    /// The run; by default the latest
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+
+    /// Do not ask before something is removed
+    #[arg(long, short)]
+    pub yes: bool,
+
+    #[command(flatten)]
+    pub fleet: FleetArgs,
+
+    #[command(flatten)]
+    pub hosts: HostArgs,
+}
+
+/// `completions`.
+#[derive(Args, Debug)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL", value_enum)]
+    pub shell: CompletionShell,
+}
+
+/// Shells for which there are completions.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum CompletionShell {
+    /// GNU Bash.
+    Bash,
+    /// Z shell.
+    Zsh,
+    /// fish.
+    Fish,
+}
+
+/// `man`.
+#[derive(Args, Debug)]
+pub struct ManArgs {
+    /// Write `overhaul.1` and one page for each command into this folder
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 /// `report`.

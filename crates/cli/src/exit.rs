@@ -26,6 +26,10 @@ pub enum Exit {
     Held = 8,
     /// The run ended by a person's `abort`.
     Aborted = 9,
+    /// What the limits of this sitting allow is done; the rest waits.
+    Limited = 10,
+    /// Only hosts that were postponed are left.
+    Postponed = 11,
     /// Left by a second Ctrl-C: work on hosts goes on; `resume` takes it up.
     Left = 130,
 }
@@ -33,7 +37,7 @@ pub enum Exit {
 impl Exit {
     /// All of them.
     #[cfg(test)]
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Ok,
         Self::Internal,
         Self::BadInput,
@@ -44,6 +48,8 @@ impl Exit {
         Self::StoreTrouble,
         Self::Held,
         Self::Aborted,
+        Self::Limited,
+        Self::Postponed,
         Self::Left,
     ];
 
@@ -66,6 +72,8 @@ impl Exit {
             Self::StoreTrouble => "store-trouble",
             Self::Held => "held",
             Self::Aborted => "aborted",
+            Self::Limited => "limited",
+            Self::Postponed => "postponed",
             Self::Left => "left",
         }
     }

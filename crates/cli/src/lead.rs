@@ -8,6 +8,7 @@ use crate::person::person;
 use crate::runs::{self, Told};
 use crate::show;
 use crate::show::status::Status;
+use crate::text;
 use crate::wiring::SystemClock;
 use jiff::Timestamp;
 use overhaul_check::CheckedPlan;
@@ -15,8 +16,8 @@ use overhaul_engine::ports::Journal as _;
 use overhaul_engine::{Control, EngineError, Ports, RunEnd, Settings, Watcher};
 use overhaul_machine::Standing;
 use overhaul_machine::report::report;
-use overhaul_model::event::{Record, Verdict};
-use overhaul_model::id::Position;
+use overhaul_model::event::{Record, Sitting, Verdict};
+use overhaul_model::id::{Position, StepId};
 use overhaul_reach::SshReach;
 use overhaul_store::{RunDir, RunLock};
 use std::sync::Arc;
@@ -44,6 +45,10 @@ pub struct Lead {
     pub warned: Vec<String>,
     /// Whether to stay when only people can make it go on.
     pub wait: bool,
+    /// What may be begun, if not everything.
+    pub sitting: Option<Sitting>,
+    /// Of a run that is complete: what of its stage `cleanup` was named.
+    pub cleanup: Vec<StepId>,
 }
 
 /// The picture, shared with the clock that draws it again.
@@ -75,6 +80,8 @@ pub async fn lead(lead: Lead, console: Console) -> Outcome {
         reach,
         warned,
         wait,
+        sitting,
+        cleanup,
     } = lead;
     let (mut journal, inbox) = dir.open()?;
     let old = journal.replay().await?;
@@ -94,6 +101,8 @@ pub async fn lead(lead: Lead, console: Console) -> Outcome {
         nonce: runs::nonce(),
         warned,
         wait_for_people: wait,
+        sitting,
+        cleanup,
         control,
     };
     let (left, mut leaving) = mpsc::unbounded_channel();
@@ -188,6 +197,8 @@ fn conclude(end: Result<RunEnd, EngineError>, dir: &RunDir, console: Console) ->
         RunEnd::Finished(Verdict::Aborted) => Exit::Aborted,
         RunEnd::NeedsPerson { .. } => Exit::NeedsPerson,
         RunEnd::Paused => Exit::Paused,
+        RunEnd::Limited => Exit::Limited,
+        RunEnd::Postponed { .. } => Exit::Postponed,
         RunEnd::Left => Exit::Left,
     };
     if exit == Exit::Left && !console.json {
@@ -221,6 +232,21 @@ fn conclude(end: Result<RunEnd, EngineError>, dir: &RunDir, console: Console) ->
             dir.id(),
             dir.id()
         )),
+        RunEnd::Limited => {
+            console.out(&format!("\n{}", status.text(now)));
+            console.out(&format!(
+                "\nwithout limits, or with others: overhaul resume {}\n",
+                dir.id()
+            ));
+        }
+        RunEnd::Postponed { until } => {
+            console.out(&format!("\n{}", status.text(now)));
+            console.out(&format!(
+                "\nfrom {} on: overhaul resume {}\n",
+                text::moment(until),
+                dir.id()
+            ));
+        }
         RunEnd::Left => {}
     }
     Ok(exit)
@@ -237,6 +263,7 @@ fn worded(error: EngineError, dir: &RunDir) -> Failure {
             format!("the journal does not fit the plan: {error}"),
         )
         .hint("nothing was changed"),
+        EngineError::Refused(why) => Failure::input(why).hint("nothing was changed"),
         EngineError::Illegal(_) | EngineError::Unwritable(_) | EngineError::Task(_) => {
             Failure::internal(error).hint(format!(
                 "work on hosts goes on; take the run up with: {resume}"

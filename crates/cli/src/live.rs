@@ -1,5 +1,6 @@
 //! What a person sees while a run goes on: plain lines, or one moving line for each lane.
 
+use crate::commands::decide::about_what;
 use crate::console::Console;
 use crate::show::status::{Down, work_word};
 use crate::text;
@@ -7,7 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use overhaul_engine::Watcher;
 use overhaul_machine::{Doing, RunStanding, Standing};
-use overhaul_model::event::{Choice, Event, Outcome, Record, Settlement};
+use overhaul_model::event::{Event, Outcome, Record, Settlement};
 use overhaul_model::id::{HostName, Position, ServiceName, StepId};
 use overhaul_model::plan::Plan;
 use overhaul_model::primitive::Measurement;
@@ -356,6 +357,12 @@ fn of_run(event: &Event) -> Option<String> {
             Some(format!("{host}: {}{again}", text::clean(why)))
         }
         Event::HostReleased { host } => Some(format!("{host}: released")),
+        Event::Limited { sitting } => {
+            Some(format!("limits   {}", text::one_line(&sitting.words, 200)))
+        }
+        Event::TakenUp { host } => Some(format!("{host}: its day has come, it is taken up")),
+        Event::CleanupBegan { person, .. } => Some(format!("cleanup begun by {person}")),
+        Event::CopyRemoved { person, file } => Some(format!("{file}: removed by {person}")),
         Event::Decided(decision) => Some(decided(decision)),
         Event::Declined { why, .. } => Some(format!("declined a request: {}", text::clean(why))),
         Event::Probed {
@@ -395,13 +402,7 @@ fn settled(settlement: &Settlement) -> String {
 }
 
 fn decided(decision: &overhaul_model::event::Decision) -> String {
-    let about = match &decision.choice {
-        Choice::Pause | Choice::Unpause | Choice::Abort => String::new(),
-        choice => choice
-            .position()
-            .map(|p| format!(" {p}"))
-            .unwrap_or_default(),
-    };
+    let about = about_what(&decision.choice);
     let reason = match decision.reason.as_str() {
         "" => String::new(),
         reason => format!(": {}", text::one_line(reason, 120)),
@@ -467,6 +468,7 @@ impl Live {
                     write!(line, " needs a decision: {}", text::one_line(why, 200))
                 }
                 Doing::Paused => write!(line, " paused"),
+                Doing::Limited => write!(line, " outside of this sitting's limits"),
             };
             out.insert(format!("{lane} {}", position.step), line);
         }
@@ -479,6 +481,8 @@ impl Live {
             Some(RunStanding::Waiting) => "waiting",
             Some(RunStanding::NeedsPerson) => "needs a decision: overhaul status",
             Some(RunStanding::Paused) => "paused",
+            Some(RunStanding::Limited) => "at its limits",
+            Some(RunStanding::Postponed { .. }) => "only postponed hosts are left",
             Some(RunStanding::Ending(_)) => "ending",
             Some(RunStanding::Over(_)) => "over",
             None => "beginning",

@@ -19,6 +19,7 @@ mod programs;
 mod runs;
 mod secrets;
 mod show;
+mod sitting;
 mod text;
 mod tracker_args;
 mod tracking;
@@ -81,10 +82,7 @@ fn carry_out(cli: &Cli, console: Console) -> Outcome {
             let choice = |position| Choice::Done { position };
             commands::decide::decide(args, choice, state, console)
         }
-        Command::Skip(args) => {
-            let choice = |position| Choice::Skip { position };
-            commands::decide::decide(args, choice, state, console)
-        }
+        Command::Skip(args) => commands::decide::skip(args, state, console),
         Command::Void(args) => {
             let choice = |position| Choice::Void { position };
             commands::decide::decide(args, choice, state, console)
@@ -95,6 +93,11 @@ fn carry_out(cli: &Cli, console: Console) -> Outcome {
             _ => commands::abort::abort(args, state, console),
         },
         Command::Report(args) => commands::report::report(args, state, console),
+        Command::Postpone(args) => commands::postpone::postpone(args, state, console),
+        Command::Export(args) => commands::export::export(args, state, console),
+        Command::Cleanup(args) => wait(commands::cleanup::cleanup(args, state, console)),
+        Command::Completions(args) => commands::manual::completions(args, console),
+        Command::Man(args) => commands::manual::man(args, console),
         Command::Ssh(args) => commands::ssh::ssh(args, console),
     }
 }

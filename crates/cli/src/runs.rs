@@ -258,6 +258,8 @@ pub fn exit_of(standing: RunStanding) -> Exit {
         }
         RunStanding::NeedsPerson => Exit::NeedsPerson,
         RunStanding::Paused => Exit::Paused,
+        RunStanding::Limited => Exit::Limited,
+        RunStanding::Postponed { .. } => Exit::Postponed,
     }
 }
 

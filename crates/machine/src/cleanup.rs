@@ -180,6 +180,7 @@ impl Run {
 fn written(work: &Primitive) -> Option<&str> {
     match work {
         Primitive::Fetch(fetch) => Some(&fetch.file),
+        Primitive::Persist(persist) => Some(&persist.file),
         _ => None,
     }
 }
@@ -188,6 +189,7 @@ fn written(work: &Primitive) -> Option<&str> {
 fn read(work: &Primitive) -> Option<&str> {
     match work {
         Primitive::Feed(feed) => Some(&feed.file),
+        Primitive::Restore(restore) => Some(&restore.file),
         _ => None,
     }
 }

@@ -190,39 +190,6 @@ impl Run {
             (_, Event::Probed { .. } | Event::Declined { .. }) => Ok(Vec::new()),
             // Everything else is done by a controller.
             _ if self.generation.is_none() => stand(self),
-            (
-                _,
-                Event::HostRegistered {
-                    host,
-                    install_id,
-                    sequence,
-                    boot,
-                },
-            ) => self.registered(record, host, (install_id, *sequence), boot),
-            (
-                _,
-                Event::HostRefused {
-                    host,
-                    why,
-                    transient,
-                },
-            ) => self.refused(record, host, why, *transient),
-            (_, Event::HostReleased { host }) => self.released(record, host),
-            (_, Event::Limited { sitting }) => match self.limit(sitting) {
-                Ok(()) => Ok(Vec::new()),
-                Err(why) => Err(self.illegal(record, None, why.to_string())),
-            },
-            (_, Event::TakenUp { host }) => {
-                if self.postponed.contains_key(host) {
-                    self.take_up(host);
-                    return Ok(Vec::new());
-                }
-                Err(self.illegal(record, None, format!("{host} is not postponed")))
-            }
-            (_, Event::Decided(decision)) => self.decided(record, decision),
-            (_, Event::RepairMeasured { position, result }) => {
-                self.repair_measured(record, position, result.is_so())
-            }
             (_, Event::Finished { verdict }) => {
                 if self.ready_to_finish() != Some(*verdict) {
                     return stand(self);
@@ -240,6 +207,48 @@ impl Run {
                 | Event::Ended { position, .. }
                 | Event::Verified { position, .. },
             ) => self.step_event(record, position),
+            (
+                _,
+                Event::HostRegistered { .. }
+                | Event::HostRefused { .. }
+                | Event::HostReleased { .. }
+                | Event::Limited { .. }
+                | Event::TakenUp { .. }
+                | Event::Decided(_)
+                | Event::RepairMeasured { .. },
+            ) => self.by_the_controller(record),
+        }
+    }
+
+    /// What the controller that holds the run says of hosts, of repairs, of itself, and for people.
+    fn by_the_controller(&mut self, record: &Record) -> Result<Vec<Move>, Illegal> {
+        match &record.event {
+            Event::HostRegistered {
+                host,
+                install_id,
+                sequence,
+                boot,
+            } => self.registered(record, host, (install_id, *sequence), boot),
+            Event::HostRefused {
+                host,
+                why,
+                transient,
+            } => self.refused(record, host, why, *transient),
+            Event::HostReleased { host } => self.released(record, host),
+            Event::Limited { sitting } => match self.limit(sitting) {
+                Ok(()) => Ok(Vec::new()),
+                Err(why) => Err(self.illegal(record, None, why.to_string())),
+            },
+            Event::TakenUp { host } if self.postponed.contains_key(host) => {
+                self.take_up(host);
+                Ok(Vec::new())
+            }
+            Event::Decided(decision) => self.decided(record, decision),
+            Event::RepairMeasured { position, result } => {
+                self.repair_measured(record, position, result.is_so())
+            }
+            // Any other event is taken elsewhere, or does not fit.
+            _ => Err(self.illegal(record, None, format!("it is {}", self.stand_word()))),
         }
     }
 

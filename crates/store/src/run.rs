@@ -103,6 +103,14 @@ impl RunStore {
         Ok(Self { root })
     }
 
+    /// The store below a state folder that must be there; nothing is made, so that a copy that cannot be
+    /// written can be looked at.
+    pub fn look(state: &Path) -> Self {
+        Self {
+            root: state.join("runs"),
+        }
+    }
+
     /// Makes the folder of a new run, with its plan and the facts it was made from.
     ///
     /// # Errors
@@ -244,6 +252,44 @@ impl RunDir {
         Ok(journal::replay(&database::open(
             &self.path.join("journal.sqlite"),
         )?)?)
+    }
+
+    /// All rows of a journal that cannot be written, as on a backup: read from a copy of the file and of what
+    /// SQLite keeps beside it, in a folder that only we can read and that is removed again.
+    ///
+    /// # Errors
+    /// As for [`RunDir::records`], and when no copy can be made.
+    pub fn records_of_copy(&self) -> Result<Vec<Record>, StoreError> {
+        let folder = std::env::temp_dir().join(format!(
+            "overhaul-{}-{}",
+            std::process::id(),
+            self.run.as_str()
+        ));
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&folder)
+            .map_err(|error| file(&folder, "made", &error))?;
+        let copied = (|| {
+            for name in ["journal.sqlite", "journal.sqlite-wal"] {
+                let from = self.path.join(name);
+                if from.exists() {
+                    let mut out = OpenOptions::new()
+                        .create_new(true)
+                        .write(true)
+                        .mode(0o600)
+                        .open(folder.join(name))
+                        .map_err(|error| file(&folder, "written", &error))?;
+                    File::open(&from)
+                        .and_then(|mut text| std::io::copy(&mut text, &mut out))
+                        .map_err(|error| file(&from, "read", &error))?;
+                }
+            }
+            let copy = database::open(&folder.join("journal.sqlite"))?;
+            Ok(journal::replay(&copy)?)
+        })();
+        let removed = std::fs::remove_dir_all(&folder);
+        removed.map_err(|error| file(&folder, "removed", &error))?;
+        copied
     }
 
     /// Requests that wait for the controller.

@@ -5,9 +5,10 @@ use crate::console::Console;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::runs::{self, Submitted, Told};
+use crate::text;
 use overhaul_machine::StepState;
 use overhaul_model::event::Choice;
-use overhaul_model::id::Position;
+use overhaul_model::id::{HostName, Position};
 use std::path::Path;
 
 /// Opens a gate; the answer is tied to the question that stands now.
@@ -32,11 +33,36 @@ pub fn decide(
     put(&told, choice(position), &args.reason, console)
 }
 
+/// Leaves out a step, or all that is left to do on a postponed host.
+pub fn skip(args: &DecideArgs, state: Option<&Path>, console: Console) -> Outcome {
+    let store = runs::open_store(state)?;
+    let told = runs::unfinished(&store, args.run.as_deref())?;
+    let named = |host: &&HostName| host.as_str() == args.step;
+    let host = told.run.postponed().map(|(host, _)| host).find(named);
+    if let Some(host) = host.cloned() {
+        return put(&told, Choice::LeaveOut { host }, &args.reason, console);
+    }
+    let position = runs::position(&told.run, &args.step)?;
+    put(&told, Choice::Skip { position }, &args.reason, console)
+}
+
 fn about(run: Option<&str>, step: &str, state: Option<&Path>) -> Result<(Told, Position), Failure> {
     let store = runs::open_store(state)?;
     let told = runs::unfinished(&store, run)?;
     let position = runs::position(&told.run, step)?;
     Ok((told, position))
+}
+
+/// The step or the host that a choice is about, with a blank before it.
+pub fn about_what(choice: &Choice) -> String {
+    match (choice, choice.position(), choice.host()) {
+        (Choice::Postpone { until, .. }, _, Some(host)) => {
+            format!(" {host} until {}", text::moment(*until))
+        }
+        (_, Some(position), _) => format!(" {position}"),
+        (_, _, Some(host)) => format!(" {host}"),
+        (_, None, None) => String::new(),
+    }
 }
 
 /// Puts a decision into the inbox if it could be carried out as the run stands now.
@@ -48,10 +74,7 @@ pub fn put(told: &Told, choice: Choice, reason: &str, console: Console) -> Outco
     })?;
     let submitted = runs::submit(told, choice.clone(), reason)?;
     let id = told.dir.id();
-    let about = choice
-        .position()
-        .map(|p| format!(" {p}"))
-        .unwrap_or_default();
+    let about = about_what(&choice);
     let effect = match submitted {
         Submitted::Now => "the process that has the run takes it up".to_owned(),
         Submitted::AtResume => {
@@ -63,6 +86,7 @@ pub fn put(told: &Told, choice: Choice, reason: &str, console: Console) -> Outco
             "run": id,
             "choice": choice.word(),
             "position": choice.position(),
+            "host": choice.host(),
             "person": decision.person,
             "taken_up": submitted == Submitted::Now,
         }));

@@ -130,7 +130,8 @@ fn chosen(args: &FactsArgs, input: &FleetInput) -> Result<BTreeMap<HostName, Hos
     Ok(hosts)
 }
 
-fn read_limit(path: &str) -> Result<String, String> {
+/// The text of a file that a limit names with `@FILE`.
+pub fn read_limit(path: &str) -> Result<String, String> {
     use std::io::Read as _;
     let mut text = String::new();
     std::fs::File::open(path)

@@ -3,12 +3,16 @@
 pub mod abort;
 pub mod check;
 pub mod classify;
+pub mod cleanup;
 pub mod decide;
+pub mod export;
 pub mod facts;
 pub mod fleet;
 pub mod init;
+pub mod manual;
 pub mod pause;
 pub mod plan;
+pub mod postpone;
 pub mod report;
 pub mod resume;
 pub mod run;

@@ -1,6 +1,6 @@
 //! `overhaul resume`: the stored plan is checked again, then the run goes on.
 
-use crate::args::ResumeArgs;
+use crate::args::{CleanupArgs, ResumeArgs};
 use crate::compile::{blocked, checked, warned};
 use crate::console::Console;
 use crate::exit::Exit;
@@ -10,6 +10,7 @@ use crate::inputs;
 use crate::lead::{Lead, lead};
 use crate::runs::{self, Told};
 use crate::show;
+use crate::sitting;
 use crate::wiring;
 use overhaul_machine::HostLink;
 use overhaul_model::event::Choice;
@@ -34,10 +35,11 @@ pub async fn resume(
         return Err(Failure::input(format!("run {id} is over"))
             .hint(format!("overhaul report {id} tells of it")));
     }
+    let sitting = sitting::sitting(&args.limits, told.plan())?;
     runs::room(told.dir.path())?;
     let lock = match told.dir.lock() {
         Ok(lock) => lock,
-        Err(StoreError::Held { .. }) if told.run.is_paused() => {
+        Err(StoreError::Held { .. }) if told.run.is_paused() && sitting.is_none() => {
             runs::submit(&told, Choice::Unpause, "")?;
             console.note(&format!("run {id} goes on in the process that has it"));
             return Ok(Exit::Ok);
@@ -57,7 +59,11 @@ pub async fn resume(
     )?;
     let aborting = is_aborting(&told)?;
     let facts = facts(&told, &reach, aborting, console).await?;
-    let settled = settled(&told, aborting);
+    let mut settled = settled(&told, aborting);
+    let later = later(&told);
+    let own = |host: &HostName| later.contains(host);
+    let positions = told.run.positions().map(|(position, _)| position);
+    settled.extend(positions.filter(|p| p.host.as_ref().is_some_and(own)));
     let checked = checked(&plan, &facts, &settled, told.dir.path());
     if !console.json {
         console.out(&show::findings::findings(&checked.findings));
@@ -75,6 +81,55 @@ pub async fn resume(
         lock,
         reach,
         wait: args.wait,
+        sitting,
+        cleanup: Vec::new(),
+    };
+    lead(lead_it, console).await
+}
+
+/// Carries out what was named of the stage `cleanup` of a run that is complete. Everything else of the plan
+/// counts as over for the checker.
+pub async fn clean(
+    told: Told,
+    names: Vec<StepId>,
+    args: &CleanupArgs,
+    console: Console,
+) -> Outcome {
+    runs::room(told.dir.path())?;
+    let lock = told.dir.lock()?;
+    let plan = told.plan().clone();
+    let passwords = inputs::passwords(&args.fleet)?;
+    let data = told.dir.data();
+    let reach = wiring::reach(&plan.fleet, &plan.hosts, passwords, &args.hosts, &data)?;
+    let wanted: BTreeSet<Position> = names
+        .iter()
+        .flat_map(|name| told.run.positions_in(name))
+        .collect();
+    let hosts: BTreeSet<HostName> = wanted.iter().filter_map(|p| p.host.clone()).collect();
+    let others: BTreeSet<HostName> = plan.hosts.keys().cloned().collect();
+    let others: BTreeSet<HostName> = others.difference(&hosts).cloned().collect();
+    let asked = inputs::wanted_by_plan(&plan);
+    let mut facts = gather::facts_of_present(&reach, &hosts, &asked, console).await?;
+    gather::none_in_trouble(&facts)?;
+    facts.extend(gather::facts(&reach, &others, &asked).await?);
+    let all = told.run.positions().map(|(position, _)| position);
+    let settled: BTreeSet<Position> = all.filter(|p| !wanted.contains(p)).collect();
+    let checked = checked(&plan, &facts, &settled, told.dir.path());
+    if !console.json {
+        console.out(&show::findings::findings(&checked.findings));
+    }
+    let Some(passed) = checked.passed else {
+        return Err(blocked(&checked.findings));
+    };
+    let lead_it = Lead {
+        checked: passed,
+        warned: warned(&checked.findings),
+        dir: told.dir,
+        lock,
+        reach,
+        wait: false,
+        sitting: None,
+        cleanup: names,
     };
     lead(lead_it, console).await
 }
@@ -105,8 +160,38 @@ fn is_aborting(told: &Told) -> Result<bool, Failure> {
     Ok(asked || told.run.is_aborting())
 }
 
+/// Hosts that are left for later and whose day has not come: nothing of them is begun in this sitting as far
+/// as anybody knows, and they may be away. When their day comes, the next `resume` checks them.
+fn later(told: &Told) -> BTreeSet<HostName> {
+    let now = jiff::Timestamp::now();
+    let asked = told.dir.pending().unwrap_or_default();
+    let taken_up = |host: &HostName| {
+        let wanted = |choice: &Choice| *choice == Choice::TakeUp { host: host.clone() };
+        asked.iter().any(|request| wanted(&request.choice))
+    };
+    let mut out: BTreeSet<HostName> = told
+        .run
+        .postponed()
+        .filter(|(host, postponed)| postponed.until > now && !taken_up(host))
+        .map(|(host, _)| host.clone())
+        .collect();
+    for request in &asked {
+        match &request.choice {
+            Choice::Postpone { host, until } if *until > now && told.run.judge(request).is_ok() => {
+                out.insert(host.clone());
+            }
+            Choice::LeaveOut { host } => {
+                out.insert(host.clone());
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
 /// Hosts that the rest of the run is about, and the others.
 fn needed(told: &Told) -> (BTreeSet<HostName>, BTreeSet<HostName>) {
+    let later = later(told);
     let with_work: BTreeSet<HostName> = told
         .run
         .positions()
@@ -124,7 +209,7 @@ fn needed(told: &Told) -> (BTreeSet<HostName>, BTreeSet<HostName>) {
         .hosts
         .keys()
         .cloned()
-        .partition(|host| with_work.contains(host) || held(host))
+        .partition(|host| !later.contains(host) && (with_work.contains(host) || held(host)))
 }
 
 /// What the checker takes for over. A run that is ended does nothing any more but close its scopes, so that
@@ -165,6 +250,9 @@ fn go_on_if_paused(told: &Told) -> Result<(), Failure> {
             | Choice::Done { .. }
             | Choice::Skip { .. }
             | Choice::Void { .. }
+            | Choice::Postpone { .. }
+            | Choice::TakeUp { .. }
+            | Choice::LeaveOut { .. }
             | Choice::Abort => {}
         }
     }

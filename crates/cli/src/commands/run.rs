@@ -10,6 +10,7 @@ use crate::inputs::{self, Loaded};
 use crate::lead::{Lead, lead};
 use crate::runs::{self, Told};
 use crate::show;
+use crate::sitting;
 use crate::text;
 use crate::wiring;
 use jiff::Timestamp;
@@ -77,6 +78,7 @@ pub async fn run(args: &RunArgs, state: Option<&Path>, console: Console) -> Outc
     if !args.yes && !agreed(&plan, console)? {
         return Err(Failure::input("not begun; nothing was changed"));
     }
+    let sitting = sitting::sitting(&args.limits, &plan)?;
     let dir = store.create(&id, &plan, &facts)?;
     let lock = dir.lock()?;
     console.note(&format!("run {id}, in {}", dir.path().display()));
@@ -88,6 +90,8 @@ pub async fn run(args: &RunArgs, state: Option<&Path>, console: Console) -> Outc
         reach,
         warned,
         wait: args.wait,
+        sitting,
+        cleanup: Vec::new(),
     };
     lead(lead_it, console).await
 }

@@ -123,6 +123,8 @@ fn command(id: &RunId, choice: &Choice) -> Option<CommandFor> {
             });
         }
         Choice::Abort => "end the run; scopes are closed, hosts freed",
+        // Offered where hosts are told of, not where a position is.
+        Choice::Postpone { .. } | Choice::TakeUp { .. } | Choice::LeaveOut { .. } => return None,
     };
     let command = match choice.position() {
         Some(position) => {

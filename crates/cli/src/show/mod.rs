@@ -1,7 +1,10 @@
 //! What people read: plans, facts, findings, the state of a run, reports.
 
 pub mod classify;
+pub mod cleanup;
 pub mod decide;
+pub mod export;
+pub mod export_work;
 pub mod facts;
 pub mod findings;
 pub mod fleet;

@@ -186,14 +186,20 @@ fn outage_text(outage: &Outage) -> String {
 }
 
 fn decisions(report: &Report, out: &mut String) {
-    if !report.decisions.is_empty() {
+    let nothing = report.decisions.is_empty()
+        && report.limits.is_empty()
+        && report.postponed.is_empty()
+        && report.cleanups.is_empty();
+    if !nothing {
         let _ = writeln!(out, "\ndecisions");
     }
     for row in &report.decisions {
         let about = row
             .position
             .as_ref()
-            .map(|p| format!(" {p}"))
+            .map(ToString::to_string)
+            .or_else(|| row.host.as_ref().map(ToString::to_string))
+            .map(|about| format!(" {about}"))
             .unwrap_or_default();
         let reason = match row.reason.as_str() {
             "" => String::new(),
@@ -206,6 +212,21 @@ fn decisions(report: &Report, out: &mut String) {
             row.choice,
             row.person
         );
+    }
+    for row in &report.limits {
+        let at = text::moment(row.at);
+        let _ = writeln!(out, "  {at} limited: {}", text::one_line(&row.words, 400));
+    }
+    for (host, postponed) in &report.postponed {
+        let _ = writeln!(
+            out,
+            "  {host} is postponed until {}",
+            text::moment(postponed.until)
+        );
+    }
+    for row in &report.cleanups {
+        let (at, what) = (text::moment(row.at), text::clean(&row.what.join(", ")));
+        let _ = writeln!(out, "  {at} cleared away by {}: {what}", row.person);
     }
     for row in &report.declined {
         let why = text::one_line(&row.why, 400);

@@ -1,10 +1,11 @@
 //! How a run stands, as text and as JSON.
 
 use super::decide::{Decidable, decidable};
+use crate::commands::decide::about_what;
 use crate::runs::Told;
 use crate::text;
 use jiff::Timestamp;
-use overhaul_machine::{Doing, OpenPosition, RunStanding, Work};
+use overhaul_machine::{Doing, OpenPosition, Postponed, RunStanding, Work};
 use overhaul_model::event::{Decision, Event, Record, Verdict};
 use overhaul_model::id::{HostName, Position, ServiceName};
 use overhaul_model::plan::Plan;
@@ -45,6 +46,15 @@ pub struct Status {
     pub decide: Vec<Decidable>,
     /// Services that are down now, as last seen.
     pub down: Vec<Down>,
+    /// The limits of the present or last sitting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<String>,
+    /// Turns that could begin, but lie outside of these limits.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outside: Vec<Position>,
+    /// Hosts that are left for later.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub postponed: BTreeMap<HostName, Postponed>,
     /// Requests that no controller has taken up yet.
     pub pending: Vec<Decision>,
 }
@@ -98,7 +108,7 @@ impl Status {
             Doing::NeedsPerson { why, choices } => {
                 Some(decidable(run, told.dir.id(), &open.position, why, choices))
             }
-            Doing::Working { .. } | Doing::Waiting { .. } | Doing::Paused => None,
+            Doing::Working { .. } | Doing::Waiting { .. } | Doing::Paused | Doing::Limited => None,
         });
         Self {
             run: told.dir.id().to_string(),
@@ -113,6 +123,12 @@ impl Status {
             counts,
             decide: decide.collect(),
             open: standing.open,
+            limits: run.sitting().map(|sitting| sitting.words.clone()),
+            outside: standing.outside,
+            postponed: run
+                .postponed()
+                .map(|(host, postponed)| (host.clone(), postponed.clone()))
+                .collect(),
             down: down(told.plan(), &told.records, now),
             pending,
         }
@@ -155,6 +171,7 @@ impl Status {
             let more = open.len().saturating_sub(OPEN_LISTED_MAX);
             let _ = writeln!(out, "  and {} more", text::count(more, "open position"));
         }
+        self.waiting_hosts(&mut out);
         for request in &self.pending {
             let _ = writeln!(
                 out,
@@ -171,17 +188,60 @@ impl Status {
         out
     }
 
+    /// Turns outside of the limits, and hosts that are left for later, with the commands about them.
+    fn waiting_hosts(&self, out: &mut String) {
+        for position in self.outside.iter().take(OPEN_LISTED_MAX) {
+            let _ = writeln!(
+                out,
+                "  {position}: its turn could begin, but is outside of the limits"
+            );
+        }
+        if self.outside.len() > OPEN_LISTED_MAX {
+            let more = self.outside.len().saturating_sub(OPEN_LISTED_MAX);
+            let _ = writeln!(out, "  and {} more outside", text::count(more, "turn"));
+        }
+        for (host, postponed) in &self.postponed {
+            let _ = writeln!(
+                out,
+                "  {host} is postponed until {} by {}: {}",
+                text::moment(postponed.until),
+                postponed.by,
+                text::one_line(&postponed.reason, 200)
+            );
+            let word = text::shell_word(host.as_str());
+            let _ = writeln!(
+                out,
+                "    overhaul postpone {word} --now --run {}  # take it up",
+                self.run
+            );
+            let _ = writeln!(
+                out,
+                "    overhaul skip {word} --reason 'TEXT' --run {}  # leave it out for good",
+                self.run
+            );
+        }
+    }
+
     fn sentence(&self) -> String {
         let standing = match self.standing {
             RunStanding::Working => "steps are under way",
             RunStanding::Waiting => "it waits",
             RunStanding::NeedsPerson => "it stands until a person decides",
             RunStanding::Paused => "it is paused",
+            RunStanding::Limited => "what its limits allow is done",
+            RunStanding::Postponed { until } => {
+                let until = text::moment(until);
+                return self.with_way(&format!("only postponed hosts are left, until {until}"));
+            }
             RunStanding::Ending(Verdict::Complete) => "it comes to its end",
             RunStanding::Ending(Verdict::Aborted) => "it is being aborted",
             RunStanding::Over(Verdict::Complete) => return "it is complete".to_owned(),
             RunStanding::Over(Verdict::Aborted) => return "it was aborted".to_owned(),
         };
+        self.with_way(standing)
+    }
+
+    fn with_way(&self, standing: &str) -> String {
         if self.controller {
             standing.to_owned()
         } else {
@@ -216,6 +276,10 @@ impl Status {
             }
             Doing::NeedsPerson { why, .. } => format!("needs a decision: {}", text::clean(why)),
             Doing::Paused => "would begin, but nothing new begins now".to_owned(),
+            Doing::Limited => {
+                let limits = self.limits.as_deref().unwrap_or_default();
+                format!("would begin, but is outside of `{}`", text::clean(limits))
+            }
         }
     }
 }
@@ -232,8 +296,7 @@ pub fn work_word(work: Work) -> &'static str {
 }
 
 fn request_text(request: &Decision) -> String {
-    let about = request.choice.position().map(Position::to_string);
-    let about = about.map(|p| format!(" {p}")).unwrap_or_default();
+    let about = about_what(&request.choice);
     format!("{}{about} by {}", request.choice.word(), request.person)
 }
 

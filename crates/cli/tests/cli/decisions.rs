@@ -6,7 +6,7 @@ use overhaul_model::id::Position;
 
 const GATE: &str = "upgrade/database/drain/look-around";
 
-fn at_gate() -> Stored {
+pub fn at_gate() -> Stored {
     let stored = Stored::new();
     let position: Position = format!("{GATE}@db1").parse().unwrap();
     assert!(
@@ -25,7 +25,7 @@ fn at_gate() -> Stored {
 }
 
 /// Times and names of this machine made the same for every run.
-fn steady(text: &str) -> String {
+pub fn steady(text: &str) -> String {
     let person = String::from_utf8(
         std::process::Command::new("id")
             .arg("-un")

@@ -17,6 +17,7 @@ mod loopback;
 mod offline;
 mod scene;
 mod shell;
+mod sittings;
 mod six;
 mod sshd;
 mod stage;

@@ -20,6 +20,11 @@ pub struct Stored {
 
 impl Stored {
     pub fn new() -> Self {
+        Self::with_plan(Clone::clone)
+    }
+
+    /// With another plan than the one that was compiled.
+    pub fn with_plan(change: fn(&Plan) -> Plan) -> Self {
         let scene = Scene::new(&[
             ("upgrade.yaml", UPGRADE),
             ("fleet.yaml", FLEET),
@@ -41,6 +46,7 @@ impl Stored {
             ])
             .with(0);
         let plan: Plan = serde_json::from_str(&scene.read("plan.json")).unwrap();
+        let plan = change(&plan);
         let store = RunStore::open(&scene.path("state")).unwrap();
         let dir = store
             .create(&RunId::new(RUN), &plan, &Default::default())

@@ -16,6 +16,15 @@ pub struct Membership {
 }
 
 impl Membership {
+    /// The membership of hosts whose inventory is not at hand: their roles and their zones are the groups.
+    pub fn of_plan<'h>(hosts: impl Iterator<Item = &'h overhaul_model::fleet::Host>) -> Self {
+        Self::of_hosts(hosts.map(|host| {
+            let roles = host.roles.iter().map(|role| role.as_str());
+            let zone = host.zone.iter().map(|zone| zone.as_str());
+            (host.name.as_str(), roles.chain(zone).collect())
+        }))
+    }
+
     /// The membership of hosts that stand in an order of their own, each with its groups.
     pub(super) fn of_hosts<'h>(hosts: impl Iterator<Item = (&'h str, Vec<&'h str>)>) -> Self {
         let mut out = Self::default();

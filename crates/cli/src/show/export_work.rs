@@ -1,0 +1,380 @@
+//! What a primitive or a measure is in the hands of a person: commands that can be copied.
+
+use crate::text::{self, shell_word};
+use overhaul_model::action::Undo;
+use overhaul_model::definition::Test;
+use overhaul_model::plan::Plan;
+use overhaul_model::primitive::{
+    Command, Edit, EditFile, Exec, MachineAct, MachineOp, Measure, Persist, Primitive, Restore,
+    UnitState, WriteFile,
+};
+use std::fmt::Write as _;
+
+/// Ends the text of a file or a script in a command that can be copied.
+const END: &str = "OVERHAUL_END";
+
+/// A part of what is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// A sentence.
+    Say(String),
+    /// Commands for a shell.
+    Shell(String),
+}
+
+fn say(text: impl Into<String>) -> Piece {
+    Piece::Say(text.into())
+}
+
+fn shell(text: impl Into<String>) -> Piece {
+    Piece::Shell(text.into())
+}
+
+fn words<S: AsRef<str>>(argv: &[S]) -> String {
+    let words: Vec<String> = argv.iter().map(|word| shell_word(word.as_ref())).collect();
+    words.join(" ")
+}
+
+/// A command as it is typed.
+pub fn command(exec: &Exec) -> String {
+    let mut out = String::new();
+    if let Some(cwd) = &exec.cwd {
+        let _ = writeln!(out, "cd {}", shell_word(cwd));
+    }
+    for (name, value) in &exec.env {
+        let _ = writeln!(out, "export {name}={}", shell_word(value));
+    }
+    match &exec.command {
+        Command::Argv(argv) => out.push_str(&words(argv)),
+        Command::Shell(script) => {
+            let script = script.trim_end();
+            let _ = write!(out, "sh -eu <<'{END}'\n{script}\n{END}");
+        }
+    }
+    out
+}
+
+fn exec(exec: &Exec) -> Vec<Piece> {
+    let mut out = vec![shell(command(exec))];
+    if exec.success != [0] {
+        let codes: Vec<String> = exec.success.iter().map(ToString::to_string).collect();
+        out.push(say(format!(
+            "It went well with exit code {}.",
+            codes.join(" or ")
+        )));
+    }
+    out
+}
+
+/// The act of a step.
+pub fn work(primitive: &Primitive) -> Vec<Piece> {
+    match primitive {
+        Primitive::Exec(run) => exec(run),
+        Primitive::Local(run) => {
+            let mut out = vec![say("On the controller, not on the host:")];
+            out.extend(exec(run));
+            out
+        }
+        Primitive::WriteFile(file) => write_file(file),
+        Primitive::EditFile(file) => edit_file(file),
+        Primitive::Reboot(reboot) => vec![
+            shell(format!(
+                "cat /proc/sys/kernel/random/boot_id\n{}",
+                words(&reboot.command)
+            )),
+            say(format!(
+                "The host must answer again within {}, and `cat /proc/sys/kernel/random/boot_id` must show another id than before.",
+                reboot.back_within
+            )),
+        ],
+        Primitive::Fetch(fetch) => {
+            let mut out = vec![say(format!(
+                "Its standard output becomes the file `{}` below the run's data folder on the controller; compare `sha256sum` of both ends:",
+                fetch.file
+            ))];
+            out.extend(exec(&fetch.exec));
+            out
+        }
+        Primitive::Feed(feed) => {
+            let mut out = vec![say(format!(
+                "Its standard input is the file `{}` of the run's data folder on the controller, with the digest that `{}` gave:",
+                feed.file, feed.digest_from
+            ))];
+            out.extend(exec(&feed.exec));
+            out
+        }
+        Primitive::Persist(persist) => self::persist(persist),
+        Primitive::Restore(restore) => self::restore(restore),
+        Primitive::Machine(act) => machine(act),
+        Primitive::Wait(wait) => {
+            let mut out = vec![say(format!(
+                "Wait for at most {}, and look every {}, until this is so:",
+                wait.at_most, wait.every
+            ))];
+            out.extend(measure(&wait.until));
+            out
+        }
+        Primitive::Ask(ask) => vec![say(format!(
+            "**Decide before you go on:** {}",
+            ask.question
+        ))],
+        Primitive::NotAvailable(later) => vec![say(format!("**Overhaul cannot carry this out yet** ({later}). By hand, as your procedure has it."))],
+        Primitive::Announce(announce) => vec![say(format!("Tell people: {}", announce.message))],
+    }
+}
+
+fn persist(persist: &Persist) -> Vec<Piece> {
+    vec![
+        say(format!(
+            "These paths are copied to the controller, into `{}` below the run's data folder, with owners, modes, ACLs, extended attributes, hard links and sparse files. By hand:",
+            persist.file
+        )),
+        shell(format!(
+            "tar --create --acls --xattrs --sparse --absolute-names --file - -- {}",
+            words(&persist.paths)
+        )),
+    ]
+}
+
+fn restore(restore: &Restore) -> Vec<Piece> {
+    vec![
+        say(format!(
+            "The archive `{}` of the run's data folder is put back. An archive that was made by hand with tar:",
+            restore.file
+        )),
+        shell(
+            "tar --extract --acls --xattrs --xattrs-include='*' --preserve-permissions --same-owner --absolute-names --file -",
+        ),
+        say(format!("Paths: {}.", restore.paths.join(", "))),
+    ]
+}
+
+fn machine(act: &MachineAct) -> Vec<Piece> {
+    let provider = act.provider.as_ref();
+    let at = provider.map_or_else(
+        || "by hand".to_owned(),
+        |p| format!("at the provider `{p}`"),
+    );
+    let image = act.image.as_ref();
+    let from = image.map_or_else(String::new, |image| format!(" from the image `{image}`"));
+    let name = &act.machine;
+    let what = match act.op {
+        MachineOp::Describe => format!("Look at the machine `{name}` {at}; change nothing."),
+        MachineOp::Rebuild => {
+            format!("Make the machine `{name}` anew {at}{from}. **Everything on it is lost.**")
+        }
+        MachineOp::Stop => format!("Switch the machine `{name}` off {at}."),
+        MachineOp::Start => format!("Switch the machine `{name}` on {at}."),
+        MachineOp::Create => format!("Make the machine `{name}` {at}{from}."),
+        MachineOp::Destroy => {
+            format!("End the machine `{name}` {at}. **Everything on it is lost.**")
+        }
+        MachineOp::Prove => format!(
+            "Prove that `{name}` was made anew: another machine id, behind a host key that you entered into the known hosts yourself."
+        ),
+    };
+    let mut out = vec![say(what)];
+    if act.op.harms() {
+        out.push(say(
+            "Make sure first that it is the right machine: compare its name, addresses and machine id with the host.",
+        ));
+    }
+    if act.op.makes_new() || act.op == MachineOp::Start {
+        out.push(say(format!(
+            "It must answer over SSH within {}.",
+            act.answers_within
+        )));
+    }
+    out
+}
+
+fn mode(file: &WriteFile) -> String {
+    format!("{:04o}", file.mode.unwrap_or(0o644))
+}
+
+fn write_file(file: &WriteFile) -> Vec<Piece> {
+    let path = shell_word(&file.path);
+    let mut lines = String::new();
+    if file.backup {
+        let before = shell_word(&format!("{}.overhaul-before", file.path));
+        let _ = writeln!(lines, "[ ! -e {path} ] || cp -a -- {path} {before}");
+    }
+    if file.absent {
+        let _ = write!(lines, "rm -f -- {path}");
+        return vec![shell(lines)];
+    }
+    let mode = mode(file);
+    match file.content.strip_suffix('\n') {
+        Some(content) => {
+            let _ = write!(
+                lines,
+                "install -m {mode} /dev/stdin {path} <<'{END}'\n{content}\n{END}"
+            );
+        }
+        None => {
+            let content = shell_word(&file.content);
+            let _ = write!(
+                lines,
+                "printf %s {content} | install -m {mode} /dev/stdin {path}"
+            );
+        }
+    }
+    let mut out = vec![shell(lines)];
+    if file.mode.is_none() {
+        out.push(say("If the file was there before, keep its mode."));
+    }
+    out
+}
+
+fn edit_file(file: &EditFile) -> Vec<Piece> {
+    let mut out = Vec::new();
+    if file.backup {
+        let path = shell_word(&file.path);
+        let before = shell_word(&format!("{}.overhaul-before", file.path));
+        out.push(shell(format!("cp -a -- {path} {before}")));
+    }
+    out.push(say(format!("Edit `{}`:", file.path)));
+    for edit in &file.edits {
+        out.push(say(match edit {
+            Edit::Set {
+                key,
+                value,
+                separator,
+            } => format!("- the first line of `{key}` becomes `{key}{separator}{value}`, others of it go; without one it is added at the end"),
+            Edit::Line { line } => format!("- the line `{line}` stands in it, at the end if it was not there"),
+            Edit::Remove { line } => format!("- no line `{line}` stands in it"),
+            Edit::Replace { find, with } => format!("- each `{find}` becomes `{with}`"),
+        }));
+    }
+    if let Some(validate) = &file.validate {
+        out.push(say(
+            "Before the new file takes the old one's place, this must succeed on it:",
+        ));
+        out.push(shell(words(validate)));
+    }
+    out
+}
+
+/// How a person sees whether something is so.
+pub fn measure(measure: &Measure) -> Vec<Piece> {
+    match measure {
+        Measure::Command(run) => exec(run),
+        Measure::Unit { unit, state } => unit_state(unit, *state),
+        Measure::Release { os, version } => vec![
+            shell("grep -E '^(ID|VERSION_ID)=' /etc/os-release"),
+            say(format!("It must show `{os}` and `{version}`.")),
+        ],
+        Measure::PackagesClean => vec![
+            shell("dpkg --audit\napt-get check"),
+            say("Both must say nothing of packages that are broken or half installed."),
+        ],
+        Measure::PackagesInstalled { names } => vec![
+            shell(format!(
+                "dpkg-query -W -f '${{Package}} ${{Status}}\\n' {}",
+                words(names)
+            )),
+            say("Each must be `install ok installed`."),
+        ],
+        Measure::FileIs(file) if file.absent => {
+            vec![shell(format!("[ ! -e {} ]", shell_word(&file.path)))]
+        }
+        Measure::FileIs(file) => vec![say(format!(
+            "`{}` is just as this step writes it, with mode {}.",
+            file.path,
+            mode(file)
+        ))],
+        Measure::FileEdited(file) => {
+            vec![say(format!("`{}` is as after these edits.", file.path))]
+        }
+        Measure::Http { url, status } => vec![
+            say("From the controller:"),
+            shell(format!(
+                "curl -sS -o /dev/null -w '%{{http_code}}\\n' {}",
+                shell_word(url)
+            )),
+            say(format!("It must show {status}.")),
+        ],
+        Measure::Tcp { address } => {
+            let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
+            vec![
+                say("From the controller:"),
+                shell(words(&["nc", "-z", "-v", host, port])),
+            ]
+        }
+        Measure::All(parts) => {
+            let mut out = vec![say("All of this:")];
+            out.extend(parts.iter().flat_map(self::measure));
+            out
+        }
+    }
+}
+
+fn unit_state(unit: &str, state: UnitState) -> Vec<Piece> {
+    let unit = shell_word(unit);
+    let (ask, wanted) = match state {
+        UnitState::Active => ("is-active", "`active`"),
+        UnitState::Stopped => ("is-active", "`inactive` or `failed`"),
+        UnitState::Held => (
+            "is-enabled",
+            "`masked`, and `systemctl is-active` must not show `active`",
+        ),
+        UnitState::Startable => ("is-enabled", "anything but `masked`"),
+        UnitState::Enabled => ("is-enabled", "`enabled`"),
+        UnitState::Disabled => ("is-enabled", "`disabled`"),
+    };
+    vec![
+        shell(format!("systemctl {ask} {unit}")),
+        say(format!("It must show {wanted}.")),
+    ]
+}
+
+/// A condition that must hold before a step begins.
+pub fn test(test: &Test, plan: &Plan) -> Vec<Piece> {
+    match test {
+        Test::Measure(so) => measure(so),
+        Test::Members { service, at_least } => {
+            let mut out = vec![say(format!(
+                "At least {at_least} other hosts of `{service}` must serve. On each of them:"
+            ))];
+            match plan.services.get(service).and_then(|s| s.healthy.as_ref()) {
+                Some(healthy) => out.extend(measure(healthy)),
+                None => out.push(say("(the definition names no way to measure its health)")),
+            }
+            out
+        }
+    }
+}
+
+/// What takes a step back.
+pub fn undo(undo: &Undo) -> Vec<Piece> {
+    match undo {
+        Undo::Nothing => Vec::new(),
+        Undo::By(run) => {
+            let mut out = vec![say("To take it back:")];
+            out.extend(exec(run));
+            out
+        }
+        Undo::None { way_back } => vec![say(format!(
+            "**There is no way back by itself:** {way_back}"
+        ))],
+    }
+}
+
+/// Pieces as Markdown.
+pub fn markdown(pieces: &[Piece], out: &mut String) {
+    for piece in pieces {
+        match piece {
+            Piece::Say(sentence) => {
+                let _ = writeln!(out, "{}\n", text::clean(sentence).trim_end());
+            }
+            Piece::Shell(commands) => {
+                let commands = text::clean(commands);
+                let mut fence = "```".to_owned();
+                while commands.contains(&fence) {
+                    fence.push('`');
+                }
+                let _ = writeln!(out, "{fence}sh\n{}\n{fence}\n", commands.trim_end());
+            }
+        }
+    }
+}
