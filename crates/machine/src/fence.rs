@@ -184,13 +184,15 @@ impl Run {
 
     pub(crate) fn limit(&mut self, sitting: &Sitting) -> Result<(), NoSuchLimit> {
         self.fence = Some(Fence::new(&self.tree, &self.plan, sitting)?);
-        self.withdraw_untouched();
+        if self.stand == Stand::Open {
+            self.withdraw_untouched();
+        }
         Ok(())
     }
 
     /// The next controller begins without limits.
     pub(crate) fn unlimit(&mut self) {
-        if self.fence.take().is_some() {
+        if self.fence.take().is_some() && self.stand == Stand::Open {
             self.withdraw_untouched();
         }
     }

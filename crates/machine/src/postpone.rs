@@ -101,8 +101,12 @@ impl Run {
             reason: decision.reason.clone(),
         };
         self.postponed.insert(host.clone(), postponed);
-        let turns: Vec<Key> = self.admitted().into_iter().collect();
-        for turn in turns {
+        self.withdraw_turns_of(host);
+    }
+
+    /// Turns of the host that were admitted, and in which nothing was begun, are given back.
+    fn withdraw_turns_of(&mut self, host: &HostName) {
+        for turn in self.admitted() {
             if turn.turn.as_ref() == Some(host) && !self.was_touched(&turn) {
                 self.withdraw(&turn);
             }
@@ -121,6 +125,7 @@ impl Run {
 
     /// Turns of the host that were not begun are over, with nothing done in them.
     pub(crate) fn leave_out(&mut self, host: &HostName, decision: &Decision, seq: u64) {
+        self.withdraw_turns_of(host);
         for roll in self.rolls_of(host) {
             if self.turn(roll, host) != TurnIs::ToCome {
                 continue;

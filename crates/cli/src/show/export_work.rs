@@ -5,8 +5,8 @@ use overhaul_model::action::Undo;
 use overhaul_model::definition::Test;
 use overhaul_model::plan::Plan;
 use overhaul_model::primitive::{
-    Command, Edit, EditFile, Exec, MachineAct, MachineOp, Measure, Persist, Primitive, Restore,
-    UnitState, WriteFile,
+    Command, Edit, EditFile, Exec, MachineAct, MachineOp, Measure, NotAvailable, Persist,
+    Primitive, Restore, UnitState, WriteFile,
 };
 use std::fmt::Write as _;
 
@@ -118,9 +118,22 @@ pub fn work(primitive: &Primitive) -> Vec<Piece> {
             "**Decide before you go on:** {}",
             ask.question
         ))],
-        Primitive::NotAvailable(later) => vec![say(format!("**Overhaul cannot carry this out yet** ({later}). By hand, as your procedure has it."))],
+        Primitive::NotAvailable(later) => not_available(later),
         Primitive::Announce(announce) => vec![say(format!("Tell people: {}", announce.message))],
     }
+}
+
+fn not_available(later: &NotAvailable) -> Vec<Piece> {
+    let with: Vec<String> = later
+        .with
+        .iter()
+        .map(|(k, v)| format!("{k}: {v}"))
+        .collect();
+    vec![say(format!(
+        "**Overhaul cannot carry this out in this version.** It is to be done to {}. {}",
+        later.subject,
+        with.join("; ")
+    ))]
 }
 
 fn persist(persist: &Persist) -> Vec<Piece> {
