@@ -100,7 +100,7 @@ impl<'p> Book<'p> {
         self.say(&format!("# {what}: {}", plan.upgrade));
         let hash = plan
             .hash()
-            .map_or_else(|error| error.to_string(), |hash| hash.short().to_owned());
+            .map_or_else(|error| error.to_string(), |hash| hash.to_string());
         self.say(&format!(
             "{} to {}, fleet {}, {}, plan `{hash}`. Expected to take {} without failures and without waits for people.",
             plan.from,
@@ -463,7 +463,7 @@ impl<'p> Book<'p> {
             Repeat::Safe => "may be begun again freely",
             Repeat::CheckFirst => "may be begun again only when \"Already so?\" says no",
             Repeat::Once(_) => "**must happen once only**",
-            Repeat::Person => "look before you begin it again",
+            Repeat::Person => "may be begun again only by who has looked at what became of it",
         };
         self.say(&format!(
             "`{}`, {on}. Takes about {}; something is wrong after {}{}. It {again}. Why: {}",
