@@ -1,7 +1,7 @@
 //! A run: the plan, and what is true of each of its positions. Changed by events only.
 
-use crate::near::executor;
 use crate::fence::Fence;
+use crate::near::executor;
 use crate::postpone::Postponed;
 use crate::state::{HostLink, HostState, Phase, Slot, StepState, Then};
 use crate::transition::{by_the_loop, ready, taken_over, transition, unknown};
