@@ -2,7 +2,9 @@
 
 use crate::tracker_args::{ClassifyArgs, InitArgs, TrackedArgs};
 use clap::{Args, Parser, Subcommand};
+use overhaul_model::id::RoleName;
 use overhaul_model::span::Span;
+use overhaul_model::strategy::Change;
 use std::path::PathBuf;
 
 /// Carries stateful machines across a major upgrade of their operating system.
@@ -270,6 +272,42 @@ pub struct InputArgs {
     /// Kinds of release upgraders of your own: a folder of `*.yaml`
     #[arg(long, value_name = "DIR")]
     pub kinds: Option<PathBuf>,
+
+    /// Switch how the machines of a role change, as in web=rebuild: in-place, rebuild or replace
+    #[arg(long, value_name = "ROLE=CHANGE")]
+    pub change: Vec<Switch>,
+}
+
+/// How the machines of a role change, instead of what the definition says.
+#[derive(Clone, Debug)]
+pub struct Switch {
+    /// The role.
+    pub role: RoleName,
+    /// The change.
+    pub change: Change,
+}
+
+impl std::str::FromStr for Switch {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (role, change) = text
+            .split_once('=')
+            .ok_or("write it like web=rebuild: a role and how it changes")?;
+        let words = Change::ALL.map(Change::word).join(", ");
+        let change = Change::of_word(change)
+            .ok_or_else(|| format!("a role changes in one of these ways: {words}"))?;
+        Ok(Self {
+            role: RoleName::new(role),
+            change,
+        })
+    }
+}
+
+impl std::fmt::Display for Switch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}={}", self.role, self.change.word())
+    }
 }
 
 /// Where facts come from.
@@ -302,6 +340,10 @@ pub struct PlanArgs {
     /// Write the plan to this file, for `overhaul run FILE`
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+
+    /// Show what is different from this plan, or from the plan of this run, instead of the whole
+    #[arg(long, value_name = "PLAN|RUN")]
+    pub diff: Option<String>,
 }
 
 /// `check`.
@@ -327,6 +369,10 @@ pub struct RunArgs {
     /// Kinds of release upgraders of your own: a folder of `*.yaml`
     #[arg(long, value_name = "DIR")]
     pub kinds: Option<PathBuf>,
+
+    /// Switch how the machines of a role change, as in web=rebuild: in-place, rebuild or replace
+    #[arg(long, value_name = "ROLE=CHANGE")]
+    pub change: Vec<Switch>,
 
     /// Do not ask before the run begins; needed where nobody can be asked
     #[arg(long, short)]

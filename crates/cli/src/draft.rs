@@ -259,7 +259,7 @@ impl Draft<'_> {
             change.is_some_and(|change| change != Change::InPlace)
         });
         if strange {
-            out.push_str("    # GAP: this version carries out `in-place` alone; the proposal above is kept in the tracker for a later one.\n");
+            out.push_str("    # GAP: drafted in place. The proposal above needs `rebuild:`, and `carry:` where data is carried over; docs/strategies.md has all points.\n");
         }
         out.push_str("    strategy: in-place\n    order: one-by-one\n");
         if self.upgrader != "apt" {

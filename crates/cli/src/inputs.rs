@@ -1,17 +1,19 @@
 //! What a person gives: definition, fleet, kinds, stored plans and facts. Files are read here only.
 
-use crate::args::{FleetArgs, InputArgs};
+use crate::args::{FleetArgs, InputArgs, Switch};
 use crate::failure::{Failure, file};
 use crate::kinds::Kinds;
 use crate::{near, programs, vault};
-use overhaul_model::definition::{DatasetKind, Definition, Release};
+use overhaul_model::definition::{DatasetKind, Definition, Release, SwitchError};
 use overhaul_model::effects::{Effect, effects};
 use overhaul_model::facts::{FactsWanted, FleetFacts};
 use overhaul_model::fleet::{Fleet, Host};
 use overhaul_model::id::{HostName, RoleName};
 use overhaul_model::knowledge::Knowledge;
 use overhaul_model::plan::{PLAN_FORMAT, Plan};
+use overhaul_model::primitive::Primitive;
 use overhaul_model::secret::Secret;
+use overhaul_model::strategy::Data;
 use overhaul_source::{FleetInput, Problem, Problems, check_texts, definition, fleet, read};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +59,9 @@ impl Loaded {
         definition.knowledge.no_mix = kinds.no_mix();
         let folder = args.definition.parent();
         near::look_up(&mut definition, folder, &args.fleet.sources)?;
+        for switch in &args.change {
+            switched(&mut definition, switch)?;
+        }
         Ok(Self { definition, fleet })
     }
 
@@ -73,6 +78,43 @@ impl Loaded {
     pub fn hosts(&self) -> BTreeMap<HostName, Host> {
         concerned(&self.definition, &self.fleet.fleet)
     }
+}
+
+/// Switches the change of a role, as `--change` asks for it.
+fn switched(definition: &mut Definition, switch: &Switch) -> Result<(), Failure> {
+    definition
+        .switch(&switch.role, switch.change)
+        .map_err(|error| {
+            let failure = Failure::input(format!("--change {switch}: {error}"));
+            match error {
+                SwitchError::NoRole(_) => {
+                    let names: Vec<&str> = definition.roles.iter().map(|r| r.role.as_str()).collect();
+                    failure.hint(format!("the roles are {}", names.join(", ")))
+                }
+                SwitchError::Nonsense(_) => failure.hint(
+                    "write in the role what becomes of its data on another machine: `carry: [PATH]`, or `data: none`",
+                ),
+            }
+        })
+}
+
+/// The paths that a definition carries to other machines.
+fn carried(definition: &Definition) -> Vec<String> {
+    let roles = definition.roles.iter();
+    let carrying = roles.filter(|role| role.strategy.data() == Data::Carry);
+    let paths: BTreeSet<String> = carrying.flat_map(|role| role.carry.clone()).collect();
+    paths.into_iter().collect()
+}
+
+/// The paths that a plan carries to other machines.
+fn carried_by_plan(plan: &Plan) -> Vec<String> {
+    let mut paths = BTreeSet::new();
+    for placed in plan.positions() {
+        if let Primitive::Persist(persist) = &placed.step.work {
+            paths.extend(persist.paths.iter().cloned());
+        }
+    }
+    paths.into_iter().collect()
 }
 
 fn joined(problems: impl Iterator<Item = Problems>) -> Failure {
@@ -107,6 +149,7 @@ pub fn wanted(definition: &Definition) -> FactsWanted {
         upgrade: true,
         stored: definition.roles.iter().any(|role| role.rebuild.is_some()),
         installed: asks_for_packages(&definition.knowledge, &definition.to),
+        paths: carried(definition),
         ..FactsWanted::default()
     }
 }
@@ -133,6 +176,7 @@ pub fn wanted_by_plan(plan: &Plan) -> FactsWanted {
         upgrade: true,
         stored: ends_machines(plan),
         installed: asks_for_packages(&plan.knowledge, &plan.to),
+        paths: carried_by_plan(plan),
         ..FactsWanted::default()
     }
 }

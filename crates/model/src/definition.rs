@@ -12,6 +12,7 @@ use crate::primitive::{
 };
 use crate::span::Span;
 pub use crate::strategy::Strategy;
+use crate::strategy::{Change, Nonsense};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,6 +25,31 @@ pub struct Release {
     pub os: String,
     /// As `VERSION_ID` names it, like `13`.
     pub release: String,
+}
+
+impl Definition {
+    /// Switches how the machines of a role change; what becomes of their data follows, see
+    /// [`Strategy::with_change`].
+    ///
+    /// # Errors
+    /// When there is no such role, or when it cannot be said what becomes of its data then.
+    pub fn switch(&mut self, role: &RoleName, change: Change) -> Result<(), SwitchError> {
+        let found = self.roles.iter_mut().find(|known| known.role == *role);
+        let role = found.ok_or_else(|| SwitchError::NoRole(role.clone()))?;
+        role.strategy = role.strategy.with_change(change, !role.carry.is_empty())?;
+        Ok(())
+    }
+}
+
+/// The change of a role cannot be switched.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SwitchError {
+    /// Nobody wrote about this role.
+    #[error("the definition has no role `{0}`")]
+    NoRole(RoleName),
+    /// The point would make no sense.
+    #[error(transparent)]
+    Nonsense(#[from] Nonsense),
 }
 
 impl fmt::Display for Release {
@@ -62,6 +88,8 @@ pub struct Definition {
     pub datasets: BTreeMap<DatasetName, Dataset>,
     /// Roles in the order in which they change: as written, but none before those that it comes after.
     pub roles: Vec<RoleUpgrade>,
+    /// Groups of roles whose hosts change in step, rank by rank; the roles of a group have one order.
+    pub together: Vec<Vec<RoleName>>,
     /// How the roles follow each other.
     pub stages: Stages,
     /// Whether hosts of two zones may never be away at once.

@@ -41,6 +41,12 @@ pub enum Wrong {
         /// What needs it.
         asked_by: &'static str,
     },
+    /// A role whose machines are made anew, nobody knows how.
+    #[error("the machines of role `{role}` are made anew, and nothing says by whom")]
+    NoWayToRebuild {
+        /// The role.
+        role: String,
+    },
     /// A dataset whose service is not declared.
     #[error("dataset `{dataset}` belongs to `{service}`, which is no service")]
     NoService {
@@ -101,9 +107,6 @@ pub enum Wrong {
     /// A code name that is no plain word.
     #[error("the code name `{0}` is not made of small letters and digits")]
     CodeName(String),
-    /// Something that a later version brings.
-    #[error("{0} is not available in this version")]
-    NotYet(String),
     /// A provider that nobody described.
     #[error("there is no provider `{0}`")]
     NoProvider(String),

@@ -4,12 +4,15 @@
 //! the draft; it never asks the world. What is wrong is collected, all of it, not only the first.
 
 mod datasets;
+pub mod diff;
 mod draft;
 mod error;
 mod ids;
 mod limits;
 mod parts;
 pub mod print;
+pub mod print_diff;
+mod ranks;
 mod roles;
 mod scripts;
 mod services;

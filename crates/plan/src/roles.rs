@@ -95,31 +95,45 @@ pub(crate) fn turns(order: &Order, hosts: &[&Host]) -> Turns {
 }
 
 fn within(order: &Within, hosts: &[&Host]) -> Turns {
-    let names: Vec<HostName> = hosts.iter().map(|host| host.name.clone()).collect();
-    let (at_once, batches) = match order {
-        Within::All { at_once } => (*at_once, vec![names]),
-        Within::OneByOne => (1, names.into_iter().map(|host| vec![host]).collect()),
-        Within::Batches { sizes, at_once } => (*at_once, batches(sizes, &names)),
-    };
+    let mut rest = hosts.iter().map(|host| host.name.clone());
+    let sizes = sizes(order, hosts.len());
+    let batches: Vec<Vec<HostName>> = sizes
+        .into_iter()
+        .map(|size| rest.by_ref().take(size).collect())
+        .collect();
     let largest = batches.iter().map(Vec::len).max().unwrap_or(1);
-    let largest = u32::try_from(largest).unwrap_or(u32::MAX);
     Turns {
-        at_once: at_once.clamp(1, largest.max(1)),
+        at_once: at_once(order, largest),
         batches,
     }
 }
 
-/// Batches of these sizes, the last size repeated until no host is left.
-fn batches(sizes: &[Share], names: &[HostName]) -> Vec<Vec<HostName>> {
+/// How many of a batch of this size may be under way at once.
+pub(crate) fn at_once(order: &Within, size: usize) -> u32 {
+    let limit = match order {
+        Within::OneByOne => 1,
+        Within::All { at_once } | Within::Batches { at_once, .. } => *at_once,
+    };
+    let size = u32::try_from(size).unwrap_or(u32::MAX);
+    limit.clamp(1, size.max(1))
+}
+
+/// The sizes of the batches of so many; the last written size is repeated until none is left.
+pub(crate) fn sizes(order: &Within, count: usize) -> Vec<usize> {
+    let written = match order {
+        Within::All { .. } => [Share::Percent(100)].to_vec(),
+        Within::OneByOne => [Share::Hosts(1)].to_vec(),
+        Within::Batches { sizes, .. } => sizes.clone(),
+    };
+    let last = written.last().copied().unwrap_or(Share::Hosts(1));
+    let mut written = written.into_iter();
     let mut out = Vec::new();
-    let mut rest = names;
-    let last = sizes.last().copied().unwrap_or(Share::Hosts(1));
-    let mut sizes = sizes.iter().copied();
-    while !rest.is_empty() {
-        let size = sizes.next().unwrap_or(last).round_up(names.len()).max(1);
-        let (batch, left) = rest.split_at(size.min(rest.len()));
-        out.push(batch.to_vec());
-        rest = left;
+    let mut rest = count;
+    while rest > 0 {
+        let size = written.next().unwrap_or(last).round_up(count).max(1);
+        let size = size.min(rest);
+        out.push(size);
+        rest = rest.saturating_sub(size);
     }
     out
 }
@@ -130,9 +144,12 @@ mod tests {
 
     #[test]
     fn the_last_size_is_repeated_and_a_part_of_a_host_is_a_whole_one() {
-        let names: Vec<HostName> = (0..12).map(|n| format!("h{n}").as_str().into()).collect();
-        let sizes = |sizes: &[Share]| -> Vec<usize> {
-            batches(sizes, &names).iter().map(Vec::len).collect()
+        let of = |given: &[Share]| {
+            let order = Within::Batches {
+                sizes: given.to_vec(),
+                at_once: 50,
+            };
+            sizes(&order, 12)
         };
         for (given, expected) in [
             (vec![Share::Hosts(1)], vec![1; 12]),
@@ -144,7 +161,7 @@ mod tests {
             (vec![Share::Percent(100)], vec![12]),
             (vec![Share::Hosts(100)], vec![12]),
         ] {
-            assert_eq!(sizes(&given), expected, "{given:?}");
+            assert_eq!(of(&given), expected, "{given:?}");
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Free space that the plan relies on: packages on each host, moved clusters, copies on the controller.
 
 use crate::draft::Draft;
-use overhaul_model::definition::{DatasetKind, WrittenAction};
-use overhaul_model::facts::PostgresCluster;
+use overhaul_model::definition::{DatasetKind, RoleUpgrade, WrittenAction};
+use overhaul_model::facts::{DataFolder, PostgresCluster};
+use overhaul_model::fleet::Host;
 use overhaul_model::id::DatasetName;
 use overhaul_model::plan::PlannedSpace;
+use overhaul_model::strategy::Data;
 use std::collections::BTreeSet;
 
 /// Where the controller keeps copies, below the run's folder.
@@ -15,6 +17,9 @@ const CLUSTERS: &str = "/var/lib/postgresql";
 
 /// Write-ahead log of a cluster that is being restored, as `max_wal_size` allows it by default.
 const MOVE_LOG_BYTES: u64 = 1 << 30;
+
+/// What an archive takes for the name, owner and rights of one file, carefully.
+const ENTRY_BYTES: u64 = 512;
 
 pub(crate) fn plan(draft: &mut Draft<'_>) {
     for role in &draft.definition.roles {
@@ -36,6 +41,9 @@ pub(crate) fn plan(draft: &mut Draft<'_>) {
         for dataset in &role.backup {
             copy(draft, dataset);
         }
+        if role.strategy.data() == Data::Carry {
+            carried(draft, role);
+        }
         let moved: BTreeSet<&DatasetName> = role
             .steps()
             .filter_map(|step| match &step.action {
@@ -55,6 +63,47 @@ pub(crate) fn databases_bytes(cluster: &PostgresCluster) -> u64 {
         .databases
         .iter()
         .fold(0, |sum, database| sum.saturating_add(database.size_bytes))
+}
+
+fn carried(draft: &mut Draft<'_>, role: &RoleUpgrade) {
+    let paths = role.carry.join(", ");
+    for host in draft.hosts_of(role) {
+        let space = PlannedSpace {
+            host: None,
+            path: COPIES.to_owned(),
+            bytes: carried_bytes(draft, host, &role.carry),
+            because: format!(
+                "{paths} of {}, carried to its new machine: at most what it takes there",
+                host.name
+            ),
+        };
+        draft.plan.space.push(space);
+    }
+}
+
+/// What an archive of these paths takes at most, if all of them were measured. A folder around a path counts
+/// for it, once.
+pub(crate) fn carried_bytes(draft: &Draft<'_>, host: &Host, paths: &[String]) -> Option<u64> {
+    let folders = draft.facts.get(&host.name)?.storage.data.value()?;
+    let mut counted: BTreeSet<&str> = BTreeSet::new();
+    let mut sum = 0_u64;
+    for path in paths {
+        let around = |folder: &&DataFolder| {
+            folder.complete
+                && path
+                    .strip_prefix(folder.path.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let nearest = folders
+            .iter()
+            .filter(around)
+            .max_by_key(|folder| folder.path.len())?;
+        if counted.insert(&nearest.path) {
+            let names = nearest.entries.saturating_mul(ENTRY_BYTES);
+            sum = sum.saturating_add(nearest.size_bytes).saturating_add(names);
+        }
+    }
+    Some(sum)
 }
 
 fn copy(draft: &mut Draft<'_>, dataset: &DatasetName) {

@@ -1,24 +1,25 @@
 //! The tree: stages in order, in each the roles as written, each role a roll over its hosts.
 
 use crate::draft::Draft;
-use crate::error::Wrong;
 use crate::parts::{self, Site};
+use crate::ranks::{self, Batch};
 use crate::roles;
 use crate::strategy;
-use overhaul_model::definition::{RoleUpgrade, Share, Slot, Stages, Within};
+use overhaul_model::definition::{Order, RoleUpgrade, Share, Slot, Stages, Within};
 use overhaul_model::fleet::Host;
 use overhaul_model::id::{StageName, StepId, ZoneName};
-use overhaul_model::plan::Block;
+use overhaul_model::plan::{Block, Turns};
 use std::collections::BTreeSet;
 
 /// The stage in which services are down.
 const UPGRADE: &str = "upgrade";
 
-/// The stages that a run goes through, with their titles.
-const STAGES: [(&str, &str); 3] = [
+/// The stages with their titles. A run goes through them but for the last, which is begun by name only.
+const STAGES: [(&str, &str); 4] = [
     ("prepare", "prepare: no outage"),
     (UPGRADE, "upgrade"),
     ("finish", "finish: after all hosts"),
+    ("cleanup", "cleanup: later, by name only"),
 ];
 
 pub(crate) fn build(draft: &mut Draft<'_>) {
@@ -37,26 +38,6 @@ pub(crate) fn build(draft: &mut Draft<'_>) {
                 title: title.to_owned(),
                 blocks,
             });
-        }
-    }
-    for role in &draft.definition.roles {
-        if strategy::slots(role.strategy).is_none() {
-            draft.wrong(
-                &role.origin,
-                Wrong::NotYet(format!("the strategy {}", role.strategy)),
-                "this version carries out `in-place`, `stateless` and `stateful`",
-            );
-        }
-        if role
-            .slots
-            .get(&Slot::Cleanup)
-            .is_some_and(|s| !s.is_empty())
-        {
-            draft.wrong(
-                &role.origin,
-                Wrong::NotYet("the slot `cleanup`".to_owned()),
-                "leave its steps out; do them by hand when the upgrade has proven itself",
-            );
         }
     }
     if let Block::Sequence { blocks, .. } = &mut draft.plan.root {
@@ -83,23 +64,105 @@ fn zones(draft: &mut Draft<'_>, id: &StepId, stage: &'static str) -> Vec<Block> 
     blocks
 }
 
-/// One role after the other.
+/// One role after the other; those that move together at the place of the first of them.
 fn roles(
     draft: &mut Draft<'_>,
     id: &StepId,
     stage: &'static str,
     zone: Option<&ZoneName>,
 ) -> Vec<Block> {
-    let roles = &draft.definition.roles;
+    let definition = draft.definition;
     let mut rolls = Vec::new();
-    for role in roles {
-        let all = draft.hosts_of(role);
-        let hosts = zone.map_or(all.clone(), |zone| roles::of_zone(&all, zone));
-        if !hosts.is_empty() {
-            rolls.extend(roll(draft, role, stage, id, &hosts));
+    let mut done: BTreeSet<usize> = BTreeSet::new();
+    for role in &definition.roles {
+        let group = definition
+            .together
+            .iter()
+            .position(|group| group.contains(&role.role));
+        let Some(group) = group else {
+            let hosts = hosts(draft, role, zone);
+            let turns = roles::turns(&role.order, &hosts);
+            rolls.extend(roll(draft, role, stage, id, &hosts, turns));
+            continue;
+        };
+        if done.insert(group) {
+            let names = definition.together.get(group).into_iter().flatten();
+            let members: Vec<&RoleUpgrade> = names
+                .filter_map(|name| definition.roles.iter().find(|role| role.role == *name))
+                .collect();
+            rolls.extend(together(draft, &members, stage, id, zone));
         }
     }
     rolls
+}
+
+fn hosts<'a>(draft: &Draft<'a>, role: &RoleUpgrade, zone: Option<&ZoneName>) -> Vec<&'a Host> {
+    let all = draft.hosts_of(role);
+    match zone {
+        Some(zone) => roles::of_zone(&all, zone),
+        None => all,
+    }
+}
+
+/// One batch of ranks after the other; in a batch, each role rolls over its hosts of these ranks.
+fn together(
+    draft: &mut Draft<'_>,
+    members: &[&RoleUpgrade],
+    stage: &'static str,
+    parent: &StepId,
+    zone: Option<&ZoneName>,
+) -> Option<Block> {
+    let order = &members.first()?.order;
+    let names: Vec<&str> = members.iter().map(|role| role.role.as_str()).collect();
+    let id = parent.child(&names.join("+"));
+    let lists: Vec<Vec<&Host>> = members
+        .iter()
+        .map(|role| hosts(draft, role, zone))
+        .collect();
+    let mut blocks = Vec::new();
+    for batch in ranks::batches(order, &lists) {
+        let (id, title) = rank(&id, &batch);
+        let mut rolls = Vec::new();
+        for (role, (hosts, turns)) in members.iter().zip(batch.hosts) {
+            rolls.extend(roll(draft, role, stage, &id, &hosts, turns));
+        }
+        if !rolls.is_empty() {
+            blocks.push(Block::Parallel {
+                id,
+                title,
+                blocks: rolls,
+            });
+        }
+    }
+    let most = lists.iter().map(Vec::len).max().unwrap_or(0);
+    (!blocks.is_empty()).then(|| Block::Sequence {
+        id,
+        title: format!(
+            "{} together: {}",
+            names.join(", "),
+            pace(order, &counted(most, "rank"))
+        ),
+        blocks,
+    })
+}
+
+fn rank(group: &StepId, batch: &Batch<'_>) -> (StepId, String) {
+    let (first, last) = (batch.first, batch.last);
+    let (word, title) = if first == last {
+        (format!("rank-{first}"), format!("rank {first}"))
+    } else {
+        (
+            format!("ranks-{first}-{last}"),
+            format!("ranks {first} to {last}"),
+        )
+    };
+    match batch.zone {
+        Some(zone) => (
+            group.child(zone.as_str()).child(&word),
+            format!("{title} of zone {zone}"),
+        ),
+        None => (group.child(&word), title),
+    }
 }
 
 fn roll(
@@ -108,27 +171,21 @@ fn roll(
     stage: &'static str,
     parent: &StepId,
     hosts: &[&Host],
+    turns: Turns,
 ) -> Option<Block> {
+    if hosts.is_empty() {
+        return None;
+    }
     let id = parent.child(role.role.as_str());
     let mut slots = Vec::new();
-    for (slot, its_parts) in strategy::slots(role.strategy).unwrap_or_default() {
+    for (slot, its_parts) in strategy::slots(role.strategy) {
         if slot.stage() != stage {
             continue;
         }
-        let site = Site {
-            role,
-            hosts,
-            stage: StageName::new(stage),
-            slot: *slot,
-            id: id.child(slot.word()),
-        };
-        let blocks: Vec<Block> = its_parts
-            .iter()
-            .flat_map(|part| parts::blocks(draft, &site, *part))
-            .collect();
+        let blocks = in_slot(draft, role, hosts, &id, slot, &its_parts);
         if !blocks.is_empty() {
             slots.push(Block::Sequence {
-                id: site.id.clone(),
+                id: id.child(slot.word()),
                 title: slot.word().to_owned(),
                 blocks,
             });
@@ -137,10 +194,10 @@ fn roll(
     if slots.is_empty() {
         return None;
     }
-    let turns = roles::turns(&role.order, hosts);
     draft.plan.rolls.insert(id.clone(), turns);
+    let hosts = counted(hosts.len(), "host");
     Some(Block::Roll {
-        title: title(role, hosts.len()),
+        title: format!("{}: {}", role.role, pace(&role.order, &hosts)),
         body: Box::new(Block::Sequence {
             id: id.child("turn"),
             title: format!("a host of {}", role.role),
@@ -150,13 +207,37 @@ fn roll(
     })
 }
 
-fn title(role: &RoleUpgrade, hosts: usize) -> String {
-    let count = if hosts == 1 {
-        "1 host".to_owned()
-    } else {
-        format!("{hosts} hosts")
+fn in_slot(
+    draft: &mut Draft<'_>,
+    role: &RoleUpgrade,
+    hosts: &[&Host],
+    roll: &StepId,
+    slot: Slot,
+    its_parts: &[strategy::Part],
+) -> Vec<Block> {
+    let site = Site {
+        role,
+        hosts,
+        stage: StageName::new(slot.stage()),
+        slot,
+        id: roll.child(slot.word()),
     };
-    let within = match &role.order.within {
+    its_parts
+        .iter()
+        .flat_map(|part| parts::blocks(draft, &site, *part))
+        .collect()
+}
+
+fn counted(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
+
+/// How many, and in which order.
+fn pace(order: &Order, count: &str) -> String {
+    let within = match &order.within {
         Within::All { at_once } => format!("at most {at_once} at once"),
         Within::OneByOne => "one by one".to_owned(),
         Within::Batches { sizes, .. } => {
@@ -164,10 +245,10 @@ fn title(role: &RoleUpgrade, hosts: usize) -> String {
             format!("in batches of {}", sizes.join(", "))
         }
     };
-    let zones = if role.order.zone_by_zone {
+    let zones = if order.zone_by_zone {
         ", zone by zone"
     } else {
         ""
     };
-    format!("{}: {count}{zones}, {within}", role.role)
+    format!("{count}{zones}, {within}")
 }

@@ -1,17 +1,11 @@
 //! What each slot of a strategy is made of, as data.
 //!
-//! A further strategy is a further table here and, where it needs one, a further [`Part`].
+//! One table holds for all points: each part says for which points it is. A further strategy is further rows
+//! and, where it needs one, a further [`Part`]. A test checks `docs/strategies.md` against what comes of this table.
 
 use overhaul_model::definition::{Slot, Strategy};
+use overhaul_model::later::Later;
 use overhaul_model::strategy::{Change, Data};
-
-/// What each slot of a point is made of, in order; `None` while this version cannot carry it out.
-pub(crate) fn slots(point: Strategy) -> Option<&'static [(Slot, &'static [Part])]> {
-    match (point.change(), point.data()) {
-        (Change::InPlace, Data::Stays | Data::None) => Some(&IN_PLACE_STAYS),
-        _ => None,
-    }
-}
 
 /// A source of steps in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,36 +16,130 @@ pub(crate) enum Part {
     Written,
     /// The upgrader's steps that change nothing of the running system.
     UpgraderPrepare,
+    /// The provider knows the machine that it will be asked to make anew.
+    MachineKnown,
     /// Copies of the role's datasets, each read back.
     Copies,
     /// Services held down.
     Hold,
+    /// Carried paths copied to the controller.
+    Persist,
     /// The upgrader's scopes around its change, the definition's steps, the reboot and its settling.
     ReleaseChange,
+    /// A new machine, by a provider or a person, and the proof of it.
+    NewMachine,
+    /// Services held down on the new machine, before its packages come: their data is not there yet.
+    HoldAgain,
+    /// Carried paths put back.
+    Restore,
     /// Services let go.
     LetGo,
     /// Health of the services.
     Health,
+    /// What was in the way of carried paths is removed.
+    RemoveSetAside,
+    /// What this version knows how to plan, and not how to carry out.
+    Later(Later),
 }
 
-/// Steps of the stop slot come before services are held: they often need them. Steps of the start and
-/// verify slots come after what the strategy itself does there.
-const IN_PLACE_STAYS: [(Slot, &[Part]); 14] = [
-    (Slot::Prepare, &[Part::Written, Part::UpgraderPrepare]),
-    (Slot::Drain, &[Part::Begin, Part::Written]),
-    (Slot::Backup, &[Part::Copies, Part::Written]),
-    (Slot::Stop, &[Part::Written, Part::Hold]),
-    (Slot::Export, &[Part::Written]),
-    (Slot::Change, &[Part::ReleaseChange]),
-    (Slot::Restore, &[Part::Written]),
-    (Slot::Configure, &[Part::Written]),
-    (Slot::Migrate, &[Part::Written]),
-    (Slot::Start, &[Part::LetGo, Part::Written]),
-    (Slot::Verify, &[Part::Health, Part::Written]),
-    (Slot::Undrain, &[Part::Written]),
-    (Slot::Finish, &[Part::Written]),
-    (Slot::Cleanup, &[Part::Written]),
+/// The points that a part is for.
+#[derive(Clone, Copy, Debug)]
+enum For {
+    Every,
+    Of(Change),
+    With(Data),
+}
+
+impl For {
+    fn holds(self, point: Strategy) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Of(change) => point.change() == change,
+            Self::With(data) => point.data() == data,
+        }
+    }
+}
+
+/// Steps of the stop slot come before services are held: they often need them; steps of the export slot come
+/// before paths are copied: they often write what is copied. Steps of all other slots come after what the
+/// strategy itself does there: those of `change` find the new system, those of `restore` the data.
+const PARTS: [(Slot, &[(Part, For)]); 14] = [
+    (
+        Slot::Prepare,
+        &[
+            (Part::Written, For::Every),
+            (Part::UpgraderPrepare, For::Of(Change::InPlace)),
+            (Part::MachineKnown, For::Of(Change::Rebuild)),
+        ],
+    ),
+    (
+        Slot::Drain,
+        &[(Part::Begin, For::Every), (Part::Written, For::Every)],
+    ),
+    (
+        Slot::Backup,
+        &[(Part::Copies, For::Every), (Part::Written, For::Every)],
+    ),
+    (
+        Slot::Stop,
+        &[(Part::Written, For::Every), (Part::Hold, For::Every)],
+    ),
+    (
+        Slot::Export,
+        &[
+            (Part::Written, For::Every),
+            (Part::Persist, For::With(Data::Carry)),
+        ],
+    ),
+    (
+        Slot::Change,
+        &[
+            (Part::ReleaseChange, For::Of(Change::InPlace)),
+            (Part::NewMachine, For::Of(Change::Rebuild)),
+            (Part::Later(Later::ChangeReplace), For::Of(Change::Replace)),
+            (Part::HoldAgain, For::With(Data::Carry)),
+            (Part::Written, For::Of(Change::Rebuild)),
+            (Part::Written, For::Of(Change::Replace)),
+        ],
+    ),
+    (
+        Slot::Restore,
+        &[
+            (Part::Restore, For::With(Data::Carry)),
+            (Part::Later(Later::DataVolume), For::With(Data::Volume)),
+            (Part::Later(Later::DataRejoin), For::With(Data::Rejoin)),
+            (Part::Later(Later::DataTransfer), For::With(Data::Transfer)),
+            (Part::Written, For::Every),
+        ],
+    ),
+    (Slot::Configure, &[(Part::Written, For::Every)]),
+    (Slot::Migrate, &[(Part::Written, For::Every)]),
+    (
+        Slot::Start,
+        &[(Part::LetGo, For::Every), (Part::Written, For::Every)],
+    ),
+    (
+        Slot::Verify,
+        &[(Part::Health, For::Every), (Part::Written, For::Every)],
+    ),
+    (Slot::Undrain, &[(Part::Written, For::Every)]),
+    (Slot::Finish, &[(Part::Written, For::Every)]),
+    (
+        Slot::Cleanup,
+        &[
+            (Part::Written, For::Every),
+            (Part::RemoveSetAside, For::With(Data::Carry)),
+        ],
+    ),
 ];
+
+/// What each slot of a point is made of, in order.
+pub(crate) fn slots(point: Strategy) -> impl Iterator<Item = (Slot, Vec<Part>)> {
+    PARTS.iter().map(move |(slot, parts)| {
+        let own = parts.iter().filter(|(_, of)| of.holds(point));
+        (*slot, own.map(|(part, _)| *part).collect())
+    })
+}
 
 #[cfg(test)]
 mod tests {
@@ -59,7 +147,18 @@ mod tests {
 
     #[test]
     fn each_strategy_fills_every_slot_in_order() {
-        let slots: Vec<Slot> = IN_PLACE_STAYS.iter().map(|(slot, _)| *slot).collect();
-        assert_eq!(slots, Slot::ALL);
+        assert_eq!(PARTS.map(|(slot, _)| slot), Slot::ALL);
+    }
+
+    #[test]
+    fn steps_of_the_definition_have_one_place_in_every_slot() {
+        for point in Strategy::all() {
+            for (slot, parts) in slots(point) {
+                let places = parts
+                    .iter()
+                    .filter(|part| matches!(part, Part::Written | Part::ReleaseChange));
+                assert_eq!(places.count(), 1, "{point}, {}", slot.word());
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@ use crate::draft::Draft;
 use crate::error::Wrong;
 use overhaul_model::definition::RoleUpgrade;
 use overhaul_model::kind::{UpgradePath, Upgrader};
+use overhaul_model::strategy::Change;
 use serde_json::Value;
 
 /// An upgrader on one of its paths.
@@ -13,7 +14,8 @@ pub(crate) struct Way {
 }
 
 pub(crate) fn resolve(draft: &mut Draft<'_>) {
-    for role in &draft.definition.roles {
+    let in_place = |role: &&RoleUpgrade| role.strategy.change() == Change::InPlace;
+    for role in draft.definition.roles.iter().filter(in_place) {
         let Some(upgrader) = draft.definition.upgraders.get(&role.upgrader) else {
             draft.wrong(
                 &role.origin,

@@ -2,8 +2,10 @@
 
 use crate::rule::Complaint;
 use crate::view::View;
+use overhaul_model::action::Action;
 use overhaul_model::definition::Release;
 use overhaul_model::effects::{Effect, effects};
+use overhaul_model::later::Later;
 use overhaul_model::primitive::{Measure, Primitive};
 use overhaul_model::step::Step;
 
@@ -23,6 +25,14 @@ pub(super) fn reaches(view: &View<'_>) -> Vec<Complaint> {
 fn lacking(steps: &[&Step], to: &Release) -> Option<String> {
     let (mut reached, mut rebooted, mut proven) = (None, false, false);
     for step in steps {
+        // What it leads to, once it is available; that it is not, another rule says.
+        if let Action::Later {
+            what: Later::ChangeReplace,
+            ..
+        } = step.action
+        {
+            (reached, rebooted, proven) = (Some(to.clone()), true, false);
+        }
         for effect in effects(step) {
             match effect {
                 Effect::ReleaseChanges(release) => {

@@ -99,6 +99,12 @@ pub async fn run(args: &RunArgs, state: Option<&Path>, console: Console) -> Outc
 fn wanted(args: &RunArgs, console: Console) -> Result<Wanted, Failure> {
     if inputs::is_stored_plan(&args.input)? {
         let plan = inputs::stored_plan(&args.input)?;
+        if let Some(switch) = args.change.first() {
+            return Err(
+                Failure::input(format!("--change {switch}: a plan is made already"))
+                    .hint("give it to overhaul plan, with the definition"),
+            );
+        }
         let passwords = inputs::passwords(&args.fleet)?;
         return Ok(Wanted {
             fleet: plan.fleet.clone(),
@@ -112,6 +118,7 @@ fn wanted(args: &RunArgs, console: Console) -> Result<Wanted, Failure> {
         definition: args.input.clone(),
         fleet: args.fleet.clone(),
         kinds: args.kinds.clone(),
+        change: args.change.clone(),
     };
     let loaded = Loaded::from(&input)?;
     for note in loaded.notes() {

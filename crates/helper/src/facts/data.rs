@@ -51,6 +51,11 @@ const ONE_MS_MAX: u64 = 2_000;
 /// Most entries of one folder that are counted.
 const ENTRIES_MAX: u64 = 200_000;
 
+/// Longest time for all paths that are asked for by name, and their most entries: somebody waits for these
+/// figures, and a file server holds millions of files.
+const NAMED_MS_MAX: u64 = 20_000;
+const NAMED_ENTRIES_MAX: u64 = 5_000_000;
+
 /// Smallest folder that is told where programs keep what they make again; packages leave many there.
 const BYTES_MIN: u64 = 1 << 20;
 
@@ -126,6 +131,51 @@ pub(super) fn folders(root: &Root, mounts: &[Mount]) -> Result<Vec<DataFolder>, 
         }
     }
     Ok(largest(out))
+}
+
+/// Paths that were asked for by name, with everything mounted below them; what is not there is left out. What a
+/// remote filesystem below a path holds is not counted, and then the figure is not complete.
+pub(super) fn named(root: &Root, paths: &[String], mounts: &[Mount]) -> Vec<DataFolder> {
+    let remote: BTreeSet<String> = mounts
+        .iter()
+        .filter(|mount| is_remote(&mount.kind))
+        .map(|mount| mount.path.clone())
+        .collect();
+    let until = Instant::now() + Duration::from_millis(NAMED_MS_MAX);
+    let mut out = Vec::new();
+    for path in paths {
+        if root.link(path).is_some() || remote.iter().any(|mount| lies_below(path, mount)) {
+            // What it leads to is not looked at.
+            let complete = false;
+            out.push(DataFolder {
+                complete,
+                ..empty(path)
+            });
+            continue;
+        }
+        let Ok(about) = fs::symlink_metadata(root.path(path)) else {
+            continue;
+        };
+        if about.is_dir() {
+            let mut folder = measured(root, path.clone(), &remote, until, NAMED_ENTRIES_MAX);
+            folder.complete &= !remote.iter().any(|mount| lies_below(mount, path));
+            out.push(folder);
+        } else {
+            out.push(DataFolder {
+                size_bytes: about.len(),
+                entries: 1,
+                ..empty(path)
+            });
+        }
+    }
+    out
+}
+
+/// Whether `inner` is `outer`, or below it.
+fn lies_below(inner: &str, outer: &str) -> bool {
+    inner
+        .strip_prefix(outer)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn largest(mut folders: Vec<DataFolder>) -> Vec<DataFolder> {
@@ -262,6 +312,29 @@ mod tests {
                 ("/srv/small".to_owned(), 0, 1, true),
                 ("/srv".to_owned(), 0, 1, true),
                 ("/srv/link".to_owned(), 0, 0, false),
+            ]
+        );
+        let asked = [
+            "/srv/files",
+            "/srv/beside",
+            "/srv/link",
+            "/srv/gone",
+            "/srv",
+            "/srv/nfs/a",
+        ];
+        let asked = asked.map(str::to_owned);
+        let told: Vec<(String, u64, bool)> = named(&root, &asked, &mounts)
+            .into_iter()
+            .map(|f| (f.path, f.size_bytes >> 20, f.complete))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("/srv/files".to_owned(), 13, true),
+                ("/srv/beside".to_owned(), 0, true),
+                ("/srv/link".to_owned(), 0, false),
+                ("/srv".to_owned(), 13, false),
+                ("/srv/nfs/a".to_owned(), 0, false),
             ]
         );
         let soon = Instant::now() + Duration::from_secs(60);

@@ -179,7 +179,14 @@ fn stored(root: &Root, wanted: &FactsWanted, mounts: &[Mount]) -> StorageFacts {
         swap: known(storage::swap(root).and_then(bounded)),
         shared: known(storage::shared(root).and_then(bounded)),
         usr_merged: known(storage::usr_merged(root)),
-        data: when(wanted.stored, || data::folders(root, mounts)),
+        data: when(wanted.stored || !wanted.paths.is_empty(), || {
+            let mut folders = data::named(root, &wanted.paths, mounts);
+            if wanted.stored {
+                let others = data::folders(root, mounts)?.into_iter();
+                folders.extend(others.filter(|one| !wanted.paths.contains(&one.path)));
+            }
+            Ok(folders)
+        }),
     }
 }
 

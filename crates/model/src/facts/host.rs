@@ -87,6 +87,9 @@ pub struct FactsWanted {
     /// Name every installed package.
     #[serde(default)]
     pub installed: bool,
+    /// Gather the size of these paths, whatever they hold: absolute ones.
+    #[serde(default)]
+    pub paths: Vec<String>,
     /// Compare all files of packages with what was shipped; this reads most of `/usr`.
     #[serde(default)]
     pub verify_files: bool,

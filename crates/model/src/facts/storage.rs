@@ -16,7 +16,7 @@ fact_group! {
         shared: Vec<SharedFolder>,
         /// Whether `/bin`, `/sbin` and `/lib` are links into `/usr`.
         usr_merged: bool,
-        /// Folders that hold data of services, with their size, when asked for.
+        /// Folders that hold data of services, and paths that were asked for by name, with their size.
         data: Vec<DataFolder>,
     }
 }

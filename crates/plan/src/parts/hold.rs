@@ -9,6 +9,16 @@ use overhaul_model::id::ServiceName;
 use overhaul_model::primitive::{Measure, Primitive, UnitState};
 use overhaul_model::step::Step;
 
+/// On a new machine, before its packages come: none of the services may meet its users before its data is there.
+pub(super) fn hold_again(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
+    let mut steps = hold(draft, site);
+    for step in &mut steps {
+        step.why = "the new machine knows nothing of what was held on the old one, and its data is not there yet"
+            .to_owned();
+    }
+    steps
+}
+
 /// In the reverse of the order in which they start.
 pub(super) fn hold(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
     let mut services = site.services(draft);

@@ -1,11 +1,14 @@
 //! Where the steps of a slot come from; each part of a strategy has a file.
 
 mod begin;
+mod carry;
 mod copies;
 mod health;
 mod hold;
+mod later;
 mod move_cluster;
 mod near;
+mod new_machine;
 mod release_change;
 mod site;
 mod written;

@@ -12,7 +12,7 @@ use overhaul_model::primitive::{Exec, MachineAct, MachineOp, Measure, Primitive}
 use std::collections::BTreeMap;
 
 /// The machine's name at the provider when none is written.
-const OWN_NAME: &str = "{{ host.name }}";
+pub(super) const OWN_NAME: &str = "{{ host.name }}";
 
 /// Runs a playbook with variables that stand in no argument.
 const EXTRA_VARS: &str = include_str!("extra_vars.sh");

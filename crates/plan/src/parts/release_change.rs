@@ -109,7 +109,7 @@ fn reboot(site: &Site<'_>, upgrader: &str) -> Step {
     step
 }
 
-fn new_release(draft: &Draft<'_>, site: &Site<'_>) -> Step {
+pub(super) fn new_release(draft: &Draft<'_>, site: &Site<'_>) -> Step {
     let to = &draft.definition.to;
     let wait = Wait {
         until: Measure::Release {

@@ -1,6 +1,6 @@
 //! A slot of a role, for which a part makes steps.
 
-use super::{begin, copies, health, hold, release_change, written};
+use super::{begin, carry, copies, health, hold, later, new_machine, release_change, written};
 use crate::draft::Draft;
 use crate::limits;
 use crate::slug::slug;
@@ -30,11 +30,18 @@ pub(crate) fn blocks(draft: &mut Draft<'_>, site: &Site<'_>, part: Part) -> Vec<
         Part::Begin => begin::steps(draft, site),
         Part::Written => return written::blocks(draft, site),
         Part::UpgraderPrepare => release_change::prepare(draft, site),
+        Part::MachineKnown => new_machine::known(draft, site),
         Part::Copies => copies::steps(draft, site),
         Part::Hold => hold::hold(draft, site),
+        Part::Persist => carry::persist(draft, site),
         Part::ReleaseChange => return release_change::change(draft, site),
+        Part::NewMachine => new_machine::made(draft, site),
+        Part::HoldAgain => hold::hold_again(draft, site),
+        Part::Restore => carry::restore(draft, site),
         Part::LetGo => hold::let_go(draft, site),
         Part::Health => health::steps(draft, site),
+        Part::Later(what) => later::steps(draft, site, what),
+        Part::RemoveSetAside => carry::remove_set_aside(site),
     };
     as_blocks(steps)
 }

@@ -8,7 +8,7 @@ use crate::limits;
 use crate::scripts;
 use crate::slug::slug;
 use overhaul_model::action::{Action, Limits, Repeat, Retry, ServiceOp, Touches, Undo};
-use overhaul_model::definition::{Definition, Slot, WrittenAction, WrittenBlock, WrittenStep};
+use overhaul_model::definition::{Definition, WrittenAction, WrittenBlock, WrittenStep};
 use overhaul_model::fleet::Host;
 use overhaul_model::id::{HostName, ServiceName};
 use overhaul_model::knowledge::{Concerned, Way};
@@ -25,10 +25,6 @@ use std::collections::BTreeSet;
 const NO_UNDO: &str = "no undo is written for it";
 
 pub(super) fn blocks(draft: &mut Draft<'_>, site: &Site<'_>) -> Vec<Block> {
-    // Refused as a whole elsewhere.
-    if site.slot == Slot::Cleanup {
-        return Vec::new();
-    }
     let written = site.role.slots.get(&site.slot).into_iter().flatten();
     written
         .flat_map(|block| of_block(draft, site, block))
@@ -288,7 +284,7 @@ fn made(
 }
 
 /// Declared, planned and checked; refused by the checker.
-fn later(what: Later, touches: &Touches, work: &NotAvailable) -> Made {
+pub(super) fn later(what: Later, touches: &Touches, work: &NotAvailable) -> Made {
     Made {
         action: Action::Later {
             what,

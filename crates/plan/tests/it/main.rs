@@ -12,5 +12,6 @@ mod kinds;
 mod orders;
 mod refusals;
 mod scripts;
+mod strategies;
 mod support;
 mod trees;

@@ -127,6 +127,7 @@ pub fn definition(roles: Vec<RoleUpgrade>) -> Definition {
         services: BTreeMap::new(),
         datasets: BTreeMap::new(),
         roles,
+        together: Vec::new(),
         stages: Stages::default(),
         one_zone_at_a_time: false,
         providers: BTreeMap::new(),

@@ -1,8 +1,8 @@
 //! What stands in slots: steps, scopes and repairs.
 
 use super::measure::measure;
+use super::role_shapes::{REPAIR, SCOPE};
 use super::root::Names;
-use super::shapes::{REPAIR, SCOPE};
 use super::step::{PlacedStep, step, titled};
 use crate::node::{Node, Tree, shortened};
 use crate::reader::{self, Fields};

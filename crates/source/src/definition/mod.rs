@@ -10,6 +10,7 @@ mod near;
 mod near_shapes;
 mod order;
 mod role;
+mod role_shapes;
 mod root;
 mod sequence;
 mod shapes;

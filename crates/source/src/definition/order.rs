@@ -1,6 +1,6 @@
 //! In which order hosts change, and how many of them may fail.
 
-use super::shapes::{AT_ONCE, BATCHES, ORDER};
+use super::role_shapes::{AT_ONCE, BATCHES, ORDER};
 use crate::node::{Entry, Node, Tree, shortened};
 use crate::reader::{self, Fields, not_yet};
 use crate::templates::Desk;

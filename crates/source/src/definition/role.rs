@@ -3,9 +3,9 @@
 use super::block::BlockReader;
 use super::near::rebuild;
 use super::order::order;
+use super::role_shapes::ROLE;
 use super::root::Names;
 use super::sequence::after as after_roles;
-use super::shapes::ROLE;
 use super::step::guards;
 use super::strategy::strategy;
 use crate::node::{Entry, Tree, shortened};

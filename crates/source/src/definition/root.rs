@@ -5,7 +5,7 @@ use super::measure::{chosen, unit};
 use super::near::providers;
 use super::order::share;
 use super::role::{home_of, role};
-use super::sequence::in_order;
+use super::sequence::{check_together, in_order, together};
 use super::shapes::{DATASET, DEFINITION, HEALTHY, RELEASE, SERVICE, WAIVER, WINDOW};
 use crate::node::{self, Entry, Node, Tree, shortened};
 use crate::problem::{Problems, Sink, SourceFile};
@@ -18,6 +18,7 @@ use overhaul_model::definition::{
 use overhaul_model::finding::Waiver;
 use overhaul_model::id::{DatasetName, Person, RoleName, RuleId, ServiceName};
 use overhaul_model::kind::Upgrader;
+use overhaul_model::strategy::Change;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -92,7 +93,12 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
             .collect(),
     };
     let providers = fields.get("providers").map(|node| providers(&desk, node));
-    let roles = fields.get("roles").map(|node| roles(&desk, &names, node));
+    let together_node = fields.get("together");
+    let together = together_node.map(|node| together(sink, &names, node));
+    let together = together.unwrap_or_default();
+    let roles = fields
+        .get("roles")
+        .map(|node| roles(&desk, &names, node, &together));
     let pace = pace(&desk, &fields);
     let waivers = fields
         .get("waivers")
@@ -100,6 +106,7 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
     let place = |key| fields.get(key).map_or(0..0, |node| node.span.clone());
     let mut roles = roles.unwrap_or_default();
     let knowledge = knowledge(&desk, &names, &fields, &mut roles);
+    check_together(sink, together_node, &together, &roles);
     if let (Some(from), Some(to)) = (&from, &to) {
         check_path(sink, from, to, &roles, upgraders, &place("to"));
     }
@@ -114,6 +121,7 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
         datasets,
         upgraders: used.collect(),
         roles,
+        together,
         stages: pace.stages,
         one_zone_at_a_time: pace.one_zone_at_a_time,
         providers: providers.unwrap_or_default(),
@@ -287,7 +295,7 @@ fn datasets(
     out
 }
 
-fn roles(desk: &Desk, names: &Names, node: &Node) -> Vec<RoleUpgrade> {
+fn roles(desk: &Desk, names: &Names, node: &Node, together: &[Vec<RoleName>]) -> Vec<RoleUpgrade> {
     let entries = reader::map(desk.sink, node, "roles");
     if entries.is_empty() && desk.sink.count() == 0 {
         desk.sink
@@ -297,7 +305,7 @@ fn roles(desk: &Desk, names: &Names, node: &Node) -> Vec<RoleUpgrade> {
         .iter()
         .filter_map(|entry| role(desk, names, entry))
         .collect();
-    in_order(desk.sink, entries, roles)
+    in_order(desk.sink, entries, roles, together)
 }
 
 /// Each upgrader that is used leads from the one release to the other.
@@ -313,7 +321,10 @@ fn check_path(
         sink.add(span, "`from` and `to` are the same release");
         return;
     }
-    let used: BTreeSet<&String> = roles.iter().map(|role| &role.upgrader).collect();
+    let in_place = roles
+        .iter()
+        .filter(|role| role.strategy.change() == Change::InPlace);
+    let used: BTreeSet<&String> = in_place.map(|role| &role.upgrader).collect();
     for upgrader in used.into_iter().filter_map(|name| upgraders.get(name)) {
         if upgrader
             .paths
