@@ -17,6 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// could only be guessed: the checker would judge it by what it did not know yet.
 pub const PLAN_FORMAT: u32 = 2;
 
+/// The id of the stage that no run enters by itself: its steps are begun by name, after the end.
+pub const CLEANUP: &str = "cleanup";
+
 /// A plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -2,7 +2,7 @@
 
 use crate::effects::{Effect, effects};
 use crate::id::{HostName, ServiceName, StepId};
-use crate::plan::{Block, Child, Placed, Plan, Turns};
+use crate::plan::{Block, CLEANUP, Child, Placed, Plan, Turns};
 use crate::span::Span;
 use crate::step::Step;
 use serde::{Deserialize, Serialize};
@@ -147,7 +147,8 @@ fn windows_of(
     out.extend(open.map(|open| open.window));
 }
 
-/// Each host's steps in the order of the tree. Remedies are left out: they are not expected to run.
+/// Each host's steps in the order of the tree. Remedies and the stage `cleanup` are left out: they are not
+/// expected to run.
 fn lanes(plan: &Plan) -> BTreeMap<HostName, Vec<&Step>> {
     let mut out: BTreeMap<HostName, Vec<&Step>> = BTreeMap::new();
     for Placed { position, step } in expected_positions(plan) {
@@ -178,6 +179,7 @@ fn expected_positions(plan: &Plan) -> Vec<Placed<'_>> {
                 }
             }
             Block::Repair { body, .. } => place(plan, Child::Block(body), turn, out),
+            Block::Sequence { id, .. } if id.as_str() == CLEANUP => {}
             Block::Sequence { .. } | Block::Parallel { .. } | Block::Scope { .. } => {
                 for child in block.children() {
                     place(plan, child, turn, out);
@@ -212,6 +214,7 @@ fn length<'a>(plan: &'a Plan, child: Child<'a>, turn: Option<&'a HostName>) -> S
     let lengths = |block: &'a Block| block.children().into_iter().map(|c| length(plan, c, turn));
     match block {
         Block::Step(step) => of_step(step),
+        Block::Sequence { id, .. } if id.as_str() == CLEANUP => Span::default(),
         Block::Sequence { .. } | Block::Scope { .. } => {
             lengths(block).fold(Span::default(), Span::plus)
         }

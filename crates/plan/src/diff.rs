@@ -271,9 +271,19 @@ fn moved(
     moves.map(|(_, id)| (*id).clone()).collect()
 }
 
-/// Compares a part of the plan: a map entry by entry, everything else as a whole.
+/// Compares a part of the plan: a map entry by entry, a list by what only one of both has, everything else as a
+/// whole.
 fn entries(old: Option<&Value>, new: Option<&Value>) -> EntriesDiff {
     let mut out = EntriesDiff::default();
+    if let (Some(Value::Array(was)), Some(Value::Array(is))) = (old, new) {
+        let only = |these: &[Value], those: &[Value]| -> Vec<String> {
+            let own = these.iter().filter(|item| !those.contains(item));
+            own.map(Value::to_string).collect()
+        };
+        out.added = only(is, was);
+        out.removed = only(was, is);
+        return out;
+    }
     let empty = Map::new();
     let map = |value: Option<&'_ Value>| -> Option<Map<String, Value>> {
         match value {

@@ -77,7 +77,7 @@ fn changed(entry: &Changed, out: &mut String) {
 /// A value on one line; a text without its quotes.
 fn value(value: &Option<Value>) -> String {
     let text = match value {
-        None => "nothing".to_owned(),
+        None | Some(Value::Null) => "nothing".to_owned(),
         Some(Value::String(text)) => text.escape_debug().to_string(),
         Some(other) => other.to_string(),
     };

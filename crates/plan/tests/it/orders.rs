@@ -46,7 +46,7 @@ fn rolls(plan: &Plan) -> String {
             )
             .unwrap();
         }
-        if let Block::Sequence { blocks, .. } = block {
+        if let Block::Sequence { blocks, .. } | Block::Parallel { blocks, .. } = block {
             for block in blocks {
                 visit(block, plan, out);
             }
@@ -146,6 +146,32 @@ fn where_zones_decide_each_host_needs_one() {
             definition::parse(&SourceFile::new("upgrade.yaml", text), &upgraders).unwrap();
         let errors = compile(&definition, &fleet.fleet, &FleetFacts::new()).unwrap_err();
         writeln!(out, "{errors}").unwrap();
+    }
+    insta::assert_snapshot!(out);
+}
+
+#[test]
+fn roles_move_together_rank_by_rank_in_every_order() {
+    let together = |head: &str, order: &str| {
+        let roles = format!(
+            "  web: {{strategy: in-place, order: {order}}}\n  database: {{strategy: in-place, order: {order}}}\n"
+        );
+        let plan = compiled(&format!("together: [web, database]\n{head}"), &roles).unwrap();
+        let rolls = rolls(&plan);
+        let upgrade: Vec<&str> = rolls
+            .lines()
+            .filter(|line| line.starts_with("upgrade"))
+            .collect();
+        upgrade.join("\n")
+    };
+    let mut out = String::new();
+    for (head, order) in [
+        ("", "one-by-one"),
+        ("", "{batches: [1, 3]}"),
+        ("", "zone-by-zone"),
+        ("stages: within-zone", "{all: {at_once: 2}}"),
+    ] {
+        writeln!(out, "{order} {head}\n{}\n", together(head, order)).unwrap();
     }
     insta::assert_snapshot!(out);
 }
