@@ -211,8 +211,9 @@ fn differences_of_steps_hosts_turns_and_services_are_told_apart() {
     let before = plan(&one, &["web1: web", "web2: web; kind=old"]);
     let after = plan(&other, &["web2: web; kind=new", "web3: web"]);
     let found = diff::diff(&before, &after).unwrap();
-    insta::assert_snapshot!(print_diff::text(&found));
-    insta::assert_json_snapshot!(found);
+    // The hashes change with every part of a plan that is new to all plans.
+    insta::assert_snapshot!(print_diff::text(&found).split_once('\n').unwrap().1);
+    insta::assert_json_snapshot!((&found.steps, &found.parts));
     let same = diff::diff(&before, &before).unwrap();
     assert!(same.is_empty() && same.parts.is_empty() && same.steps.changed.is_empty());
     let text = print_diff::text(&same);
