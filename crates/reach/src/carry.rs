@@ -270,8 +270,10 @@ pub(crate) fn of_restore(end: ReceiptEnd, heard: &Heard) -> Outcome {
     if !is_success(&end.end) {
         return failed(words(&end.end), heard.tail(), Some(end.end));
     }
-    let said = heard.last_line().unwrap_or_default();
-    let Ok(Value::Object(outputs)) = serde_json::from_str(&said) else {
+    // Whole, where the last line of evidence would be shortened.
+    let tail = heard.tail();
+    let said = tail.lines().last().unwrap_or_default();
+    let Ok(Value::Object(outputs)) = serde_json::from_str(said) else {
         let why = "the host does not say what it has restored";
         return failed(why, heard.tail(), Some(end.end));
     };

@@ -25,7 +25,7 @@ pub fn helper() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let helper = test.ancestors().nth(2).unwrap().join("overhaul-helper");
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let newest = ["helper", "model"]
+    let newest = ["helper", "model", "mover"]
         .map(|name| newest(&crates.join(name)))
         .into_iter()
         .max()
