@@ -87,7 +87,7 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
             .collect(),
         providers: fields
             .get("providers")
-            .map(self::written)
+            .map(written)
             .into_iter()
             .flatten()
             .collect(),
