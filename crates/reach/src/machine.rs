@@ -24,6 +24,10 @@ use tokio::time::{Instant, sleep};
 /// The name under which the provider's answer comes from its receipt.
 const ANSWER: &str = "answer";
 
+/// Why nothing can be asserted of a machine, or told apart from it.
+const UNKNOWN_MACHINE: &str =
+    "it is not known which machine the plan was made for: its machine id was not measured";
+
 /// Facts of a machine that has just booted.
 const FACTS_S_MAX: u64 = 120;
 /// A measure on a machine that is about to go.
@@ -58,6 +62,9 @@ impl<'a> MachineWork<'a> {
     /// Carries it out, or goes on with it where an earlier controller left it.
     pub(crate) async fn run(&self, progress: &Progress) -> Outcome {
         if self.act.op == MachineOp::Prove {
+            if self.about.expected.is_none() {
+                return not_begun(UNKNOWN_MACHINE);
+            }
             let outcome = self.proven(&Answer::default(), progress).await;
             return outcome.unwrap_or_else(not_begun);
         }
@@ -147,9 +154,7 @@ impl<'a> MachineWork<'a> {
                 self.act.machine
             ));
         }
-        let expected = about.expected.as_ref().ok_or(
-            "it is not known which machine the plan was made for: its machine id was not measured",
-        )?;
+        let expected = about.expected.as_ref().ok_or(UNKNOWN_MACHINE)?;
         let link = self
             .reach
             .link(&self.order.host)

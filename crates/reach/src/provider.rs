@@ -227,7 +227,7 @@ async fn ask(
         .env_clear()
         .env("PATH", near::PATH)
         .env("LANG", "C.UTF-8")
-        .envs(near::environment().filter(|(name, _)| name != "SSH_AUTH_SOCK"))
+        .envs(near::environment().filter(|(name, _)| name == "HOME"))
         .current_dir("/")
         .process_group(0)
         .kill_on_drop(true)
