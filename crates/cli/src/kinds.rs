@@ -9,11 +9,19 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The kinds that every build knows.
-const BUILT_IN: [(&str, &str); 6] = [
+const BUILT_IN: [(&str, &str); 8] = [
     ("kinds/apt.yaml", include_str!("../../../kinds/apt.yaml")),
     (
         "kinds/ceph-mon.yaml",
         include_str!("../../../kinds/ceph-mon.yaml"),
+    ),
+    (
+        "kinds/do-release-upgrade.yaml",
+        include_str!("../../../kinds/do-release-upgrade.yaml"),
+    ),
+    (
+        "kinds/leapp.yaml",
+        include_str!("../../../kinds/leapp.yaml"),
     ),
     (
         "kinds/galera.yaml",

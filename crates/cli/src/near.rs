@@ -27,22 +27,27 @@ pub fn look_up(
                 .hint("it must belong to this account or to root, and nobody else may write to it")
         })?;
     }
-    let folder = std::path::absolute(folder.unwrap_or(Path::new("")))
+    // The parent of a bare file name is the empty path, which stands for this folder.
+    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+    let folder = std::path::absolute(folder.unwrap_or(Path::new(".")))
         .map_err(|error| Failure::internal(format!("the definition's folder: {error}")))?;
     let inventory = inventory(sources);
     let mut any = false;
+    let mut visit = |step: &mut WrittenStep| {
+        let WrittenAction::Ansible(playbook) = &mut step.action else {
+            return Ok(());
+        };
+        any = true;
+        settle(playbook, &folder, inventory.as_deref())
+            .map_err(|why| Failure::input(format!("{}: step `{}`: {why}", step.origin, step.name)))
+    };
     for role in &mut definition.roles {
-        for block in role.slots.values_mut().flatten() {
-            each_step(block, &mut |step| {
-                let WrittenAction::Ansible(playbook) = &mut step.action else {
-                    return Ok(());
-                };
-                any = true;
-                settle(playbook, &folder, inventory.as_deref()).map_err(|why| {
-                    Failure::input(format!("{}: step `{}`: {why}", step.origin, step.name))
-                })
-            })?;
-        }
+        let mut blocks = role.slots.values_mut().flatten();
+        blocks.try_for_each(|block| each_step(block, &mut visit))?;
+    }
+    for stage in &mut definition.stage_plan {
+        let mut steps = stage.before.iter_mut().chain(&mut stage.after);
+        steps.try_for_each(|once| visit(&mut once.step))?;
     }
     if any {
         definition.ansible_playbook = on_path(ANSIBLE_PLAYBOOK);

@@ -4,7 +4,7 @@
 
 use crate::action::{OnceScope, Retry, ServiceOp, Touches};
 use crate::finding::Waiver;
-use crate::id::{DatasetName, ProviderName, RoleName, ServiceName};
+use crate::id::{DatasetName, ProviderName, RoleName, ServiceName, StageName};
 use crate::knowledge::Knowledge;
 use crate::later::Later;
 use crate::primitive::{
@@ -90,8 +90,10 @@ pub struct Definition {
     pub roles: Vec<RoleUpgrade>,
     /// Groups of roles whose hosts change in step, rank by rank; the roles of a group have one order.
     pub together: Vec<Vec<RoleName>>,
-    /// How the roles follow each other.
+    /// How the roles follow each other in the stage with the change.
     pub stages: Stages,
+    /// The stages, in their order.
+    pub stage_plan: Vec<StagePlan>,
     /// Whether hosts of two zones may never be away at once.
     pub one_zone_at_a_time: bool,
     /// Hosts that may fail before no further turn begins.
@@ -123,6 +125,8 @@ pub struct Service {
     pub window: Option<Span>,
     /// Hosts that must serve at any time; 0 when none is asked for.
     pub keep: u32,
+    /// Services of the same role that start before it, and stop after it.
+    pub after: Vec<ServiceName>,
 }
 
 /// Data with one authority.
@@ -202,6 +206,11 @@ pub struct RoleUpgrade {
     pub rebuild: Option<Rebuild>,
     /// Conditions measured just before each host begins.
     pub guards: Vec<Guard>,
+    /// Whether its steps hold and start its services, instead of the strategy.
+    pub by_steps: bool,
+    /// Services that stay up when the others are held, each with the name of the step that ends it; a
+    /// service without one stays up until its host goes.
+    pub stay_up: BTreeMap<ServiceName, Option<String>>,
     /// What is placed in the slots.
     pub slots: BTreeMap<Slot, Vec<WrittenBlock>>,
     /// Where it was written.
@@ -291,6 +300,67 @@ pub enum Stages {
     AcrossRoles,
     /// All roles of one zone, one after the other, before the next zone begins.
     WithinZone,
+}
+
+/// A stage: some slots of all roles, with what is done once before and after them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StagePlan {
+    /// Its name.
+    pub name: StageName,
+    /// Its slots, in their order.
+    pub slots: Vec<Slot>,
+    /// How the roles go through it.
+    pub roles: StageRoles,
+    /// What is done once before any host.
+    pub before: Vec<StageStep>,
+    /// What is done once after all hosts.
+    pub after: Vec<StageStep>,
+}
+
+/// How roles go through a stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StageRoles {
+    /// One after the other, in the order of all roles.
+    InTurn,
+    /// All at one time.
+    AtOnce,
+    /// One after the other, these first and in this order.
+    Order(Vec<RoleName>),
+}
+
+/// A step that is done once in a stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageStep {
+    /// The role whose first host does it; nobody's host when `None`.
+    pub on: Option<RoleName>,
+    /// The step.
+    pub step: WrittenStep,
+}
+
+impl StagePlan {
+    /// The stages when nobody wrote others.
+    pub fn defaults() -> Vec<Self> {
+        let mut out: Vec<Self> = Vec::new();
+        for slot in Slot::ALL {
+            match out.last_mut() {
+                Some(stage) if stage.name.as_str() == slot.stage() => stage.slots.push(slot),
+                _ => out.push(Self::of(StageName::new(slot.stage()), vec![slot])),
+            }
+        }
+        out
+    }
+
+    /// A stage with nothing before or after its slots.
+    pub fn of(name: StageName, slots: Vec<Slot>) -> Self {
+        Self {
+            name,
+            slots,
+            roles: StageRoles::InTurn,
+            before: Vec::new(),
+            after: Vec::new(),
+        }
+    }
 }
 
 /// A named place in a strategy where steps go.

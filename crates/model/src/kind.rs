@@ -16,6 +16,9 @@ pub struct Upgrader {
     pub name: String,
     /// What it does, in a sentence.
     pub describes: String,
+    /// Whether it was ever run; what was not is declared, and refused by the checker.
+    #[serde(default = "yes")]
+    pub available: bool,
     /// Release pairs that it knows, oldest first.
     pub paths: Vec<UpgradePath>,
     /// Free space that a host needs for it, by the path whose filesystem must have it.
@@ -31,6 +34,10 @@ pub struct Upgrader {
     /// What is known to go wrong on its paths; no remedy is a step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_issues: Vec<KnownIssue>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// One step from a release to the next.

@@ -58,8 +58,6 @@ pub enum Later {
     DataRejoin,
     /// `data: transfer`.
     DataTransfer,
-    /// `order: first-then-rest`.
-    FirstThenRest,
     /// A release upgrader whose description says that it was never run.
     Upgrader,
 }
@@ -88,7 +86,7 @@ const UPGRADERS: &str = "further release upgraders (6)";
 const NAMES: &str = "names, certificates and marks (6)";
 
 /// Everything that is declared and not carried out.
-pub static WORDS: [Word; 25] = [
+pub static WORDS: [Word; 24] = [
     word(
         Later::VolumeCreate,
         "volume",
@@ -274,14 +272,6 @@ pub static WORDS: [Word; 25] = [
         false,
     ),
     word(
-        Later::FirstThenRest,
-        "order",
-        "first-then-rest",
-        "one host of the role goes alone, then the others",
-        CLUSTERS,
-        true,
-    ),
-    word(
         Later::Upgrader,
         "upgrader",
         "",
@@ -328,11 +318,9 @@ impl Later {
     pub fn written(self) -> String {
         let Word { key, verb, .. } = self.word();
         match self {
-            Self::ChangeReplace
-            | Self::DataVolume
-            | Self::DataRejoin
-            | Self::DataTransfer
-            | Self::FirstThenRest => format!("{key}: {verb}"),
+            Self::ChangeReplace | Self::DataVolume | Self::DataRejoin | Self::DataTransfer => {
+                format!("{key}: {verb}")
+            }
             Self::Upgrader => (*key).to_owned(),
             _ => format!("{key}: {{{verb}}}"),
         }
@@ -360,7 +348,6 @@ impl Later {
             | Self::MarkSet
             | Self::MarkClear
             | Self::ChangeReplace
-            | Self::FirstThenRest
             | Self::Upgrader => Vec::new(),
         }
     }
@@ -378,20 +365,20 @@ impl Later {
             | Self::CertificateVerify
             | Self::MarkSet
             | Self::MarkClear => Repeat::Safe,
-            Self::Transfer | Self::DataTransfer => Repeat::Once(OnceScope::Fleet),
+            // Of the first new member alone.
+            Self::QuiesceOthers | Self::ClusterBootstrap | Self::Transfer | Self::DataTransfer => {
+                Repeat::Once(OnceScope::Role)
+            }
             Self::VolumeCreate
             | Self::MachineLaunch
             | Self::MachineTerminate
             | Self::SessionsEnd
-            | Self::QuiesceOthers
             | Self::ClusterLeave
             | Self::ClusterJoin
-            | Self::ClusterBootstrap
             | Self::MigrationsOnline
             | Self::ChangeReplace
             | Self::DataVolume
             | Self::DataRejoin
-            | Self::FirstThenRest
             | Self::Upgrader => Repeat::Person,
         }
     }

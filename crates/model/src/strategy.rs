@@ -12,15 +12,18 @@ pub enum Change {
     Rebuild,
     /// A new machine beside the old one takes over.
     Replace,
+    /// Packages change on the machine, the release of its system does not.
+    Packages,
 }
 
 impl Change {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::InPlace, Self::Rebuild, Self::Replace];
+    pub const ALL: [Self; 4] = [Self::InPlace, Self::Rebuild, Self::Replace, Self::Packages];
 
     /// As it is written.
     pub fn word(self) -> &'static str {
         match self {
+            Self::Packages => "packages",
             Self::InPlace => "in-place",
             Self::Rebuild => "rebuild",
             Self::Replace => "replace",
@@ -92,7 +95,7 @@ pub struct Nonsense {
 }
 
 /// Points with names of their own.
-pub const PRESETS: [(&str, Strategy); 6] = [
+pub const PRESETS: [(&str, Strategy); 7] = [
     ("in-place", Strategy::IN_PLACE),
     ("stateless", Strategy::STATELESS),
     ("stateful", Strategy::STATEFUL),
@@ -117,9 +120,16 @@ pub const PRESETS: [(&str, Strategy); 6] = [
             data: Data::Transfer,
         },
     ),
+    ("packages", Strategy::PACKAGES),
 ];
 
 impl Strategy {
+    /// Packages change on the machine; its release and its data stay.
+    pub const PACKAGES: Self = Self {
+        change: Change::Packages,
+        data: Data::Stays,
+    };
+
     /// Packages change on the machine, it reboots, its data stays.
     pub const IN_PLACE: Self = Self {
         change: Change::InPlace,
@@ -188,7 +198,7 @@ impl Strategy {
     /// When it cannot be said what becomes of the data then.
     pub fn with_change(self, change: Change, carries: bool) -> Result<Self, Nonsense> {
         let data = match (change, self.data) {
-            (Change::InPlace, Data::Carry | Data::Volume) => Data::Stays,
+            (Change::Packages | Change::InPlace, Data::Carry | Data::Volume) => Data::Stays,
             (Change::Rebuild | Change::Replace, Data::Stays) if carries => Data::Carry,
             (_, data) => data,
         };
@@ -218,14 +228,18 @@ impl<'de> Deserialize<'de> for Strategy {
 /// Why a change and a treatment of data cannot go together, if they cannot.
 fn nonsense(change: Change, data: Data) -> Option<&'static str> {
     match (change, data) {
-        (Change::InPlace, Data::Carry | Data::Volume) => {
+        (Change::Packages | Change::InPlace, Data::Carry | Data::Volume) => {
             Some("the machine stays, and its data with it, so there is nothing to bring back")
         }
         (Change::Rebuild | Change::Replace, Data::Stays) => Some(
             "the machine does not stay, so its data cannot; carry it, move its volume, or let it rejoin",
         ),
+        (Change::Packages, Data::Rejoin | Data::Transfer) => {
+            Some("the system stays, and its data with it, so nothing is received from others")
+        }
         // A member of a cluster may leave and come back empty, or be the first that receives, on any machine.
-        (Change::InPlace, Data::None | Data::Stays | Data::Rejoin | Data::Transfer)
+        (Change::Packages, Data::None | Data::Stays)
+        | (Change::InPlace, Data::None | Data::Stays | Data::Rejoin | Data::Transfer)
         | (
             Change::Rebuild | Change::Replace,
             Data::None | Data::Carry | Data::Volume | Data::Rejoin | Data::Transfer,

@@ -45,11 +45,14 @@ impl Printer<'_> {
         self.line(
             0,
             &format!(
-                "{} on fleet {}: {} to {}; hosts: {}; positions: {}",
+                "{} on fleet {}: {}; hosts: {}; positions: {}",
                 plan.upgrade,
                 plan.fleet,
-                plan.from,
-                plan.to,
+                if plan.from == plan.to {
+                    format!("{} stays", plan.to)
+                } else {
+                    format!("{} to {}", plan.from, plan.to)
+                },
                 plan.hosts.len(),
                 plan.positions().len(),
             ),

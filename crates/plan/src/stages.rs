@@ -1,41 +1,46 @@
-//! The tree: stages in order, in each the roles as written, each role a roll over its hosts.
+//! The tree: stages in order, in each the roles as written, each role a roll over its hosts; around them
+//! what is done once.
 
 use crate::draft::Draft;
 use crate::parts::{self, Site};
 use crate::ranks::{self, Batch};
 use crate::roles;
 use crate::strategy;
-use overhaul_model::definition::{Order, RoleUpgrade, Share, Slot, Stages, Within};
+use overhaul_model::definition::{
+    Order, RoleUpgrade, Share, Slot, StagePlan, StageRoles, StageStep, Stages, Within,
+};
 use overhaul_model::fleet::Host;
-use overhaul_model::id::{StageName, StepId, ZoneName};
+use overhaul_model::id::{StepId, ZoneName};
 use overhaul_model::plan::{Block, Turns};
+use overhaul_model::step::{Lane, Step};
 use std::collections::BTreeSet;
 
-/// The stage in which services are down.
-const UPGRADE: &str = "upgrade";
-
-/// The stages with their titles. A run goes through them but for the last, which is begun by name only.
-const STAGES: [(&str, &str); 4] = [
+/// The titles of the usual stages; another one's title is its name. A run goes through them but for the last,
+/// which is begun by name only.
+const TITLES: [(&str, &str); 3] = [
     ("prepare", "prepare: no outage"),
-    (UPGRADE, "upgrade"),
     ("finish", "finish: after all hosts"),
     ("cleanup", "cleanup: later, by name only"),
 ];
 
 pub(crate) fn build(draft: &mut Draft<'_>) {
     let mut stages = Vec::new();
-    for (stage, title) in STAGES {
-        let id = StepId::new(stage);
-        let by_zone = stage == UPGRADE && draft.definition.stages == Stages::WithinZone;
-        let blocks = if by_zone {
-            zones(draft, &id, stage)
+    for stage in &draft.definition.stage_plan {
+        let id = StepId::new(stage.name.as_str());
+        let changes = stage.slots.contains(&Slot::Change);
+        let mut blocks = once(draft, stage, "before", &stage.before);
+        if changes && draft.definition.stages == Stages::WithinZone {
+            blocks.extend(zones(draft, &id, stage));
         } else {
-            roles(draft, &id, stage, None)
-        };
+            blocks.extend(roles(draft, &id, stage, None));
+        }
+        blocks.extend(once(draft, stage, "after", &stage.after));
         if !blocks.is_empty() {
+            let name = stage.name.as_str();
+            let title = TITLES.iter().find(|(usual, _)| *usual == name);
             stages.push(Block::Sequence {
                 id,
-                title: title.to_owned(),
+                title: title.map_or(name, |(_, title)| title).to_owned(),
                 blocks,
             });
         }
@@ -45,8 +50,47 @@ pub(crate) fn build(draft: &mut Draft<'_>) {
     }
 }
 
+/// What is done once, on the first host of a role or on none.
+fn once(draft: &mut Draft<'_>, stage: &StagePlan, place: &str, steps: &[StageStep]) -> Vec<Block> {
+    let id = StepId::new(stage.name.as_str()).child(place);
+    let definition = draft.definition;
+    let mut out = Vec::new();
+    for StageStep { on, step } in steps {
+        let named = |role: &&RoleUpgrade| on.as_ref().is_none_or(|on| role.role == *on);
+        // Where a step has no host, a role only lends its place in the file.
+        let Some(role) = definition.roles.iter().find(named) else {
+            continue;
+        };
+        let first: Vec<&Host> = match on {
+            Some(_) => draft.hosts_of(role).into_iter().take(1).collect(),
+            None => Vec::new(),
+        };
+        let site = Site {
+            role,
+            hosts: &first,
+            stage: stage.name.clone(),
+            slot: stage.slots.first().copied().unwrap_or(Slot::Prepare),
+            id: id.clone(),
+        };
+        let lane = match (on, first.first()) {
+            (Some(_), Some(host)) => Lane::Host(host.name.clone()),
+            (Some(_), None) => continue,
+            (None, _) => Lane::Run,
+        };
+        let compiled = parts::one(draft, &site, step);
+        out.extend(compiled.map(|step| {
+            Block::Step(Box::new(Step {
+                why: format!("written {place} the stage {}", stage.name),
+                lane,
+                ..step
+            }))
+        }));
+    }
+    out
+}
+
 /// One zone after the other, in the order of their names; in each, all roles.
-fn zones(draft: &mut Draft<'_>, id: &StepId, stage: &'static str) -> Vec<Block> {
+fn zones(draft: &mut Draft<'_>, id: &StepId, stage: &StagePlan) -> Vec<Block> {
     let hosts = draft.plan.hosts.values();
     let zones: BTreeSet<ZoneName> = hosts.filter_map(|host| host.zone.clone()).collect();
     let mut blocks = Vec::new();
@@ -68,13 +112,18 @@ fn zones(draft: &mut Draft<'_>, id: &StepId, stage: &'static str) -> Vec<Block> 
 fn roles(
     draft: &mut Draft<'_>,
     id: &StepId,
-    stage: &'static str,
+    stage: &StagePlan,
     zone: Option<&ZoneName>,
 ) -> Vec<Block> {
     let definition = draft.definition;
+    let mut order: Vec<&RoleUpgrade> = definition.roles.iter().collect();
+    if let StageRoles::Order(first) = &stage.roles {
+        let rank = |role: &&RoleUpgrade| first.iter().position(|name| *name == role.role);
+        order.sort_by_key(|role| rank(role).unwrap_or(usize::MAX));
+    }
     let mut rolls = Vec::new();
     let mut done: BTreeSet<usize> = BTreeSet::new();
-    for role in &definition.roles {
+    for role in order {
         let group = definition
             .together
             .iter()
@@ -93,7 +142,14 @@ fn roles(
             rolls.extend(together(draft, &members, stage, id, zone));
         }
     }
-    rolls
+    if stage.roles != StageRoles::AtOnce || rolls.len() < 2 {
+        return rolls;
+    }
+    vec![Block::Parallel {
+        id: id.child("roles"),
+        title: "all roles".to_owned(),
+        blocks: rolls,
+    }]
 }
 
 fn hosts<'a>(draft: &Draft<'a>, role: &RoleUpgrade, zone: Option<&ZoneName>) -> Vec<&'a Host> {
@@ -108,7 +164,7 @@ fn hosts<'a>(draft: &Draft<'a>, role: &RoleUpgrade, zone: Option<&ZoneName>) -> 
 fn together(
     draft: &mut Draft<'_>,
     members: &[&RoleUpgrade],
-    stage: &'static str,
+    stage: &StagePlan,
     parent: &StepId,
     zone: Option<&ZoneName>,
 ) -> Option<Block> {
@@ -168,7 +224,7 @@ fn rank(group: &StepId, batch: &Batch<'_>) -> (StepId, String) {
 fn roll(
     draft: &mut Draft<'_>,
     role: &RoleUpgrade,
-    stage: &'static str,
+    stage: &StagePlan,
     parent: &StepId,
     hosts: &[&Host],
     turns: Turns,
@@ -179,10 +235,20 @@ fn roll(
     let id = parent.child(role.role.as_str());
     let mut slots = Vec::new();
     for (slot, its_parts) in strategy::slots(role.strategy) {
-        if slot.stage() != stage {
+        if !stage.slots.contains(&slot) {
             continue;
         }
-        let blocks = in_slot(draft, role, hosts, &id, slot, &its_parts);
+        let site = Site {
+            role,
+            hosts,
+            stage: stage.name.clone(),
+            slot,
+            id: id.child(slot.word()),
+        };
+        let its_parts = its_parts.iter();
+        let blocks: Vec<Block> = its_parts
+            .flat_map(|part| parts::blocks(draft, &site, *part))
+            .collect();
         if !blocks.is_empty() {
             slots.push(Block::Sequence {
                 id: id.child(slot.word()),
@@ -205,27 +271,6 @@ fn roll(
         }),
         id,
     })
-}
-
-fn in_slot(
-    draft: &mut Draft<'_>,
-    role: &RoleUpgrade,
-    hosts: &[&Host],
-    roll: &StepId,
-    slot: Slot,
-    its_parts: &[strategy::Part],
-) -> Vec<Block> {
-    let site = Site {
-        role,
-        hosts,
-        stage: StageName::new(slot.stage()),
-        slot,
-        id: roll.child(slot.word()),
-    };
-    its_parts
-        .iter()
-        .flat_map(|part| parts::blocks(draft, &site, *part))
-        .collect()
 }
 
 fn counted(count: usize, what: &str) -> String {

@@ -100,6 +100,7 @@ const PARTS: [(Slot, &[(Part, For)]); 14] = [
             (Part::HoldAgain, For::With(Data::Carry)),
             (Part::Written, For::Of(Change::Rebuild)),
             (Part::Written, For::Of(Change::Replace)),
+            (Part::Written, For::Of(Change::Packages)),
         ],
     ),
     (
@@ -108,6 +109,7 @@ const PARTS: [(Slot, &[(Part, For)]); 14] = [
             (Part::Restore, For::With(Data::Carry)),
             (Part::Later(Later::DataVolume), For::With(Data::Volume)),
             (Part::Later(Later::DataRejoin), For::With(Data::Rejoin)),
+            (Part::Later(Later::QuiesceOthers), For::With(Data::Transfer)),
             (Part::Later(Later::DataTransfer), For::With(Data::Transfer)),
             (Part::Written, For::Every),
         ],
@@ -116,7 +118,14 @@ const PARTS: [(Slot, &[(Part, For)]); 14] = [
     (Slot::Migrate, &[(Part::Written, For::Every)]),
     (
         Slot::Start,
-        &[(Part::LetGo, For::Every), (Part::Written, For::Every)],
+        &[
+            (
+                Part::Later(Later::ClusterBootstrap),
+                For::With(Data::Transfer),
+            ),
+            (Part::LetGo, For::Every),
+            (Part::Written, For::Every),
+        ],
     ),
     (
         Slot::Verify,

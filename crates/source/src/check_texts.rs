@@ -6,8 +6,8 @@ use crate::problem::{Problems, Sink, SourceFile};
 use crate::templates::FUNCTIONS;
 use crate::words::{nearest, slug, suggestion};
 use overhaul_model::definition::{
-    Definition, Guard, Playbook, RoleUpgrade, Slot, WrittenAction, WrittenBlock, WrittenMachine,
-    WrittenStep,
+    Definition, Guard, Playbook, RoleUpgrade, Slot, StagePlan, WrittenAction, WrittenBlock,
+    WrittenMachine, WrittenStep,
 };
 use overhaul_model::fleet::{Fleet, Host};
 use overhaul_model::id::{HostName, RoleName, StepId};
@@ -57,6 +57,9 @@ pub fn check_texts(
     checker.links();
     for role in &definition.roles {
         checker.role(role);
+    }
+    for stage in &definition.stage_plan {
+        checker.stage(stage);
     }
     for service in definition.services.values() {
         if let Some(healthy) = &service.healthy {
@@ -119,6 +122,27 @@ impl<'c> Checker<'c, '_, '_> {
                 service.on
             );
             complain(&service.on, 1, what);
+        }
+    }
+
+    /// Steps that are done once: on a role's first host, or on none, where only the releases are known.
+    fn stage(&self, stage: &StagePlan) {
+        for once in stage.before.iter().chain(&stage.after) {
+            let line = once.step.origin.line;
+            if let Some(on) = &once.on {
+                let hosts: Vec<&Host> = self.fleet.of_role(on).take(1).collect();
+                self.step(&once.step, &hosts, &mut Outputs::new());
+                continue;
+            }
+            let context = Context::new(None, &self.definition.from, &self.definition.to);
+            for (text, quoting) in texts_of_step(&once.step) {
+                if let Err(error) = self.renderer.text(&text, quoting, &context) {
+                    let first = text.lines().next().unwrap_or_default();
+                    let help = "the step is done on no host, so it has no variables";
+                    let span = self.find(line, first);
+                    self.sink.add_with_help(&span, error.to_string(), help);
+                }
+            }
         }
     }
 

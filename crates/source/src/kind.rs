@@ -140,6 +140,11 @@ pub(crate) static KIND: Shape = Shape {
     keys: &[&[
         must("upgrader", Kind::Text, "its name"),
         must("describes", Kind::Text, "what it does, in a sentence"),
+        may(
+            "available",
+            Kind::Bool,
+            "`false` for one that was never run: it is planned, and refused by the checker",
+        ),
         must(
             "paths",
             Kind::List(&Kind::Object(&PATH)),
@@ -229,8 +234,10 @@ fn read(sink: &Sink) -> Option<Upgrader> {
     let issues = fields
         .get("known_issues")
         .map(|node| kind_issues(&desk, node));
+    let available = fields.bool("available").unwrap_or(true);
     fields.done();
     Some(Upgrader {
+        available,
         name: name?,
         describes: describes?,
         paths: paths?,

@@ -22,6 +22,13 @@ pub(super) fn look(view: &View<'_>) -> Vec<Complaint> {
                     .or_default()
                     .push(&step.id);
             }
+            (Action::ReleaseUpgrade { .. }, work @ Primitive::NotAvailable(_)) => {
+                let name = name(Later::Upgrader, work);
+                things
+                    .entry((Later::Upgrader, name))
+                    .or_default()
+                    .push(&step.id);
+            }
             (_, Primitive::NotAvailable(_)) => out.push(disguised(step)),
             _ => {}
         }

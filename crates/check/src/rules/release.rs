@@ -11,6 +11,10 @@ use overhaul_model::step::Step;
 
 pub(super) fn reaches(view: &View<'_>) -> Vec<Complaint> {
     let to = &view.plan.to;
+    // Where the release stays, there is nothing to reach.
+    if view.plan.from == *to {
+        return Vec::new();
+    }
     view.lanes
         .iter()
         .filter_map(|(host, steps)| {

@@ -11,6 +11,7 @@ mod classify;
 mod clock;
 mod days;
 mod decisions;
+mod drafts;
 mod fleet_facts;
 mod input;
 mod loopback;

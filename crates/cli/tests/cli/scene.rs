@@ -118,11 +118,19 @@ impl Scene {
         self.end(command.spawn().unwrap(), &["SCRIPT"])
     }
 
+    /// Programs of the scene come before those of this machine.
+    fn programs(&self) -> std::ffi::OsString {
+        let mut path = self.path("bin").into_os_string();
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap_or_default());
+        path
+    }
+
     fn at_home(&self, mut command: Command) -> Command {
         command
             .current_dir(self.dir.path())
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", self.programs())
             .env("HOME", self.path("home"))
             .env("USER", "nobody-of-this-name")
             .env("TZ", "UTC")

@@ -19,12 +19,16 @@ pub(super) fn hold_again(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
     steps
 }
 
-/// In the reverse of the order in which they start.
+/// In the reverse of the order in which they start. What stays up is not held here.
 pub(super) fn hold(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
+    if site.role.by_steps {
+        return Vec::new();
+    }
     let mut services = site.services(draft);
     services.reverse();
     services
         .into_iter()
+        .filter(|(name, ..)| !site.role.stay_up.contains_key(name))
         .map(|(name, service, here)| {
             let mut step = unit_step(site, &name, &service.unit, ServiceOp::Hold);
             step.only = site.only(here);
@@ -33,9 +37,15 @@ pub(super) fn hold(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
         .collect()
 }
 
+/// What stayed up and was ended by a step is let go too.
 pub(super) fn let_go(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
+    if site.role.by_steps {
+        return Vec::new();
+    }
+    let never_down = |name: &ServiceName| matches!(site.role.stay_up.get(name), Some(None));
     site.services_that_start(draft)
         .into_iter()
+        .filter(|(name, ..)| !never_down(name))
         .map(|(name, service, here)| {
             let mut step = unit_step(site, &name, &service.unit, ServiceOp::LetGo);
             step.only = site.only(here);

@@ -14,3 +14,4 @@ mod site;
 mod written;
 
 pub(crate) use site::{Site, blocks};
+pub(crate) use written::one;

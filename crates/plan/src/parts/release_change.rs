@@ -9,8 +9,9 @@ use crate::slug::slug;
 use overhaul_model::action::{Action, Repeat, Undo, UpgradePart};
 use overhaul_model::kind::{Upgrader, UpgraderStep};
 use overhaul_model::plan::Block;
-use overhaul_model::primitive::{Measure, Primitive, Reboot, Wait};
+use overhaul_model::primitive::{Measure, NotAvailable, Primitive, Reboot, Wait};
 use overhaul_model::step::Step;
+use std::collections::BTreeMap;
 
 const NO_WAY_BACK: &str =
     "the old release does not come back by itself: install it anew and restore from the copies";
@@ -71,7 +72,15 @@ fn upgrader_step(
         part: step.part,
         to: draft.definition.to.clone(),
     };
-    let mut out = site.step(&step.name, &step.title, action, step.work.clone());
+    let work = if upgrader.available {
+        step.work.clone()
+    } else {
+        Primitive::NotAvailable(NotAvailable {
+            subject: upgrader.name.clone(),
+            with: BTreeMap::new(),
+        })
+    };
+    let mut out = site.step(&step.name, &step.title, action, work);
     out.check.clone_from(&step.check);
     out.verify.clone_from(&step.verify);
     out.limits = step.limits;

@@ -94,7 +94,7 @@ impl Site<'_> {
         draft: &Draft<'_>,
     ) -> Vec<(ServiceName, PlannedService, BTreeSet<HostName>)> {
         let own: BTreeSet<&HostName> = self.hosts.iter().map(|host| &host.name).collect();
-        draft
+        let found = draft
             .plan
             .services
             .iter()
@@ -107,7 +107,8 @@ impl Site<'_> {
                     .collect();
                 (!here.is_empty()).then(|| (name.clone(), service.clone(), here))
             })
-            .collect()
+            .collect();
+        in_order(draft, found)
     }
 
     /// The same without hosts on which the service stays down, for good or for this upgrade.
@@ -135,4 +136,27 @@ impl Site<'_> {
             line: 0,
         }
     }
+}
+
+/// A service of some hosts.
+type Found = (ServiceName, PlannedService, BTreeSet<HostName>);
+
+/// By name, but none before those that it starts after; a circle goes by name.
+fn in_order(draft: &Draft<'_>, found: Vec<Found>) -> Vec<Found> {
+    let mut waiting = found;
+    let mut out = Vec::with_capacity(waiting.len());
+    while !waiting.is_empty() {
+        let free = |(name, ..): &Found| {
+            let after = draft
+                .definition
+                .services
+                .get(name)
+                .map(|service| &service.after);
+            let is_waiting = |other: &ServiceName| waiting.iter().any(|(name, ..)| name == other);
+            !after.into_iter().flatten().any(is_waiting)
+        };
+        let next = waiting.iter().position(free).unwrap_or(0);
+        out.push(waiting.remove(next));
+    }
+    out
 }

@@ -31,6 +31,12 @@ pub(super) fn blocks(draft: &mut Draft<'_>, site: &Site<'_>) -> Vec<Block> {
         .collect()
 }
 
+/// One step that stands in no slot of a role.
+pub(crate) fn one(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenStep) -> Option<Step> {
+    let step = compile(draft, site, written)?;
+    Some(Step { only: None, ..step })
+}
+
 /// One written block; what it holds stands alone when its ends concern none of the hosts.
 fn of_block(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenBlock) -> Vec<Block> {
     match written {

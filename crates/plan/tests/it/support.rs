@@ -3,7 +3,7 @@
 use overhaul_model::action::{Limits, Retry, Touches, UpgradePart};
 use overhaul_model::definition::{
     Dataset, DatasetKind, Definition, Guard, Order, Origin, Release, RoleUpgrade, Service, Share,
-    Slot, Stages, Strategy, Test, WrittenAction, WrittenStep,
+    Slot, StagePlan, Stages, Strategy, Test, WrittenAction, WrittenStep,
 };
 use overhaul_model::facts::{FleetFacts, HostFacts, Known, PostgresCluster, PostgresDatabase};
 use overhaul_model::fleet::{Connection, Fleet, Host};
@@ -98,6 +98,8 @@ pub fn role(name: &str, order: Order) -> RoleUpgrade {
         after: Vec::new(),
         upgrader: "small".to_owned(),
         carry: Vec::new(),
+        by_steps: false,
+        stay_up: BTreeMap::new(),
         backup: Vec::new(),
         rebuild: None,
         guards: Vec::new(),
@@ -116,6 +118,7 @@ pub fn service(on: &str, unit: &str) -> Service {
         }),
         window: Some(Span::from_s(900)),
         keep: 0,
+        after: Vec::new(),
     }
 }
 
@@ -129,6 +132,7 @@ pub fn definition(roles: Vec<RoleUpgrade>) -> Definition {
         roles,
         together: Vec::new(),
         stages: Stages::default(),
+        stage_plan: StagePlan::defaults(),
         one_zone_at_a_time: false,
         providers: BTreeMap::new(),
         ansible_playbook: None,
@@ -196,6 +200,7 @@ fn upgrader_step(name: &str, part: UpgradePart, script: &str) -> UpgraderStep {
 pub fn upgrader() -> Upgrader {
     Upgrader {
         name: "small".to_owned(),
+        available: true,
         describes: "packages of the next release take the place of those of this one".to_owned(),
         paths: vec![UpgradePath {
             from: release("12"),

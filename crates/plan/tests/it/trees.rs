@@ -4,15 +4,16 @@ use crate::support::{
     definition, fleet, guard, names, origin, postgres_facts, role, run, service, step,
     web_and_database,
 };
-use overhaul_model::action::OnceScope;
+use overhaul_model::action::{OnceScope, ServiceOp};
 use overhaul_model::definition::{
-    Definition, Order, Slot, Within, WrittenAction, WrittenBlock, WrittenRepair, WrittenScope,
+    Definition, Order, Slot, StagePlan, StageRoles, StageStep, Strategy, Within, WrittenAction,
+    WrittenBlock, WrittenRepair, WrittenScope, WrittenStep,
 };
 use overhaul_model::facts::FleetFacts;
 use overhaul_model::fleet::Fleet;
 use overhaul_model::later::Later;
 use overhaul_model::plan::Plan;
-use overhaul_model::primitive::{Ask, Measure, NotAvailable, Primitive};
+use overhaul_model::primitive::{Announce, Ask, Measure, NotAvailable, Primitive};
 use overhaul_plan::{compile, print};
 use std::collections::BTreeMap;
 
@@ -191,4 +192,56 @@ fn steps_of_a_dataset_concern_its_authority_alone() {
         let step = plan.step(&id.into()).unwrap();
         assert_eq!(step.only, Some(names(&["shop2"])), "{id}");
     }
+}
+
+/// Chapters of a document: some slots of all roles at a time, and what is done once around them.
+#[test]
+fn stages_of_ones_own() {
+    let once = |on: Option<&str>, step: WrittenStep| StageStep {
+        on: on.map(Into::into),
+        step,
+    };
+    let tell = step(
+        "tell",
+        WrittenAction::Announce(Announce {
+            message: "down".to_owned(),
+        }),
+    );
+    let mut down = StagePlan::of("down".into(), vec![Slot::Drain, Slot::Stop]);
+    down.roles = StageRoles::AtOnce;
+    down.before = vec![once(None, tell)];
+    let mut up = StagePlan::of("up".into(), vec![Slot::Start, Slot::Verify]);
+    up.roles = StageRoles::Order(vec!["db".into()]);
+    up.after = vec![once(Some("web"), run("count once"))];
+    let mut web = role("web", Order::ONE_BY_ONE);
+    web.strategy = Strategy::PACKAGES;
+    web.stay_up = [
+        ("files".into(), None),
+        ("site".into(), Some("site goes".to_owned())),
+    ]
+    .into();
+    let goes = WrittenAction::Service {
+        unit: "nginx.service".to_owned(),
+        op: ServiceOp::Hold,
+    };
+    web.slots = [(Slot::Stop, vec![step("site goes", goes).into()])].into();
+    let mut db = role("db", Order::ONE_BY_ONE);
+    db.strategy = Strategy::PACKAGES;
+    db.by_steps = true;
+    db.slots = [(Slot::Start, vec![run("start by hand").into()])].into();
+    let mut definition = definition(vec![web, db]);
+    definition.from = definition.to.clone();
+    definition.stage_plan = vec![down, up];
+    let mut late = service("web", "aa.service");
+    late.after = vec!["site".into(), "worker".into()];
+    definition.services = [
+        ("another".into(), late),
+        ("files".into(), service("web", "nfs.service")),
+        ("site".into(), service("web", "nginx.service")),
+        ("worker".into(), service("web", "worker.service")),
+        ("store".into(), service("db", "store.service")),
+    ]
+    .into();
+    let fleet = fleet(&["web1: web", "web2: web", "db1: db"]);
+    insta::assert_snapshot!(tree(&definition, &fleet, &FleetFacts::new()));
 }

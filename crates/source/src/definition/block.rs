@@ -5,6 +5,7 @@ use super::role_shapes::{REPAIR, SCOPE};
 use super::root::Names;
 use super::step::{PlacedStep, step, titled};
 use crate::node::{Node, Tree, shortened};
+use crate::problem::Sink;
 use crate::reader::{self, Fields};
 use crate::templates::Desk;
 use crate::words::{slug, suggestion};
@@ -18,23 +19,69 @@ use std::ops::Range;
 /// How often a remedy is tried when nothing is said: what did not help once is for a person.
 const ATTEMPTS_DEFAULT: u32 = 1;
 
-/// Reads what is placed in one role or stage, whose steps have names of their own.
+/// Slugs of one role or stage so far, with the name and place of each.
+pub(super) struct Slugs {
+    of: &'static str,
+    seen: BTreeMap<String, (String, Range<usize>)>,
+}
+
+impl Slugs {
+    pub(super) fn of_role() -> Self {
+        Self {
+            of: "role",
+            seen: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn of_stage() -> Self {
+        Self {
+            of: "stage",
+            seen: BTreeMap::new(),
+        }
+    }
+
+    /// Reports a name that stands here already, or one too like it.
+    pub(super) fn take(&mut self, sink: &Sink, name: &str, span: &Range<usize>) {
+        let place = self.of;
+        let seen = (name.to_owned(), span.clone());
+        let Some((before, first)) = self.seen.insert(slug(name), seen) else {
+            return;
+        };
+        let message = if before == name {
+            format!(
+                "a step of this {place} is already called so, on line {}",
+                sink.line(&first)
+            )
+        } else {
+            format!(
+                "this is too like `{}` on line {}",
+                shortened(&before),
+                sink.line(&first)
+            )
+        };
+        let help = format!(
+            "steps of a {place} have names of their own, which differ in letters and digits"
+        );
+        sink.add_with_help(span, message, help);
+    }
+}
+
+/// Reads what is placed in one role, whose steps have names of their own.
 pub(super) struct BlockReader<'r, 's, 'f> {
     desk: &'r Desk<'s, 'f>,
     names: &'r Names,
-    /// The role, for datasets; none in a stage.
-    role: Option<&'r str>,
-    /// Slugs so far, with the name and place of each.
-    slugs: BTreeMap<String, (String, Range<usize>)>,
+    /// The role, for datasets.
+    role: &'r str,
+    slugs: Slugs,
 }
 
 impl<'r, 's, 'f> BlockReader<'r, 's, 'f> {
-    pub(super) fn new(desk: &'r Desk<'s, 'f>, names: &'r Names, role: Option<&'r str>) -> Self {
+    pub(super) fn new(desk: &'r Desk<'s, 'f>, names: &'r Names, role: &'r str) -> Self {
         Self {
             desk,
             names,
             role,
-            slugs: BTreeMap::new(),
+            slugs: Slugs::of_role(),
         }
     }
 
@@ -103,7 +150,7 @@ impl<'r, 's, 'f> BlockReader<'r, 's, 'f> {
     fn title(&mut self, fields: &Fields, key: &'static str) -> Option<String> {
         let node = fields.get(key)?;
         let name = titled(self.desk, node)?;
-        self.own_name(&name, &node.span);
+        self.slugs.take(self.desk.sink, &name, &node.span);
         Some(name)
     }
 
@@ -113,38 +160,13 @@ impl<'r, 's, 'f> BlockReader<'r, 's, 'f> {
             step,
             name_span,
             dataset_span,
+            ..
         } = step(self.desk, self.names, node)?;
         if let (WrittenAction::MoveCluster { dataset }, Some(span)) = (&step.action, dataset_span) {
             self.dataset(dataset.as_str(), &span);
         }
-        self.own_name(&step.name, &name_span);
+        self.slugs.take(self.desk.sink, &step.name, &name_span);
         Some(step)
-    }
-
-    /// Reports a name that stands here already, or one too like it.
-    fn own_name(&mut self, name: &str, span: &Range<usize>) {
-        let sink = self.desk.sink;
-        let seen = (name.to_owned(), span.clone());
-        let Some((before, first)) = self.slugs.insert(slug(name), seen) else {
-            return;
-        };
-        let place = if self.role.is_some() { "role" } else { "stage" };
-        let message = if before == name {
-            format!(
-                "a step of this {place} is already called so, on line {}",
-                sink.line(&first)
-            )
-        } else {
-            format!(
-                "this is too like `{}` on line {}",
-                shortened(&before),
-                sink.line(&first)
-            )
-        };
-        let help = format!(
-            "steps of a {place} have names of their own, which differ in letters and digits"
-        );
-        sink.add_with_help(span, message, help);
     }
 
     /// Names of datasets, and blocks among them.
@@ -181,7 +203,7 @@ impl<'r, 's, 'f> BlockReader<'r, 's, 'f> {
             return false;
         };
         if let Some(home) = home
-            && self.role.is_none_or(|role| home != role)
+            && home != self.role
         {
             let message = format!("the dataset `{name}` lives on the role `{home}`, not here");
             sink.add_with_help(span, message, format!("write this in the role `{home}`"));

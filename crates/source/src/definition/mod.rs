@@ -14,6 +14,7 @@ mod role_shapes;
 mod root;
 mod sequence;
 mod shapes;
+mod stages;
 mod step;
 mod strategy;
 

@@ -158,6 +158,16 @@ pub(super) static ROLE: Shape = Shape {
             Kind::List(&Kind::Object(&GUARD)),
             "conditions measured just before each host begins",
         ),
+        may(
+            "services",
+            Kind::Words(&["by-strategy", "by-steps"]),
+            "who holds and starts the role's services; `by-strategy` if left out",
+        ),
+        may(
+            "stay_up",
+            Kind::Either(&[TEXTS, Kind::Map(&Kind::Text)]),
+            "services that stay up when the others stop; each with the step that ends it, or until the host goes",
+        ),
         may("prepare", STEPS, "before anything: no outage is needed"),
         may("drain", STEPS, "users are led away"),
         may(

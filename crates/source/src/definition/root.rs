@@ -7,13 +7,14 @@ use super::order::share;
 use super::role::{home_of, role};
 use super::sequence::{check_together, in_order, together};
 use super::shapes::{DATASET, DEFINITION, HEALTHY, RELEASE, SERVICE, WAIVER, WINDOW};
+use super::stages::stages;
 use crate::node::{self, Entry, Node, Tree, shortened};
 use crate::problem::{Problems, Sink, SourceFile};
 use crate::reader::{self, Fields};
 use crate::templates::Desk;
 use crate::words::suggestion;
 use overhaul_model::definition::{
-    Dataset, DatasetKind, Definition, Release, RoleUpgrade, Service, Share, Stages,
+    Dataset, DatasetKind, Definition, Release, RoleUpgrade, Service, Share,
 };
 use overhaul_model::finding::Waiver;
 use overhaul_model::id::{DatasetName, Person, RoleName, RuleId, ServiceName};
@@ -60,8 +61,7 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
     let name = fields
         .get("upgrade")
         .and_then(|node| reader::name(sink, node));
-    let from = fields.get("from").and_then(|node| release(sink, node));
-    let to = fields.get("to").and_then(|node| release(sink, node));
+    let (from, to) = releases(sink, &fields);
     let services = fields.get("services").map(|node| services(&desk, node));
     let services = services.unwrap_or_default();
     let service_homes = service_homes(&fields, &services);
@@ -100,6 +100,7 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
         .get("roles")
         .map(|node| roles(&desk, &names, node, &together));
     let pace = pace(&desk, &fields);
+    let stages = stages(&desk, &names, fields.get("stages"));
     let waivers = fields
         .get("waivers")
         .map(|node| reader::list(sink, node, |node| waiver(sink, node)));
@@ -122,7 +123,8 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
         upgraders: used.collect(),
         roles,
         together,
-        stages: pace.stages,
+        stages: stages.weave,
+        stage_plan: stages.plan,
         one_zone_at_a_time: pace.one_zone_at_a_time,
         providers: providers.unwrap_or_default(),
         ansible_playbook: None,
@@ -148,25 +150,41 @@ fn service_homes(
 
 /// What holds for all roles together.
 struct Pace {
-    stages: Stages,
     one_zone_at_a_time: bool,
     failure_budget: Share,
 }
 
 fn pace(desk: &Desk, fields: &Fields) -> Pace {
-    let stages = [
-        ("across-roles", Stages::AcrossRoles),
-        ("within-zone", Stages::WithinZone),
-    ];
     let zones = [("one-at-a-time", true), ("free", false)];
     let budget = fields.get("failure_budget");
     Pace {
-        stages: fields.word("stages", &stages).unwrap_or_default(),
         one_zone_at_a_time: fields.word("zones", &zones).unwrap_or(false),
         failure_budget: budget
             .and_then(|node| share(desk, node))
             .unwrap_or(NO_FAILURE),
     }
+}
+
+/// The releases before and after; the same where the system stays as it is.
+fn releases(sink: &Sink, fields: &Fields) -> (Option<Release>, Option<Release>) {
+    let read = |key| fields.get(key).and_then(|node| release(sink, node));
+    let (from, to, stays) = (read("from"), read("to"), read("release"));
+    let written = |key| fields.entries().iter().find(|entry| entry.key == key);
+    if written("release").is_some() {
+        if let Some(other) = written("from").or(written("to")) {
+            let message = format!("`{}` has no meaning where the release stays", other.key);
+            sink.add_with_help(&other.key_span, message, "take it or `release` away");
+        }
+        return (stays.clone(), stays);
+    }
+    for key in ["from", "to"] {
+        if written(key).is_none() {
+            let message = format!("an upgrade lacks the key `{key}`");
+            let help = "write `from` and `to`, or `release` where the system stays as it is";
+            sink.add_with_help(&fields.span, message, help);
+        }
+    }
+    (from, to)
 }
 
 /// The names that stand in a map, whatever their values look like.
@@ -240,6 +258,10 @@ fn service(desk: &Desk, entry: &Entry) -> Option<Service> {
         }
         u32::try_from(keep).ok()
     });
+    let after = fields.get("after").map(|node| match &node.tree {
+        Tree::List(_) => reader::list(sink, node, |node| reader::name(sink, node)),
+        _ => reader::name(sink, node).into_iter().collect(),
+    });
     fields.done();
     Some(Service {
         on: RoleName::new(on?),
@@ -247,6 +269,11 @@ fn service(desk: &Desk, entry: &Entry) -> Option<Service> {
         healthy,
         window,
         keep: keep.unwrap_or(0),
+        after: after
+            .unwrap_or_default()
+            .into_iter()
+            .map(ServiceName::new)
+            .collect(),
     })
 }
 
@@ -318,7 +345,12 @@ fn check_path(
     span: &Range<usize>,
 ) {
     if from == to {
-        sink.add(span, "`from` and `to` are the same release");
+        if span.is_empty() {
+            stays(sink, roles);
+        } else {
+            let help = "write `release` instead of both where the system stays as it is";
+            sink.add_with_help(span, "`from` and `to` are the same release", help);
+        }
         return;
     }
     let in_place = roles
@@ -340,6 +372,20 @@ fn check_path(
             .map(|path| format!("{} to {}", path.from, path.to))
             .collect();
         sink.add_with_help(span, message, format!("it knows {}", known.join(", ")));
+    }
+}
+
+/// Where the release stays, no role may change it.
+fn stays(sink: &Sink, roles: &[RoleUpgrade]) {
+    for role in roles {
+        if role.strategy.change() != Change::Packages {
+            let message = format!(
+                "the release stays, and the role `{}` would change it",
+                role.role
+            );
+            let help = "write `strategy: packages`, or `from` and `to` at the top";
+            sink.add_with_help(&sink.below(role.origin.line), message, help);
+        }
     }
 }
 

@@ -260,6 +260,11 @@ pub(super) static SERVICE: Shape = Shape {
             Kind::Int(0, 100_000),
             "hosts that must serve at any time; needs `healthy`",
         ),
+        may(
+            "after",
+            Kind::Either(&[TEXTS, Kind::Text]),
+            "services of the same role that start before it and stop after it",
+        ),
     ]],
     later: &[],
     one_of: &[],
@@ -499,132 +504,182 @@ pub(crate) const KIND_ACTIONS: &[Key] = &[
     ),
 ];
 
+static REBOOTS: [Kind; 2] = [Kind::Nothing, Kind::Object(&REBOOT)];
+
+const STEP_LATER: &[(&str, &str)] = &[
+    (
+        "release_upgrade",
+        "the strategy places the release upgrade itself; choose its kind by `upgrader:`",
+    ),
+    (
+        "backup",
+        "the strategy places backups itself; name datasets in the role's `backup:` list",
+    ),
+    (
+        "needs",
+        "steps of a slot run in the order in which they are written",
+    ),
+    (
+        "after",
+        "steps of a slot run in the order in which they are written",
+    ),
+];
+
+const STEP_ACTIONS: &[Key] = &[
+    may("run", TEXTS, "a command as a list of arguments"),
+    may(
+        "shell",
+        Kind::Text,
+        "a script for /bin/sh; interpolated values are quoted",
+    ),
+    may("service", Kind::Object(&UNIT_ACTION), "a unit of systemd"),
+    may(
+        "packages",
+        Kind::Object(&PACKAGES),
+        "packages installed or removed",
+    ),
+    may(
+        "reboot",
+        Kind::Either(&REBOOTS),
+        "a reboot, proven by a new boot id",
+    ),
+    may("file", Kind::Object(&FILE), "a file written whole"),
+    may(
+        "edit",
+        Kind::Object(&EDIT),
+        "lines or keys of a file changed",
+    ),
+    may("database", Kind::Object(&DATABASE), "work on a dataset"),
+    may(
+        "machine",
+        Kind::Object(&near_shapes::MACHINE),
+        "work on the host's machine, by a provider",
+    ),
+    may(
+        "ansible",
+        Kind::Object(&near_shapes::ANSIBLE),
+        "a playbook, run on the controller",
+    ),
+    may(
+        "wait",
+        Kind::Object(&WAIT),
+        "a bounded wait for a condition",
+    ),
+    may("gate", Kind::Text, "a question that a person decides"),
+    may(
+        "announce",
+        Kind::Text,
+        "a message to people; nothing waits for them",
+    ),
+    may(
+        "volume",
+        Kind::Object(&later_shapes::VOLUME),
+        "a volume with data; not available in this version",
+    ),
+    may(
+        "address",
+        Kind::Object(&later_shapes::ADDRESS),
+        "an address; not available in this version",
+    ),
+    may(
+        "dns",
+        Kind::Object(&later_shapes::DNS),
+        "names; not available in this version",
+    ),
+    may(
+        "instance",
+        Kind::Object(&later_shapes::INSTANCE),
+        "a machine beside the old one; not available in this version",
+    ),
+    may(
+        "certificate",
+        Kind::Object(&later_shapes::CERTIFICATE),
+        "a certificate; not available in this version",
+    ),
+    may(
+        "sessions",
+        Kind::Object(&later_shapes::SESSIONS),
+        "people and processes at work; not available in this version",
+    ),
+    may(
+        "quiesce",
+        Kind::Object(&later_shapes::QUIESCE),
+        "the other members of a role; not available in this version",
+    ),
+    may(
+        "cluster",
+        Kind::Object(&later_shapes::CLUSTER),
+        "membership of a cluster; not available in this version",
+    ),
+    may(
+        "transfer",
+        Kind::Object(&later_shapes::TRANSFER),
+        "data that moves once, with its authority; not available in this version",
+    ),
+    may(
+        "migrations",
+        Kind::Object(&later_shapes::MIGRATIONS),
+        "data migrated while services run; not available in this version",
+    ),
+    may(
+        "mark",
+        Kind::Object(&later_shapes::MARK),
+        "a mark that others read; not available in this version",
+    ),
+];
+
 /// A step of a definition.
 pub(super) static STEP: Shape = Shape {
     id: "step",
     what: "a step",
     keys: &[STEP_KEYS, PLACED_KEYS],
-    later: &[
-        (
-            "release_upgrade",
-            "the strategy places the release upgrade itself; choose its kind by `upgrader:`",
-        ),
-        (
-            "backup",
-            "the strategy places backups itself; name datasets in the role's `backup:` list",
-        ),
-        (
-            "needs",
-            "steps of a slot run in the order in which they are written",
-        ),
-        (
-            "after",
-            "steps of a slot run in the order in which they are written",
-        ),
-    ],
-    one_of: &[
-        may("run", TEXTS, "a command as a list of arguments"),
-        may(
-            "shell",
-            Kind::Text,
-            "a script for /bin/sh; interpolated values are quoted",
-        ),
-        may("service", Kind::Object(&UNIT_ACTION), "a unit of systemd"),
-        may(
-            "packages",
-            Kind::Object(&PACKAGES),
-            "packages installed or removed",
-        ),
-        may(
-            "reboot",
-            Kind::Either(&[Kind::Nothing, Kind::Object(&REBOOT)]),
-            "a reboot, proven by a new boot id",
-        ),
-        may("file", Kind::Object(&FILE), "a file written whole"),
-        may(
-            "edit",
-            Kind::Object(&EDIT),
-            "lines or keys of a file changed",
-        ),
-        may("database", Kind::Object(&DATABASE), "work on a dataset"),
-        may(
-            "machine",
-            Kind::Object(&near_shapes::MACHINE),
-            "work on the host's machine, by a provider",
-        ),
-        may(
-            "ansible",
-            Kind::Object(&near_shapes::ANSIBLE),
-            "a playbook, run on the controller",
-        ),
-        may(
-            "wait",
-            Kind::Object(&WAIT),
-            "a bounded wait for a condition",
-        ),
-        may("gate", Kind::Text, "a question that a person decides"),
-        may(
-            "announce",
-            Kind::Text,
-            "a message to people; nothing waits for them",
-        ),
-        may(
-            "volume",
-            Kind::Object(&later_shapes::VOLUME),
-            "a volume with data; not available in this version",
-        ),
-        may(
-            "address",
-            Kind::Object(&later_shapes::ADDRESS),
-            "an address; not available in this version",
-        ),
-        may(
-            "dns",
-            Kind::Object(&later_shapes::DNS),
-            "names; not available in this version",
-        ),
-        may(
-            "instance",
-            Kind::Object(&later_shapes::INSTANCE),
-            "a machine beside the old one; not available in this version",
-        ),
-        may(
-            "certificate",
-            Kind::Object(&later_shapes::CERTIFICATE),
-            "a certificate; not available in this version",
-        ),
-        may(
-            "sessions",
-            Kind::Object(&later_shapes::SESSIONS),
-            "people and processes at work; not available in this version",
-        ),
-        may(
-            "quiesce",
-            Kind::Object(&later_shapes::QUIESCE),
-            "the other members of a role; not available in this version",
-        ),
-        may(
-            "cluster",
-            Kind::Object(&later_shapes::CLUSTER),
-            "membership of a cluster; not available in this version",
-        ),
-        may(
-            "transfer",
-            Kind::Object(&later_shapes::TRANSFER),
-            "data that moves once, with its authority; not available in this version",
-        ),
-        may(
-            "migrations",
-            Kind::Object(&later_shapes::MIGRATIONS),
-            "data migrated while services run; not available in this version",
-        ),
-        may(
-            "mark",
-            Kind::Object(&later_shapes::MARK),
-            "a mark that others read; not available in this version",
-        ),
-    ],
+    later: STEP_LATER,
+    one_of: STEP_ACTIONS,
 };
+
+/// A step of a stage.
+pub(super) static STAGE_STEP: Shape = Shape {
+    id: "stage_step",
+    what: "a step of a stage",
+    keys: &[
+        STEP_KEYS,
+        PLACED_KEYS,
+        &[may(
+            "on",
+            Kind::Text,
+            "the role whose first host does it, by name; needed by all that is done on a host",
+        )],
+    ],
+    later: STEP_LATER,
+    one_of: STEP_ACTIONS,
+};
+
+const STAGE_STEPS: Kind = Kind::List(&Kind::Object(&STAGE_STEP));
+
+/// A stage.
+pub(super) static STAGE: Shape = shape(
+    "stage",
+    "a stage",
+    &[&[
+        must(
+            "slots",
+            TEXTS,
+            "its slots; one that no stage names goes with the one before it",
+        ),
+        may("before", STAGE_STEPS, "done once, before any host"),
+        may("after", STAGE_STEPS, "done once, after all hosts"),
+        may(
+            "roles",
+            Kind::Either(&[TEXTS, Kind::Words(&["in-turn", "at-once"])]),
+            "whether roles go through it one after the other, or which of them first; `in-turn` if left out",
+        ),
+        may(
+            "weave",
+            Kind::Words(&["across-roles", "within-zone"]),
+            "whether each role goes through it as a whole, or all roles of one zone before the next zone",
+        ),
+    ]],
+);
 
 /// An upgrade.
 pub(crate) static DEFINITION: Shape = Shape {
@@ -634,8 +689,13 @@ pub(crate) static DEFINITION: Shape = Shape {
         &KNOWLEDGE,
         &[
             must("upgrade", Kind::Text, "the upgrade's name"),
-            must("from", RELEASE_KIND, "the release that hosts have before"),
-            must("to", RELEASE_KIND, "the release that hosts have afterwards"),
+            may("from", RELEASE_KIND, "the release that hosts have before"),
+            may("to", RELEASE_KIND, "the release that hosts have afterwards"),
+            may(
+                "release",
+                RELEASE_KIND,
+                "instead of both: the release that hosts have, and keep",
+            ),
             may(
                 "services",
                 Kind::Map(&Kind::Object(&SERVICE)),
@@ -663,8 +723,11 @@ pub(crate) static DEFINITION: Shape = Shape {
             ),
             may(
                 "stages",
-                Kind::Words(&["across-roles", "within-zone"]),
-                "whether each role changes as a whole, or all roles of one zone before the next zone",
+                Kind::Either(&[
+                    Kind::Words(&["across-roles", "within-zone"]),
+                    Kind::Map(&Kind::Object(&STAGE)),
+                ]),
+                "stages by name, in their order; or one word for the usual ones",
             ),
             may(
                 "zones",

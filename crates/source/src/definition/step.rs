@@ -6,6 +6,7 @@ use super::root::Names;
 use super::shapes::{GUARD, RETRY, STEP};
 use crate::node::{Node, Tree, shortened};
 use crate::reader::{self, Fields};
+use crate::shape::Shape;
 use crate::templates::Desk;
 use crate::words::{is_identifier, slug, suggestion};
 use overhaul_model::action::{OnceScope, Retry, Touches};
@@ -28,15 +29,28 @@ const SCOPES: [(&str, OnceScope); 4] = [
 
 /// A step with the place of its name.
 pub(super) struct PlacedStep {
+    /// What a step of a stage says of its host.
+    pub(super) on: Option<Node>,
     pub(super) step: WrittenStep,
     pub(super) name_span: Range<usize>,
     pub(super) dataset_span: Option<Range<usize>>,
 }
 
-/// A step of a definition.
+/// A step of a slot.
 pub(super) fn step(desk: &Desk, names: &Names, node: &Node) -> Option<PlacedStep> {
+    step_of(desk, names, node, &STEP)
+}
+
+/// A step with the keys of this shape.
+pub(super) fn step_of(
+    desk: &Desk,
+    names: &Names,
+    node: &Node,
+    shape: &'static Shape,
+) -> Option<PlacedStep> {
     let sink = desk.sink;
-    let fields = Fields::open(sink, node, &STEP)?;
+    let fields = Fields::open(sink, node, shape)?;
+    let on = fields.get("on").cloned();
     let name = fields.get("name").and_then(|node| titled(desk, node));
     let act = act(desk, Some(names), &fields);
     let acts = !matches!(
@@ -87,6 +101,7 @@ pub(super) fn step(desk: &Desk, names: &Names, node: &Node) -> Option<PlacedStep
     fields.done();
     let (name, act) = (name?, act?);
     Some(PlacedStep {
+        on,
         step: WrittenStep {
             name,
             action: act.action,

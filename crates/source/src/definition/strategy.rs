@@ -15,10 +15,11 @@ pub(super) const STRATEGIES: &[&str] = &[
     "clustered",
     "blue-green",
     "first-then-rest",
+    "packages",
 ];
 
 /// The words of [`Change`]; a test compares them.
-pub(super) const CHANGES: &[&str] = &["in-place", "rebuild", "replace"];
+pub(super) const CHANGES: &[&str] = &["in-place", "rebuild", "replace", "packages"];
 
 /// The words of [`Data`]; a test compares them.
 pub(super) const DATA: &[&str] = &["none", "stays", "carry", "volume", "rejoin", "transfer"];
