@@ -15,6 +15,7 @@ use super::boot;
 use super::check_facts;
 use super::client;
 use super::database;
+use super::definition;
 use super::error::{LabError, Result};
 use super::host;
 use super::images::Images;
@@ -142,6 +143,11 @@ enum Command {
         /// The host.
         host: String,
     },
+    /// Write a workflow's definition with the lab as its provider of machines into the instance's folder, and print its path.
+    Definition {
+        /// The workflow's definition.
+        file: PathBuf,
+    },
     /// Complete an interrupted upgrade on the disk of a host that is off, as from a rescue system.
     Rescue {
         /// The host.
@@ -236,6 +242,11 @@ fn dispatch(id: &Id, command: Command) -> Result<()> {
             let (instance, _lock) = existing_for_change(id)?;
             instance.host(&host)?;
             host::power_on(&instance, &host)
+        }
+        Command::Definition { file } => {
+            let path = definition::write(&existing(id)?, &file)?;
+            say(path.display());
+            Ok(())
         }
         Command::Rescue { host } => rescue(id, &host),
         Command::LoadPostgres { host, mb } => load_postgres(id, &host, mb),

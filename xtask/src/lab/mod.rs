@@ -7,6 +7,7 @@ mod cli;
 mod client;
 mod command;
 mod database;
+mod definition;
 mod error;
 mod host;
 mod images;
