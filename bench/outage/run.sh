@@ -14,8 +14,7 @@ fresh() {
     $xtask up six >/dev/null
     $xtask load-postgres db1 --mb "$mb" >/dev/null
     dir=$($xtask dir)
-    definition=workflows/debian-major/upgrade.yaml
-    if [ -x "$dir/provider" ]; then definition=$dir/upgrade.yaml; fi
+    definition=$($xtask definition workflows/debian-major/upgrade.yaml)
     $xtask remember "$dir/before.json" >/dev/null
 }
 overhaul() { target/release/overhaul --state "$dir/state" "$@"; }

@@ -31,6 +31,9 @@ def work($host; $step):
      else (.exec.command | command($host)) + " >>\"$log\"" end)
   elif has("write-file") then .["write-file"] |
     "put " + ($host.name | quoted) + " " + (.path | quoted) + " " + (.mode // 420 | tostring) + " " + (.content // "" | text($host))
+  elif has("edit-file") then .["edit-file"] |
+    "shell " + ($host.name | quoted) + " " + ([.edits[] | .set // error("an edit that is not known: \(keys)") |
+      "sed -i " + ("s|^\(.key)\(.separator).*|\(.key)\(.separator)\(.value)|" | quoted) + " "] as $edits | .path as $path | [$edits[] + $path] | join("; ") | text($host))
   elif has("fetch") then .fetch | "mkdir -p \"$copies/$(dirname " + (.file | quoted) + ")\"; " + (.exec.command | command($host)) + " >\"$copies/\"" + (.file | quoted)
   elif has("feed") then .feed | "feed \"$copies/\"" + (.file | quoted) + " " + (.exec.command | command($host)) + " >>\"$log\""
   elif has("reboot") then "reboot_host " + ($host.name | quoted)
@@ -46,7 +49,8 @@ def work($host; $step):
 
 . as $plan
 | def walk($host):
-    if has("sequence") then .sequence.blocks[] | walk($host)
+    # What is cleaned up later, by name, is no part of the upgrade.
+    if has("sequence") then .sequence.blocks[] | select((.sequence.id // "") != "cleanup") | walk($host)
     elif has("parallel") then (.parallel.blocks[] | "(", walk($host), ") &"), "wait_all"
     elif has("scope") then .scope | (.open | if type == "array" then .[] else . end | if has("id") then {step: .} else . end | walk($host)),
       (.body | if type == "array" then .[] else . end | walk($host)),

@@ -106,13 +106,9 @@ fn carried_out(args: &Args, lab: &Lab, moments: Option<&[u64]>) -> Result<Value,
     );
     lab.lab(&["remember", &path(&before)])?;
     let fleet = controller.dir.join("inventory");
-    let mut child = controller.start(&[
-        "run",
-        &path(&args.definition),
-        "--fleet",
-        &path(&fleet),
-        "--yes",
-    ])?;
+    let definition = lab.lab(&["definition", &path(&args.definition)])?;
+    let mut child =
+        controller.start(&["run", definition.trim(), "--fleet", &path(&fleet), "--yes"])?;
     let mut asked = Vec::new();
     for row in moments.unwrap_or_default() {
         asked.extend(kill_at(&controller, &mut child, *row)?);
