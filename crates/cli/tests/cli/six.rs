@@ -7,13 +7,17 @@ use jiff::Timestamp;
 /// The time that stands for all times in recorded facts.
 const RECORDED_AT: &str = "2026-01-01T00:00:00Z";
 
+/// The provider that the workflow names, and a program that is on every machine: a provider must be there before there is a plan, and is not called.
+const PROVIDER: [&str; 2] = ["/usr/local/lib/overhaul/machines", "/usr/bin/true"];
+
 /// The workflow's folder, with facts that were gathered a moment ago.
 fn scene() -> Scene {
     let facts = include_str!("../../../../lab/recorded/six/facts.json");
+    let definition = include_str!("../../../../workflows/debian-major/upgrade.yaml");
     let scene = Scene::new(&[
         (
             "upgrade.yaml",
-            include_str!("../../../../workflows/debian-major/upgrade.yaml"),
+            &definition.replace(PROVIDER[0], PROVIDER[1]),
         ),
         (
             "inventory/hosts.ini",
