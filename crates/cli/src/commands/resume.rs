@@ -12,6 +12,7 @@ use crate::runs::{self, Told};
 use crate::show;
 use crate::sitting;
 use crate::wiring;
+use overhaul_engine::ports::Reach as _;
 use overhaul_machine::HostLink;
 use overhaul_model::event::Choice;
 use overhaul_model::facts::FleetFacts;
@@ -57,6 +58,7 @@ pub async fn resume(
         &args.hosts,
         &told.dir.data(),
     )?;
+    know_machines(&told, &reach);
     let aborting = is_aborting(&told)?;
     let facts = facts(&told, &reach, aborting, console).await?;
     let mut settled = settled(&told, aborting);
@@ -101,6 +103,7 @@ pub async fn clean(
     let passwords = inputs::passwords(&args.fleet)?;
     let data = told.dir.data();
     let reach = wiring::reach(&plan.fleet, &plan.hosts, passwords, &args.hosts, &data)?;
+    know_machines(&told, &reach);
     let wanted: BTreeSet<Position> = names
         .iter()
         .flat_map(|name| told.run.positions_in(name))
@@ -132,6 +135,13 @@ pub async fn clean(
         cleanup: names,
     };
     lead(lead_it, console).await
+}
+
+/// Machines that this run made anew are reached by the keys that their providers proved: the operator's known hosts still hold the old ones.
+fn know_machines(told: &Told, reach: &Arc<SshReach>) {
+    for (host, machine) in told.run.machines() {
+        reach.moved(host, machine);
+    }
 }
 
 /// Facts of all hosts. Those that the rest of the run is about must be there, but when it is ended: then a
