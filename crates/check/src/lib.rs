@@ -17,7 +17,7 @@ pub use rules::RULES;
 /// host can be called so. Its first mount is taken for the filesystem of the run's folder.
 pub const CONTROLLER: &str = "";
 
-use jiff::civil::Date;
+use jiff::Zoned;
 use overhaul_model::facts::FleetFacts;
 use overhaul_model::id::Position;
 use overhaul_model::plan::Plan;
@@ -27,14 +27,16 @@ use view::View;
 /// Checks a plan: before the run with nothing settled, on resume with the positions that are over.
 ///
 /// What is settled counts as done: a copy that was made is there, and the state of a host before its
-/// first step is no longer asked for.
+/// first step is no longer asked for. `begins` is the moment at which the plan would begin, or go on, in the
+/// time zone of whoever asks.
 pub fn check(
     plan: &Plan,
     facts: &FleetFacts,
     settled: &BTreeSet<Position>,
-    today: Date,
+    begins: &Zoned,
 ) -> Checked {
-    let view = View::new(plan, facts, settled, today);
+    let today = begins.date();
+    let view = View::new(plan, facts, settled, begins);
     let mut findings = Vec::new();
     for rule in RULES {
         findings.extend(rule.findings(&view));

@@ -1,6 +1,7 @@
 //! A plan as rules look at it: each host's steps in their order, and what is over already.
 
 use jiff::civil::Date;
+use jiff::{Timestamp, Zoned};
 use overhaul_model::facts::{FleetFacts, HostFacts};
 use overhaul_model::id::{HostName, Position};
 use overhaul_model::plan::{Block, Child, Placed, Plan};
@@ -12,6 +13,8 @@ pub(crate) struct View<'a> {
     pub facts: &'a FleetFacts,
     pub settled: &'a BTreeSet<Position>,
     pub today: Date,
+    /// When the plan would begin, or go on.
+    pub begins: Timestamp,
     /// Every host of the plan, each with its steps in the order of the tree.
     pub lanes: BTreeMap<&'a HostName, Vec<&'a Step>>,
 }
@@ -21,7 +24,7 @@ impl<'a> View<'a> {
         plan: &'a Plan,
         facts: &'a FleetFacts,
         settled: &'a BTreeSet<Position>,
-        today: Date,
+        begins: &Zoned,
     ) -> Self {
         let mut lanes: BTreeMap<&HostName, Vec<&Step>> =
             plan.hosts.keys().map(|host| (host, Vec::new())).collect();
@@ -35,7 +38,8 @@ impl<'a> View<'a> {
             plan,
             facts,
             settled,
-            today,
+            today: begins.date(),
+            begins: begins.timestamp(),
             lanes,
         }
     }

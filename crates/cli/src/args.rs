@@ -337,6 +337,10 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub facts: FactArgs,
 
+    /// Also where the expected length of every step comes from
+    #[arg(long)]
+    pub why: bool,
+
     /// Write the plan to this file, for `overhaul run FILE`
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -354,6 +358,27 @@ pub struct CheckArgs {
 
     #[command(flatten)]
     pub facts: FactArgs,
+}
+
+/// Who is called when a run needs people.
+#[derive(Args, Clone, Debug, Default)]
+pub struct HookArgs {
+    /// Programs and addresses to call when something is asked, held, stalled, failed or over, and when a window runs out
+    #[arg(
+        id = "hooks_file",
+        long = "hooks",
+        value_name = "FILE",
+        env = "OVERHAUL_HOOKS"
+    )]
+    pub file: Option<PathBuf>,
+}
+
+impl HookArgs {
+    /// The hooks, ready to be called.
+    pub fn ready(&self) -> Result<Vec<crate::hooks::Ready>, crate::failure::Failure> {
+        let read = self.file.as_deref().map(crate::hooks::read);
+        read.unwrap_or_else(|| Ok(Vec::new()))
+    }
 }
 
 /// `run`.
@@ -384,6 +409,9 @@ pub struct RunArgs {
     /// Stay when only a person can make the run go on, instead of ending with exit code 4
     #[arg(long)]
     pub wait: bool,
+
+    #[command(flatten)]
+    pub hooks: HookArgs,
 
     #[command(flatten)]
     pub hosts: HostArgs,
@@ -421,6 +449,9 @@ pub struct ResumeArgs {
     /// Stay when only a person can make the run go on, instead of ending with exit code 4
     #[arg(long)]
     pub wait: bool,
+
+    #[command(flatten)]
+    pub hooks: HookArgs,
 
     #[command(flatten)]
     pub hosts: HostArgs,

@@ -2,6 +2,7 @@
 
 use crate::args::{FactArgs, InputArgs};
 use crate::console::Console;
+use crate::durations;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::gather;
@@ -9,11 +10,13 @@ use crate::inputs::{self, Loaded};
 use crate::runs;
 use crate::text;
 use crate::wiring;
+use jiff::Zoned;
 use overhaul_check::{CONTROLLER, Checked, check};
 use overhaul_model::facts::FleetFacts;
 use overhaul_model::finding::{Finding, Severity};
 use overhaul_model::id::{HostName, Position};
 use overhaul_model::plan::Plan;
+use overhaul_model::windows::critical_path;
 use overhaul_plan::{PlanErrors, compile};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -66,8 +69,12 @@ pub async fn compiled(
     if let Some(path) = &facts.save_facts {
         inputs::save_facts(path, &gathered)?;
     }
-    let plan = compile(&loaded.definition, &loaded.fleet.fleet, &gathered)?;
-    let checked = checked(&plan, &gathered, &BTreeSet::new(), &runs::state_dir(state)?);
+    let mut plan = compile(&loaded.definition, &loaded.fleet.fleet, &gathered)?;
+    let state = runs::state_dir(state)?;
+    durations::foresee(&state, &mut plan, console);
+    // Who looks at a plan days before it may begin wants to know what will be said then.
+    let begins = first_chance(&plan);
+    let checked = checked_at(&plan, &gathered, &BTreeSet::new(), &state, &begins);
     Ok(Compiled {
         facts: gathered,
         plan,
@@ -75,16 +82,40 @@ pub async fn compiled(
     })
 }
 
-/// What the checker says today, with these positions over; runs are kept in `state`.
+/// What the checker says now, with these positions over; runs are kept in `state`.
 pub fn checked(
     plan: &Plan,
     facts: &FleetFacts,
     settled: &BTreeSet<Position>,
     state: &Path,
 ) -> Checked {
+    checked_at(plan, facts, settled, state, &Zoned::now())
+}
+
+/// What the checker says of a plan that begins, or goes on, at this moment.
+fn checked_at(
+    plan: &Plan,
+    facts: &FleetFacts,
+    settled: &BTreeSet<Position>,
+    state: &Path,
+    begins: &Zoned,
+) -> Checked {
     let mut facts = facts.clone();
     facts.insert(HostName::new(CONTROLLER), gather::controller(state));
-    check(plan, &facts, settled, jiff::Zoned::now().date())
+    check(plan, &facts, settled, begins)
+}
+
+/// The first moment from now on at which the calendar lets the plan begin; now, when it never does.
+fn first_chance(plan: &Plan) -> Zoned {
+    let now = Zoned::now();
+    let chance = plan
+        .timing
+        .calendar
+        .earliest(now.timestamp(), critical_path(plan));
+    match chance {
+        Some(chance) => chance.to_zoned(now.time_zone().clone()),
+        None => now,
+    }
 }
 
 /// The findings that a run is begun in spite of, as sentences for its journal.

@@ -202,6 +202,11 @@ impl FactsCache {
 
 /// A fleet's name as the name of a file: what could lead elsewhere is written as its bytes.
 fn file_name(fleet: &str) -> String {
+    format!("{}.jsonl", file_stem(fleet))
+}
+
+/// A fleet's name as a part of a file's name: no two fleets give the same.
+pub fn file_stem(fleet: &str) -> String {
     let mut out = String::new();
     for byte in fleet.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_".contains(&byte) {
@@ -210,7 +215,6 @@ fn file_name(fleet: &str) -> String {
             out.push_str(&format!("%{byte:02x}"));
         }
     }
-    out.push_str(".jsonl");
     out
 }
 

@@ -1,8 +1,11 @@
 //! Leading a run: the loop with its ports, signals, the picture of it, and how it ended.
 
+use crate::attention::Attention;
 use crate::console::Console;
+use crate::durations;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use crate::hooks::{self, About, Call, Hooks};
 use crate::live::Live;
 use crate::person::person;
 use crate::runs::{self, Told};
@@ -17,10 +20,13 @@ use overhaul_engine::{Control, EngineError, Ports, RunEnd, Settings, Watcher};
 use overhaul_machine::Standing;
 use overhaul_machine::report::report;
 use overhaul_model::event::{Record, Sitting, Verdict};
-use overhaul_model::id::{Position, StepId};
+use overhaul_model::id::{Position, RunId, StepId};
+use overhaul_model::plan::Plan;
 use overhaul_reach::SshReach;
+use overhaul_source::CallFor;
 use overhaul_store::{RunDir, RunLock};
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -49,22 +55,84 @@ pub struct Lead {
     pub sitting: Option<Sitting>,
     /// Of a run that is complete: what of its stage `cleanup` was named.
     pub cleanup: Vec<StepId>,
+    /// Who is called when it needs people.
+    pub hooks: Vec<hooks::Ready>,
 }
 
-/// The picture, shared with the clock that draws it again.
-struct Eyes(Arc<Live>);
+/// The picture and the calls, shared with the clock that draws again and looks at the time.
+struct Eyes {
+    live: Arc<Live>,
+    attention: Mutex<Attention>,
+    hooks: Hooks,
+}
 
-impl Watcher for Eyes {
+impl Eyes {
+    fn new(live: Arc<Live>, plan: &Plan, old: u64, hooks: Vec<hooks::Ready>, run: &RunId) -> Self {
+        let about = About {
+            run: run.to_string(),
+            upgrade: plan.upgrade.clone(),
+            fleet: plan.fleet.clone(),
+        };
+        let screen = Arc::clone(&live);
+        Self {
+            attention: Mutex::new(Attention::new(plan, old)),
+            hooks: Hooks::start(hooks, about, Arc::new(move |line| screen.say(line))),
+            live,
+        }
+    }
+
+    fn attention(&self) -> MutexGuard<'_, Attention> {
+        // A panic in there loses a call at most.
+        self.attention
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn call(&self, calls: Vec<Call>) {
+        for call in calls {
+            // What stands in the journal or needs a decision is on the screen already.
+            if matches!(
+                call.kind,
+                CallFor::Window | CallFor::Stalled | CallFor::Held
+            ) {
+                let word = call.kind.word();
+                self.live
+                    .say(&format!("{} {word:<8} {}", text::clock(call.at), call.text));
+            }
+            self.hooks.call(call);
+        }
+    }
+
+    fn tick(&self) {
+        let now = Timestamp::now();
+        let (calls, clocks) = {
+            let mut attention = self.attention();
+            (attention.tick(now), attention.clocks(now))
+        };
+        self.call(calls);
+        self.live.tick(clocks);
+    }
+}
+
+/// What the loop tells.
+struct Watch(Arc<Eyes>);
+
+impl Watcher for Watch {
     fn recorded(&self, record: &Record) {
-        self.0.recorded(record);
+        self.0.live.recorded(record);
+        let calls = self.0.attention().take(record);
+        self.0.call(calls);
     }
 
     fn progress(&self, position: &Position, bytes: &[u8]) {
-        self.0.progress(position, bytes);
+        self.0.live.progress(position, bytes);
+        self.0.attention().output(position, Timestamp::now());
     }
 
     fn standing(&self, standing: &Standing) {
-        self.0.standing(standing);
+        self.0.live.standing(standing);
+        let calls = self.0.attention().standing(standing, Timestamp::now());
+        self.0.call(calls);
     }
 }
 
@@ -82,12 +150,15 @@ pub async fn lead(lead: Lead, console: Console) -> Outcome {
         wait,
         sitting,
         cleanup,
+        hooks,
     } = lead;
     let (mut journal, inbox) = dir.open()?;
     let old = journal.replay().await?;
     let clock = SystemClock::after(old.last().map(|record| record.at));
     let old = old.last().map_or(0, |record| record.seq);
     let live = Arc::new(Live::new(console, checked.plan(), old));
+    let eyes = Eyes::new(Arc::clone(&live), checked.plan(), old, hooks, dir.id());
+    let eyes = Arc::new(eyes);
     let (sender, control) = mpsc::unbounded_channel();
     let ports = Ports {
         journal,
@@ -113,14 +184,15 @@ pub async fn lead(lead: Lead, console: Console) -> Outcome {
         Arc::clone(&live),
         dir.clone(),
     ));
-    let ticks = tokio::spawn(tick(Arc::clone(&live)));
-    let running = overhaul_engine::run(checked, ports, settings, Eyes(Arc::clone(&live)));
+    let ticks = tokio::spawn(tick(Arc::clone(&eyes)));
+    let running = overhaul_engine::run(checked, ports, settings, Watch(Arc::clone(&eyes)));
     let end = tokio::select! {
         end = running => end,
         () = left_behind(&mut leaving) => Ok(RunEnd::Left),
     };
     signals.abort();
     ticks.abort();
+    eyes.hooks.end().await;
     live.end();
     drop(lock);
     conclude(end, &dir, console)
@@ -134,10 +206,10 @@ async fn left_behind(leaving: &mut mpsc::UnboundedReceiver<()>) {
     tokio::time::sleep(Duration::from_secs(LEAVE_S_MAX)).await;
 }
 
-async fn tick(live: Arc<Live>) {
+async fn tick(eyes: Arc<Eyes>) {
     loop {
         tokio::time::sleep(Duration::from_millis(TICK_MS)).await;
-        live.tick();
+        eyes.tick();
     }
 }
 
@@ -205,6 +277,7 @@ fn conclude(end: Result<RunEnd, EngineError>, dir: &RunDir, console: Console) ->
         return Ok(exit);
     }
     let told = Told::of(dir.clone())?;
+    keep_lengths(&told, console);
     let now = Timestamp::now();
     let status = Status::of(&told, dir.pending()?, false, now);
     if console.json {
@@ -250,6 +323,20 @@ fn conclude(end: Result<RunEnd, EngineError>, dir: &RunDir, console: Console) ->
         RunEnd::Left => {}
     }
     Ok(exit)
+}
+
+/// The next plan of the fleet is predicted from this run too. A run does not fail because of it.
+fn keep_lengths(told: &Told, console: Console) {
+    // RUNS/ID stands in the state folder.
+    let Some(state) = told.dir.path().parent().and_then(Path::parent) else {
+        return;
+    };
+    if let Err(failure) = durations::record(state, told.plan(), &told.records, console) {
+        console.note(&format!(
+            "warning: lengths of steps are not kept: {}",
+            failure.message
+        ));
+    }
 }
 
 fn worded(error: EngineError, dir: &RunDir) -> Failure {

@@ -1,5 +1,6 @@
 //! What a person sees while a run goes on: plain lines, or one moving line for each lane.
 
+use crate::attention::clock_text;
 use crate::commands::decide::about_what;
 use crate::console::Console;
 use crate::show::status::{Down, work_word};
@@ -7,6 +8,7 @@ use crate::text;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use overhaul_engine::Watcher;
+use overhaul_machine::clocks::{Clock, ServiceState};
 use overhaul_machine::{Doing, RunStanding, Standing};
 use overhaul_model::event::{Event, Outcome, Record, Settlement};
 use overhaul_model::id::{HostName, Position, ServiceName, StepId};
@@ -53,6 +55,8 @@ struct Inner {
     outputs: BTreeMap<Position, String>,
     began: BTreeMap<Position, Timestamp>,
     down: BTreeMap<(ServiceName, Option<HostName>), Timestamp>,
+    /// Clocks of services, as they stood a moment ago.
+    clocks: Vec<Clock>,
     standing: Option<Standing>,
     /// Guards and waits that were told: each is told once, not at every measurement.
     told: BTreeMap<Position, String>,
@@ -85,6 +89,7 @@ impl Live {
                 outputs: BTreeMap::new(),
                 began: BTreeMap::new(),
                 down: BTreeMap::new(),
+                clocks: Vec::new(),
                 standing: None,
                 told: BTreeMap::new(),
             }),
@@ -104,8 +109,10 @@ impl Live {
     }
 
     /// Draws the clocks again. Called about once a second.
-    pub fn tick(&self) {
-        self.draw(&mut self.lock());
+    pub fn tick(&self, clocks: Vec<Clock>) {
+        let mut inner = self.lock();
+        inner.clocks = clocks;
+        self.draw(&mut inner);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -488,7 +495,15 @@ impl Live {
             None => "beginning",
         };
         let mut out = word.to_owned();
-        for ((service, host), since) in &inner.down {
+        for clock in &inner.clocks {
+            let _ = write!(out, "; {}", clock_text(clock));
+        }
+        let told = |service: &ServiceName| {
+            let mut clocks = inner.clocks.iter();
+            clocks.any(|clock| clock.service == *service && clock.state == ServiceState::Down)
+        };
+        let down = inner.down.iter().filter(|((service, _), _)| !told(service));
+        for ((service, host), since) in down {
             let down = Down {
                 service: service.clone(),
                 host: host.clone(),

@@ -1,14 +1,17 @@
 //! The command overhaul: wiring, words and exit codes.
 
 mod args;
+mod attention;
 mod commands;
 mod compile;
 mod console;
 mod draft;
+mod durations;
 mod exit;
 mod facts_cache;
 mod failure;
 mod gather;
+mod hooks;
 mod inputs;
 mod kinds;
 mod lead;

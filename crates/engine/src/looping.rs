@@ -59,7 +59,7 @@ struct Loop<J, I, R, C, W> {
     /// When the inbox is looked into again, by the monotonic clock.
     poll_at: Span,
     changes: (mpsc::Sender<Event>, mpsc::Receiver<Event>),
-    probes: Option<JoinSet<()>>,
+    probes: Option<probe::Watching>,
     control_open: bool,
 }
 
@@ -206,6 +206,8 @@ where
                 && !self.stays(&next)
                 && !self.drain_inbox().await?
             {
+                self.end_probes()?;
+                self.commit().await?;
                 return Ok(self.stopped(next));
             }
             let mut woken = self.sleep(next.wake, now).await;
@@ -269,6 +271,7 @@ where
     }
 
     async fn left(&mut self) -> Result<RunEnd, EngineError> {
+        self.end_probes()?;
         self.commit().await?;
         Ok(RunEnd::Left)
     }
@@ -303,7 +306,7 @@ where
         let generation = self.run.generation().cloned();
         match (flight.command.clone(), generation) {
             (Command::Finish { verdict }, _) => {
-                self.probes = None;
+                self.end_probes()?;
                 self.record(Event::Finished { verdict })?;
             }
             (Command::TakeUp { host }, _) => self.record(Event::TakenUp { host })?,
@@ -506,8 +509,19 @@ where
 
     fn start_probes(&mut self) {
         let Hands { reach, clock, .. } = &self.hands;
-        let tasks = probe::start(self.run.plan(), reach, clock, &self.changes.0);
-        self.probes = Some(tasks);
+        let watching = probe::start(self.run.plan(), reach, clock, &self.changes.0);
+        self.probes = Some(watching);
+    }
+
+    /// What the probes counted is told when they end; of a controller that is killed it is not known.
+    fn end_probes(&mut self) -> Result<(), EngineError> {
+        let watching = self.probes.take();
+        let now = self.hands.clock.elapsed();
+        let probes = watching.map(|watching| watching.tally(now));
+        match probes.filter(|probes| !probes.is_empty()) {
+            Some(probes) => self.record(Event::Tallied { probes }),
+            None => Ok(()),
+        }
     }
 
     fn show(&mut self, next: &Next) {

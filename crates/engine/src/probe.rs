@@ -1,14 +1,15 @@
 //! Probes of services: whether users would be served, from the first step to the end of the run.
 
 use crate::ports::{Clock, Reach, Vantage};
-use overhaul_model::event::Event;
+use overhaul_model::event::{Event, ProbeTally};
 use overhaul_model::fleet::Host;
 use overhaul_model::id::{HostName, ServiceName};
 use overhaul_model::plan::Plan;
 use overhaul_model::primitive::{Measure, Measurement};
 use overhaul_model::span::Span;
 use overhaul_model::template::{Context, Renderer};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -99,25 +100,93 @@ impl Probe {
     }
 }
 
+/// Probes at work. They end when this is dropped.
+pub(crate) struct Watching {
+    tallies: Arc<Tallies>,
+    _tasks: JoinSet<()>,
+}
+
+impl Watching {
+    /// What each probe has seen until now.
+    pub fn tally(&self, now: Span) -> Vec<ProbeTally> {
+        let tallies = self.tallies.lock();
+        let told = tallies.iter().map(|((service, host), tally)| ProbeTally {
+            service: service.clone(),
+            host: host.clone(),
+            asked: tally.asked,
+            failed: tally.failed,
+            longest_gap: tally.longest_gap.max(now.less(tally.last_good)),
+        });
+        told.collect()
+    }
+}
+
+/// Tallies by service and host.
+#[derive(Default)]
+struct Tallies(Mutex<BTreeMap<(ServiceName, Option<HostName>), Tally>>);
+
+impl Tallies {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<(ServiceName, Option<HostName>), Tally>> {
+        // A count is whole at any moment.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, probe: &Probe, up: bool, now: Span) {
+        let key = (probe.service.clone(), probe.host.clone());
+        let mut all = self.lock();
+        let Some(tally) = all.get_mut(&key) else {
+            return;
+        };
+        tally.asked = tally.asked.saturating_add(1);
+        if up {
+            tally.longest_gap = tally.longest_gap.max(now.less(tally.last_good));
+            tally.last_good = now;
+        } else {
+            tally.failed = tally.failed.saturating_add(1);
+        }
+    }
+}
+
+struct Tally {
+    asked: u64,
+    failed: u64,
+    longest_gap: Span,
+    /// By the monotonic clock; the probe's begin before the first good answer.
+    last_good: Span,
+}
+
 /// Starts them; what changes is sent as `Probed` events.
 pub(crate) fn start<R: Reach, C: Clock>(
     plan: &Plan,
     reach: &Arc<R>,
     clock: &Arc<C>,
     changes: &mpsc::Sender<Event>,
-) -> JoinSet<()> {
+) -> Watching {
     let mut tasks = JoinSet::new();
+    let tallies = Arc::new(Tallies::default());
     for probe in probes(plan) {
-        let (reach, clock) = (Arc::clone(reach), Arc::clone(clock));
-        tasks.spawn(watch(probe, reach, clock, changes.clone()));
+        let tally = Tally {
+            asked: 0,
+            failed: 0,
+            longest_gap: Span::default(),
+            last_good: clock.elapsed(),
+        };
+        let key = (probe.service.clone(), probe.host.clone());
+        tallies.lock().insert(key, tally);
+        let (reach, clock, tallies) = (Arc::clone(reach), Arc::clone(clock), Arc::clone(&tallies));
+        tasks.spawn(watch(probe, reach, clock, tallies, changes.clone()));
     }
-    tasks
+    Watching {
+        tallies,
+        _tasks: tasks,
+    }
 }
 
 async fn watch<R: Reach, C: Clock>(
     probe: Probe,
     reach: Arc<R>,
     clock: Arc<C>,
+    tallies: Arc<Tallies>,
     changes: mpsc::Sender<Event>,
 ) {
     let every = match probe.vantage {
@@ -134,6 +203,7 @@ async fn watch<R: Reach, C: Clock>(
             },
         };
         let up = answer.is_so();
+        tallies.count(&probe, up, clock.elapsed());
         if was != Some(up) {
             was = Some(up);
             let event = Event::Probed {

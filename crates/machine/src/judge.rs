@@ -94,6 +94,7 @@ impl Run {
                 )),
                 _ => Ok(()),
             },
+            (Choice::Approve { question: None, .. }, _) if self.may_be_let_go(key) => Ok(()),
             (Choice::Approve { .. }, _) => no("asks"),
             (Choice::Retry { .. }, _) if blocked || self.is_doubted(key) => Ok(()),
             (Choice::Retry { .. }, _) if state.then() == Some(&Then::Settle) => {
@@ -166,11 +167,12 @@ impl Run {
                 let begun = |slot: &Slot| slot.attempts > 0;
                 once && key.and_then(|k| self.slots.get(&k)).is_some_and(begun)
             }
-            Choice::Approve { .. }
-            | Choice::Pause
-            | Choice::Unpause
-            | Choice::Abort
-            | Choice::TakeUp { .. } => false,
+            // To let a host begin outside of the calendar needs one; to answer a question does not.
+            Choice::Approve { position, .. } => {
+                let key = self.tree.locate(position);
+                key.is_some_and(|key| self.may_be_let_go(&key))
+            }
+            Choice::Pause | Choice::Unpause | Choice::Abort | Choice::TakeUp { .. } => false,
         }
     }
 

@@ -4,6 +4,7 @@
 //! and on replay; [`Run::next`] says what is to be done now.
 
 mod cleanup;
+pub mod clocks;
 mod fence;
 mod judge;
 mod members;
@@ -12,6 +13,7 @@ mod next;
 mod postpone;
 pub mod report;
 mod run;
+mod shut;
 mod state;
 mod transition;
 mod tree;

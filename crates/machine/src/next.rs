@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use overhaul_model::event::{Choice, Verdict};
 use overhaul_model::id::{HostName, Position};
 use overhaul_model::span::Span;
+use overhaul_model::timing::Closed;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -190,6 +191,7 @@ pub enum Work {
 enum Turn {
     Do(Command, Work),
     Later(Timestamp),
+    Shut(Closed),
     Person(String),
     Held,
     Outside,
@@ -268,7 +270,10 @@ impl Run {
             return;
         };
         let turn = self.turn_of(key, slot, &position, now);
-        let turn = self.by_way_of_host(turn, key, slot, now);
+        let turn = match (turn, self.shut(key, slot, now)) {
+            (Turn::Do(..) | Turn::Later(_), Some(closed)) => Turn::Shut(closed),
+            (turn, _) => self.by_way_of_host(turn, key, slot, now),
+        };
         let doing = match turn {
             Turn::Do(command, work) => {
                 let wanted = match &command {
@@ -293,6 +298,20 @@ impl Run {
                     until: Some(until),
                 }
             }
+            Turn::Shut(Closed {
+                why,
+                until: Some(until),
+            }) => {
+                next.wake = Some(next.wake.map_or(until, |wake| wake.min(until)));
+                Doing::Waiting {
+                    on: why,
+                    until: Some(until),
+                }
+            }
+            Turn::Shut(Closed { why, until: None }) => Doing::NeedsPerson {
+                why,
+                choices: self.choices(&position),
+            },
             Turn::Person(why) => match repairs.iter().find(|r| self.tree.is_inside(key, r)) {
                 Some(repair) => Doing::Waiting {
                     on: format!("the repair {}", self.tree.id(repair.node)),
@@ -505,7 +524,7 @@ impl Run {
             match turn {
                 Turn::Do(command, _) => next.commands.push(command),
                 Turn::Later(until) => next.wake = Some(next.wake.map_or(until, |w| w.min(until))),
-                Turn::Person(_) | Turn::Held | Turn::Outside => {}
+                Turn::Person(_) | Turn::Shut(_) | Turn::Held | Turn::Outside => {}
             }
         }
         if self.hosts.values().all(HostState::let_go) {

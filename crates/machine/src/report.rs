@@ -2,6 +2,7 @@
 
 mod downtime;
 mod leftovers;
+mod redundancy;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -9,7 +10,7 @@ mod timeline;
 use crate::Postponed;
 use jiff::Timestamp;
 use overhaul_model::definition::Release;
-use overhaul_model::event::{Choice, Event, Outcome, Record, Settlement, Verdict};
+use overhaul_model::event::{Choice, Event, Outcome, ProbeTally, Record, Settlement, Verdict};
 use overhaul_model::finding::Waiver;
 use overhaul_model::id::{
     Digest, HostName, InstallId, Nonce, Person, Position, RunId, ServiceName,
@@ -17,7 +18,7 @@ use overhaul_model::id::{
 use overhaul_model::plan::Plan;
 use overhaul_model::primitive::Measurement;
 use overhaul_model::span::Span;
-use overhaul_model::windows::{PredictedWindow, critical_path};
+use overhaul_model::windows::{PredictedWindow, ServiceWindow, critical_path};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -211,14 +212,33 @@ pub struct ServiceRow {
     pub resolution: Option<Resolution>,
     /// What was predicted, host by host.
     pub predicted: Vec<PredictedWindow>,
+    /// Spans in which no host was predicted to serve.
+    pub predicted_down: Vec<ServiceWindow>,
     /// The longest of them.
     pub predicted_longest: Span,
-    /// What was measured.
+    /// What was measured, host by host, or at the address that all hosts share.
     pub outages: Vec<Outage>,
+    /// Spans in which it was down for its users: no host that was asked gave a good answer.
+    pub down: Vec<Outage>,
     /// The longest of them.
     pub measured_longest: Span,
+    /// How often it was asked, by all controllers that told it before they ended.
+    pub probes: Vec<ProbeTally>,
+    /// The time with a single serving host; `None` for a service of one host.
+    pub no_redundancy: Option<NoRedundancy>,
     /// Whether the longest outage is within the budget; `None` when there is no budget or no measurement.
     pub within_budget: Option<bool>,
+}
+
+/// How long a service of several hosts was served by a single one, in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct NoRedundancy {
+    /// What was predicted.
+    pub predicted: Span,
+    /// From when the steps that take hosts away, and those that bring them back, were really carried out.
+    pub by_steps: Span,
+    /// As the probes saw it; `None` when they ask at an address that the hosts share, or not at all.
+    pub by_probes: Option<Span>,
 }
 
 /// A measured outage.
@@ -372,7 +392,7 @@ pub fn report(plan: &Plan, records: &[Record]) -> Report {
         predicted: critical_path(plan),
         counts: tracks.counts(),
         hosts: hosts(records),
-        timeline: tracks.rows(),
+        timeline: tracks.rows(plan),
         services: downtime::services(plan, records, &gaps),
         controllers,
         decisions: Vec::new(),
@@ -458,7 +478,8 @@ impl Report {
             | Event::Verified { .. }
             | Event::RepairMeasured { .. }
             | Event::TakenUp { .. }
-            | Event::Probed { .. } => {}
+            | Event::Probed { .. }
+            | Event::Tallied { .. } => {}
         }
     }
 }

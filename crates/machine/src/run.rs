@@ -86,6 +86,8 @@ pub struct Run {
     pub(crate) late: Option<BTreeSet<Key>>,
     /// Blocks of the stage `cleanup` that a person named and that were not begun; `None` before the first time.
     pub(crate) cleaning: Option<VecDeque<usize>>,
+    /// Of turns that may not begin at any hour.
+    pub(crate) turns: crate::shut::Turns,
     /// Outputs by host, then by node.
     pub(crate) outputs: BTreeMap<Option<HostName>, BTreeMap<usize, BTreeMap<String, Value>>>,
 }
@@ -101,7 +103,7 @@ impl Run {
         let hash = plan
             .hash()
             .map_err(|e| NotRunnable::Unwritable(e.to_string()))?;
-        Ok(Self {
+        let mut run = Self {
             tree: Tree::new(&plan)?,
             plan,
             hash,
@@ -123,8 +125,11 @@ impl Run {
             past: BTreeSet::new(),
             late: None,
             cleaning: None,
+            turns: crate::shut::Turns::default(),
             outputs: BTreeMap::new(),
-        })
+        };
+        run.measure_turns();
+        Ok(run)
     }
 
     /// The state after all these events.
@@ -187,7 +192,9 @@ impl Run {
                 self.taken_over(record);
                 Ok(Vec::new())
             }
-            (_, Event::Probed { .. } | Event::Declined { .. }) => Ok(Vec::new()),
+            (_, Event::Probed { .. } | Event::Tallied { .. } | Event::Declined { .. }) => {
+                Ok(Vec::new())
+            }
             // Everything else is done by a controller.
             _ if self.generation.is_none() => stand(self),
             (_, Event::Finished { verdict }) => {
@@ -270,7 +277,9 @@ impl Run {
             self.away.entry(service).or_default().insert(host.clone());
         }
         after.fresh &= !self.evidence(&key, &step, before.fresh, &record.event);
-        Ok(self.put(key, after, record.seq))
+        let moves = self.put(key.clone(), after, record.seq);
+        self.note_prework(&key, record);
+        Ok(moves)
     }
 
     /// Stores a slot; returns the move that follows when the position is over now.
@@ -544,6 +553,10 @@ impl Run {
             if !again {
                 return Ok(Vec::new());
             }
+        }
+        if matches!(decision.choice, Choice::Approve { .. }) && self.may_be_let_go(&key) {
+            self.let_go(&key);
+            return Ok(Vec::new());
         }
         let Some(step) = self.tree.step(key.node) else {
             return Err(self.illegal(record, Some(position), "it is no step".to_owned()));

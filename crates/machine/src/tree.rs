@@ -289,6 +289,17 @@ impl Tree {
         }
     }
 
+    /// The roll around the step with this id.
+    pub fn roll_of(&self, id: &StepId) -> Option<usize> {
+        self.node(*self.by_id.get(id)?).roll
+    }
+
+    /// All nodes inside a roll: they follow it.
+    pub fn inside_roll(&self, roll: usize) -> impl Iterator<Item = usize> {
+        let all = roll.saturating_add(1)..self.nodes.len();
+        all.take_while(move |node| self.node(*node).roll == Some(roll))
+    }
+
     /// The block around it.
     pub fn parent(&self, key: &Key) -> Option<Key> {
         let node = self.node(key.node).parent?;

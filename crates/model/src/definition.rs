@@ -13,6 +13,7 @@ use crate::primitive::{
 use crate::span::Span;
 pub use crate::strategy::Strategy;
 use crate::strategy::{Change, Nonsense};
+use crate::timing::Calendar;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -108,6 +109,12 @@ pub struct Definition {
     /// What is known of it beyond its steps.
     #[serde(default, skip_serializing_if = "Knowledge::is_empty")]
     pub knowledge: Knowledge,
+    /// When it may run.
+    #[serde(default, skip_serializing_if = "Calendar::is_empty")]
+    pub calendar: Calendar,
+    /// How long the work of the stage `prepare` counts before the stage `upgrade` begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prework: Option<Span>,
     /// The kinds of release upgraders that the roles name, resolved.
     pub upgraders: BTreeMap<String, crate::kind::Upgrader>,
 }

@@ -2,7 +2,7 @@
 //!
 //! Checker, outage clock, guards and pictures all read this one function.
 
-use crate::action::{Action, CarryOp, DatabaseOp, ServiceOp, Touches, UpgradePart};
+use crate::action::{Action, CarryOp, DatabaseOp, ServiceOp, Touches, Undo, UpgradePart};
 use crate::definition::Release;
 use crate::id::{DatasetName, ServiceName};
 use crate::primitive::MachineOp;
@@ -95,6 +95,21 @@ fn blinks(touches: &Touches) -> Vec<Effect> {
             .map(Effect::ServiceMayBlink)
             .collect(),
     }
+}
+
+/// Whether nothing brings the old release, the old form of the data or the old machine back after the step.
+pub fn is_no_return(step: &Step) -> bool {
+    let gone = |effect: &Effect| {
+        matches!(
+            effect,
+            Effect::ReleaseChanges(_)
+                | Effect::DatasetChanges(_)
+                | Effect::MachineDestroyed
+                | Effect::AuthorityMoves
+        )
+    };
+    let declared = matches!(step.action, Action::Later { .. });
+    matches!(step.undo, Undo::None { .. }) && (declared || effects(step).iter().any(gone))
 }
 
 fn service_effects(service: Option<&ServiceName>, op: ServiceOp) -> Vec<Effect> {

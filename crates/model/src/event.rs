@@ -8,6 +8,7 @@ use crate::id::{
 };
 use crate::primitive::Measurement;
 use crate::receipt::WorkEnd;
+use crate::span::Span;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -204,6 +205,11 @@ pub enum Event {
         /// What was seen.
         detail: String,
     },
+    /// How often services were asked by this controller's probes, when they end.
+    Tallied {
+        /// One for each probe.
+        probes: Vec<ProbeTally>,
+    },
     /// The run is over.
     Finished {
         /// How.
@@ -253,6 +259,21 @@ pub enum Until {
     Slot(Slot),
     /// A stage.
     Stage(StageName),
+}
+
+/// What a probe has seen in all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeTally {
+    /// The service.
+    pub service: ServiceName,
+    /// The host, when the probe asks one.
+    pub host: Option<HostName>,
+    /// Questions.
+    pub asked: u64,
+    /// Questions without a good answer.
+    pub failed: u64,
+    /// The longest time between two good answers, or from the last one to the end: no outage was longer.
+    pub longest_gap: Span,
 }
 
 /// What a target's receipt says of a started attempt.

@@ -10,6 +10,7 @@ use crate::knowledge::Knowledge;
 use crate::primitive::Measure;
 use crate::span::Span;
 use crate::step::{Lane, Step};
+use crate::timing::Timing;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,6 +68,9 @@ pub struct Plan {
     pub knowledge: Knowledge,
     /// Exceptions that a named person made.
     pub waivers: Vec<Waiver>,
+    /// When it may run, and how long its steps take.
+    #[serde(default, skip_serializing_if = "Timing::is_empty")]
+    pub timing: Timing,
     /// The tree.
     pub root: Block,
 }

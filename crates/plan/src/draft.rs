@@ -8,6 +8,7 @@ use overhaul_model::fleet::{Fleet, Host};
 use overhaul_model::id::{DatasetName, HostName, RoleName, StepId};
 use overhaul_model::knowledge::Knowledge;
 use overhaul_model::plan::{Block, PLAN_FORMAT, Plan, PlanKind, Turns};
+use overhaul_model::timing::Timing;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) struct Draft<'a> {
@@ -46,6 +47,7 @@ impl<'a> Draft<'a> {
             roles: BTreeMap::new(),
             knowledge: knowledge(definition),
             waivers: definition.waivers.clone(),
+            timing: Timing::default(),
             root: Block::Sequence {
                 id: StepId::new(""),
                 title: format!(

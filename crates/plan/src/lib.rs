@@ -20,6 +20,7 @@ mod slug;
 mod space;
 mod stages;
 mod strategy;
+mod timing;
 mod upgraders;
 
 pub use error::{PlanError, PlanErrors};
@@ -34,7 +35,7 @@ use overhaul_model::plan::Plan;
 type Pass = fn(&mut Draft<'_>);
 
 /// The compiler, in order.
-const PASSES: [Pass; 7] = [
+const PASSES: [Pass; 8] = [
     // Which hosts each role has, in which turns; a host changes in one role only.
     roles::freeze,
     // Which hosts run each service.
@@ -47,6 +48,8 @@ const PASSES: [Pass; 7] = [
     stages::build,
     // Free space that all of it relies on.
     space::plan,
+    // When it may run; which lengths a person wrote.
+    timing::plan,
     // No id stands for two things.
     ids::unique,
 ];

@@ -1,13 +1,16 @@
 //! The plan as people read it: a tree with everything that decides, and nothing that repeats.
 
+mod clocks;
+
+pub use clocks::lengths;
+
 use overhaul_model::action::{Action, OnceScope, Repeat, Undo};
 use overhaul_model::definition::Test;
-use overhaul_model::effects::{Effect, effects};
+use overhaul_model::effects::is_no_return;
 use overhaul_model::id::StepId;
 use overhaul_model::plan::{Block, Plan};
 use overhaul_model::primitive::Measure;
 use overhaul_model::step::{Lane, Step};
-use overhaul_model::windows;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -22,6 +25,9 @@ pub fn tree(plan: &Plan) -> String {
     printer.no_return();
     printer.space();
     printer.windows();
+    printer.turning_back();
+    printer.length();
+    printer.calendar();
     printer.out
 }
 
@@ -212,52 +218,6 @@ impl Printer<'_> {
             self.line(1, &format!("{place}: {bytes} ({})", space.because));
         }
     }
-
-    fn windows(&mut self) {
-        let windows = windows::predict(self.plan);
-        if windows.is_empty() {
-            return;
-        }
-        self.line(0, "");
-        self.line(0, "predicted outages");
-        for window in windows {
-            let budget = self
-                .plan
-                .services
-                .get(&window.service)
-                .and_then(|service| service.window)
-                .map_or_else(String::new, |span| format!(" of {span} agreed on"));
-            let sure = if window.certain { "" } else { " (perhaps)" };
-            let end = if window.closes {
-                format!("to {}", window.to_step)
-            } else {
-                "and nothing ends it".to_owned()
-            };
-            self.line(
-                1,
-                &format!(
-                    "{} on {}: {}{budget}{sure}, from {} {end}",
-                    window.service, window.host, window.predicted, window.from_step
-                ),
-            );
-        }
-    }
-}
-
-/// Whether nothing brings the old release or the old form of the data back after the step.
-fn is_no_return(step: &Step) -> bool {
-    let declared = matches!(step.action, Action::Later { .. });
-    matches!(step.undo, Undo::None { .. })
-        && (declared
-            || effects(step).iter().any(|effect| {
-                matches!(
-                    effect,
-                    Effect::ReleaseChanges(_)
-                        | Effect::DatasetChanges(_)
-                        | Effect::MachineDestroyed
-                        | Effect::AuthorityMoves
-                )
-            }))
 }
 
 fn same_slot(a: &StepId, b: &StepId) -> bool {

@@ -8,6 +8,7 @@
 pub mod cluster_kind;
 pub mod definition;
 pub mod fleet;
+mod hooks;
 pub mod kind;
 pub mod problem;
 pub mod read;
@@ -23,5 +24,6 @@ mod words;
 
 pub use check_texts::check_texts;
 pub use fleet::FleetInput;
+pub use hooks::{CallFor, Header, Hook, HookWay, ValueFrom, parse_hooks};
 pub use problem::{Problem, Problems, SourceFile};
 pub use schema::{Described, schema};

@@ -3,6 +3,7 @@
 use crate::cluster_kind::CLUSTER_KIND;
 use crate::definition::DEFINITION;
 use crate::fleet::FLEET;
+use crate::hooks::HOOKS;
 use crate::kind::KIND;
 use crate::shape::{Kind, Shape};
 use crate::tracker::TRACKER;
@@ -21,16 +22,19 @@ pub enum Described {
     Tracker,
     /// A kind of cluster.
     ClusterKind,
+    /// The operator's hooks.
+    Hooks,
 }
 
 impl Described {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Fleet,
         Self::Upgrade,
         Self::Kind,
         Self::Tracker,
         Self::ClusterKind,
+        Self::Hooks,
     ];
 
     /// The schema's file name.
@@ -41,6 +45,7 @@ impl Described {
             Self::Kind => "kind.schema.json",
             Self::Tracker => "tracker.schema.json",
             Self::ClusterKind => "cluster-kind.schema.json",
+            Self::Hooks => "hooks.schema.json",
         }
     }
 }
@@ -53,6 +58,7 @@ pub fn schema(described: Described) -> Value {
         Described::Kind => &KIND,
         Described::Tracker => &TRACKER,
         Described::ClusterKind => &CLUSTER_KIND,
+        Described::Hooks => &HOOKS,
     };
     let mut definitions = Map::new();
     collect(root, &mut definitions);

@@ -165,3 +165,15 @@ fn our_own_kinds_are_good() {
     }
     assert!(count > 0);
 }
+
+#[test]
+fn hooks() {
+    let read = |text| {
+        outcomes(text, |file| {
+            overhaul_source::parse_hooks(file).map(|hooks| format!("{hooks:#?}"))
+        })
+        .replace("\\n", "\n")
+    };
+    insta::assert_snapshot!("good_hooks", read(include_str!("cases/hooks-good.txt")));
+    insta::assert_snapshot!("bad_hooks", read(include_str!("cases/hooks-bad.txt")));
+}

@@ -102,6 +102,7 @@ fn good_files_fit_their_schemas() {
             Described::ClusterKind,
             include_str!("cases/cluster-kind-good.txt"),
         ),
+        (Described::Hooks, include_str!("cases/hooks-good.txt")),
     ] {
         let schema = schema(described);
         for block in text.split("##### ").skip(1) {
@@ -133,6 +134,7 @@ fn every_key_of_the_schemas_is_read() {
             Described::ClusterKind,
             include_str!("cases/cluster-kind-good.txt"),
         ),
+        (Described::Hooks, include_str!("cases/hooks-good.txt")),
     ] {
         let mut written = BTreeSet::new();
         for block in text.split("##### ").skip(1) {

@@ -38,6 +38,7 @@ fn plan() -> Plan {
         machines: Default::default(),
         roles: Default::default(),
         knowledge: Default::default(),
+        timing: overhaul_model::timing::Timing::default(),
         waivers: Vec::new(),
         root: Block::Sequence {
             id: "".into(),

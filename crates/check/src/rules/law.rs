@@ -1,10 +1,10 @@
 //! The table of all rules.
 
 use super::{
-    available, boot, bounds, clocks, controller, copies, data, destroyed, expected, fresh, ids,
-    keep, known_issues, known_names, local, machines, names, next_release, no_mix, no_return,
-    packages, release, repeats, scopes, scripts, services, space, storage, turns, unknown,
-    versions, whole_role, windows, zones,
+    available, boot, bounds, calendar, clocks, controller, copies, data, destroyed, expected,
+    fresh, ids, keep, known_issues, known_names, local, machines, names, next_release, no_mix,
+    no_return, packages, release, repeats, scopes, scripts, services, space, storage, turns,
+    unknown, versions, whole_role, windows, zones,
 };
 use crate::rule::{Complaint, Rule};
 use crate::view::View;
@@ -161,6 +161,18 @@ pub static RULES: &[Rule] = &[
         "no predicted outage is longer than what was agreed on",
         true,
         windows::look,
+    ),
+    rule(
+        "calendar",
+        "the run fits between the dates that the definition names",
+        true,
+        calendar::dates,
+    ),
+    rule(
+        "prework-stale",
+        "no host waits longer for its upgrade than its pre-work counts",
+        true,
+        calendar::prework,
     ),
     rule(
         "raw-in-script",

@@ -4,6 +4,7 @@ mod available;
 mod away;
 mod boot;
 mod bounds;
+mod calendar;
 mod clocks;
 mod controller;
 mod copies;

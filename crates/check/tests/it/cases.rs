@@ -7,7 +7,7 @@ pub struct Case {
     pub good: &'static str,
 }
 
-const fn case(
+pub const fn case(
     rule: &'static str,
     about: &'static str,
     bad: &'static str,
@@ -309,6 +309,12 @@ pub const CASES: &[Case] = &[
         "longer than agreed on",
         "host a\nservice db x.service a 5m\nroll up a\n  hold db\n  run x @expected=4m\n  start db\n",
         "host a\nservice db x.service a 5m\nroll up a\n  hold db\n  run x @expected=3m\n  start db\n",
+    ),
+    case(
+        "windows-budget",
+        "all hosts of a service at once",
+        "host a\nhost b\nservice db x.service a,b 5m\nroll up a,b 2\n  hold db\n  run x @expected=4m\n  start db\n",
+        "host a\nhost b\nservice db x.service a,b 5m\nroll up a,b 1\n  hold db\n  run x @expected=4m\n  start db\n",
     ),
     case(
         "raw-in-script",

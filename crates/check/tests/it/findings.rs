@@ -1,6 +1,7 @@
 //! The cases run, each on its rule alone; and what is not about one rule.
 
-use crate::cases::CASES;
+use crate::cases::{CASES, Case};
+use crate::cases_in_time::CASES_IN_TIME;
 use crate::facts_text::{facts, settled};
 use crate::plan_text::plan;
 use jiff::civil::Date;
@@ -11,8 +12,14 @@ use std::fmt::Write as _;
 
 const TODAY: Date = jiff::civil::date(2025, 6, 2);
 
+/// Noon of today, in UTC.
+fn noon() -> jiff::Zoned {
+    let noon = TODAY.at(12, 0, 0, 0);
+    noon.to_zoned(jiff::tz::TimeZone::UTC).unwrap()
+}
+
 fn checked(text: &str) -> Checked {
-    check(&plan(text), &facts(text), &settled(text), TODAY)
+    check(&plan(text), &facts(text), &settled(text), &noon())
 }
 
 fn lines(findings: &[Finding]) -> String {
@@ -60,6 +67,10 @@ roll up a
   start db
 ";
 
+fn all_cases() -> impl Iterator<Item = &'static Case> {
+    CASES.iter().chain(CASES_IN_TIME)
+}
+
 #[test]
 fn a_good_plan_passes_without_a_word() {
     let checked = checked(GOOD);
@@ -70,7 +81,7 @@ fn a_good_plan_passes_without_a_word() {
 #[test]
 fn every_rule_catches_its_bad_plan_and_leaves_the_neighbour_alone() {
     let mut out = String::new();
-    for case in CASES {
+    for case in all_cases() {
         let of_rule = |text: &str| -> Vec<Finding> {
             let mut findings = checked(text).findings;
             findings.retain(|finding| finding.rule.as_str() == case.rule);
@@ -98,7 +109,7 @@ fn every_rule_catches_its_bad_plan_and_leaves_the_neighbour_alone() {
 
 #[test]
 fn no_rule_is_without_a_case() {
-    let told: BTreeSet<&str> = CASES.iter().map(|case| case.rule).collect();
+    let told: BTreeSet<&str> = all_cases().map(|case| case.rule).collect();
     let all: BTreeSet<&str> = RULES.iter().map(|rule| rule.id).collect();
     assert_eq!(told, all);
 }

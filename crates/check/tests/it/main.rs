@@ -7,6 +7,7 @@
 )]
 
 mod cases;
+mod cases_in_time;
 mod facts_text;
 mod findings;
 mod plan_text;

@@ -47,6 +47,7 @@ use overhaul_model::primitive::{
 use overhaul_model::span::Span;
 use overhaul_model::step::{Lane, Step};
 use overhaul_model::template::step_word;
+use overhaul_model::timing::{Freeze, Moment};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A line with what is indented below it.
@@ -113,6 +114,7 @@ pub fn plan(text: &str) -> Plan {
         machines: BTreeMap::new(),
         roles: BTreeMap::new(),
         knowledge: Knowledge::default(),
+        timing: overhaul_model::timing::Timing::default(),
         waivers: Vec::new(),
         root: Block::Sequence {
             id: "".into(),
@@ -183,6 +185,14 @@ fn declared(plan: &mut Plan, node: &Node<'_>) -> bool {
             person: "ada".into(),
             reason: "known".to_owned(),
             expires: expires.parse().unwrap(),
+        }),
+        ["prework", span] => plan.timing.prework = Some(span.parse().unwrap()),
+        ["not_before", at] => plan.timing.calendar.not_before = Some(moment(at)),
+        ["not_after", at] => plan.timing.calendar.not_after = Some(moment(at)),
+        ["freeze", from, to] => plan.timing.calendar.freeze.push(Freeze {
+            from: moment(from),
+            to: moment(to),
+            reason: "the books are closed".to_owned(),
         }),
         ["zones", "one-at-a-time"] => plan.one_zone_at_a_time = true,
         ["budget", hosts] => plan.failure_budget = hosts.parse().unwrap(),
@@ -309,6 +319,13 @@ fn known(knowledge: &mut Knowledge, words: &[&str], flags: &BTreeMap<&str, &str>
     true
 }
 
+fn moment(text: &str) -> Moment {
+    Moment {
+        at: text.parse().unwrap(),
+        written: text.to_owned(),
+    }
+}
+
 fn host(name: &str) -> Host {
     Host {
         name: name.into(),
@@ -411,7 +428,7 @@ fn step(node: &Node<'_>, parent: &StepId) -> Step {
         },
         action,
         slot: Slot::Change,
-        stage: "upgrade".into(),
+        stage: flag("stage").unwrap_or("upgrade").into(),
         lane: match (flag("on"), flag("run")) {
             (Some(host), _) => Lane::Host(host.into()),
             (None, Some(_)) => Lane::Run,

@@ -12,7 +12,7 @@ use crate::show;
 use overhaul_model::id::RunId;
 use overhaul_model::plan::Plan;
 use overhaul_plan::diff::diff;
-use overhaul_plan::print::tree;
+use overhaul_plan::print::{lengths, tree};
 use overhaul_plan::print_diff;
 use std::path::Path;
 
@@ -44,6 +44,9 @@ pub async fn plan(args: &PlanArgs, state: Option<&Path>, console: Console) -> Ou
         }));
     } else {
         console.out(&tree(&compiled.plan));
+        if args.why {
+            console.out(&format!("\n{}", lengths(&compiled.plan)));
+        }
         console.out(&format!(
             "\n{}",
             show::findings::findings(&compiled.checked.findings)

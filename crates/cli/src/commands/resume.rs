@@ -29,6 +29,7 @@ pub async fn resume(
     state: Option<&std::path::Path>,
     console: Console,
 ) -> Outcome {
+    let hooks = args.hooks.ready()?;
     let store = runs::open_store(state)?;
     let told = runs::unfinished(&store, args.run.as_deref())?;
     let id = told.dir.id().clone();
@@ -85,6 +86,7 @@ pub async fn resume(
         wait: args.wait,
         sitting,
         cleanup: Vec::new(),
+        hooks,
     };
     lead(lead_it, console).await
 }
@@ -133,6 +135,8 @@ pub async fn clean(
         wait: false,
         sitting: None,
         cleanup: names,
+        // Somebody sits there: what is cleared away is named and begins at once.
+        hooks: Vec::new(),
     };
     lead(lead_it, console).await
 }

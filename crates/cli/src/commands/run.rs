@@ -3,6 +3,7 @@
 use crate::args::{FleetArgs, InputArgs, RunArgs};
 use crate::compile::{blocked, checked, warned};
 use crate::console::Console;
+use crate::durations;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::gather;
@@ -46,6 +47,7 @@ struct Wanted {
 /// Runs a definition or a stored plan.
 pub async fn run(args: &RunArgs, state: Option<&Path>, console: Console) -> Outcome {
     let wanted = wanted(args, console)?;
+    let hooks = args.hooks.ready()?;
     if !args.yes && !console.can_ask() {
         return Err(Failure::input("nobody can be asked whether to go on")
             .hint("give --yes when the plan was looked at: overhaul plan"));
@@ -68,7 +70,11 @@ pub async fn run(args: &RunArgs, state: Option<&Path>, console: Console) -> Outc
     nobody_holds(&reach, &facts, &args.fleet).await?;
     let plan = match wanted.input {
         Input::Plan(plan) => *plan,
-        Input::Definition(both) => compile(&both.0, &both.1, &facts)?,
+        Input::Definition(both) => {
+            let mut plan = compile(&both.0, &both.1, &facts)?;
+            durations::foresee(&state, &mut plan, console);
+            plan
+        }
     };
     let checked = checked(&plan, &facts, &BTreeSet::new(), &state);
     show_before(&plan, &checked.findings, console);
@@ -92,6 +98,7 @@ pub async fn run(args: &RunArgs, state: Option<&Path>, console: Console) -> Outc
         wait: args.wait,
         sitting,
         cleanup: Vec::new(),
+        hooks,
     };
     lead(lead_it, console).await
 }

@@ -53,6 +53,8 @@ pub fn decidable(
         _ => "",
     };
     let step = run.step(position);
+    // To answer a question needs no reason; to let a host begin outside of the calendar does.
+    let asked = matches!(state, StepState::Asked { .. });
     Decidable {
         position: position.clone(),
         title: step.map(|step| step.title.clone()).unwrap_or_default(),
@@ -62,7 +64,10 @@ pub fn decidable(
         remarks: step
             .map(|step| remarks(run, position, step))
             .unwrap_or_default(),
-        commands: choices.iter().filter_map(|c| command(id, c)).collect(),
+        commands: choices
+            .iter()
+            .filter_map(|c| command(id, c, asked))
+            .collect(),
     }
 }
 
@@ -108,9 +113,10 @@ fn remains(run: &Run, position: &Position) -> String {
     }
 }
 
-fn command(id: &RunId, choice: &Choice) -> Option<CommandFor> {
+fn command(id: &RunId, choice: &Choice, asked: bool) -> Option<CommandFor> {
     let means = match choice {
-        Choice::Approve { .. } => "go on",
+        Choice::Approve { .. } if asked => "go on",
+        Choice::Approve { .. } => "let the host begin all the same",
         Choice::Retry { .. } => "begin the step again",
         Choice::Done { .. } => "it was done by hand; its verify must pass",
         Choice::Skip { .. } => "leave it out",
@@ -129,7 +135,7 @@ fn command(id: &RunId, choice: &Choice) -> Option<CommandFor> {
     let command = match choice.position() {
         Some(position) => {
             let reason = match choice {
-                Choice::Approve { .. } => "",
+                Choice::Approve { .. } if asked => "",
                 _ => " --reason 'TEXT'",
             };
             let position = text::shell_word(&position.to_string());

@@ -1,8 +1,8 @@
 //! The report of a run as text.
 
 use crate::text;
-use overhaul_machine::report::{Outage, Report, ServiceRow, StepStanding};
-use overhaul_model::event::Verdict;
+use overhaul_machine::report::{NoRedundancy, Outage, Report, ServiceRow, StepStanding};
+use overhaul_model::event::{ProbeTally, Verdict};
 use overhaul_model::span::Span;
 use std::fmt::Write as _;
 
@@ -126,8 +126,37 @@ fn services(report: &Report, out: &mut String) {
                 },
             );
         }
+        for window in row
+            .predicted_down
+            .iter()
+            .filter(|_| row.no_redundancy.is_some())
+        {
+            let perhaps = if window.certain { "" } else { "perhaps " };
+            let _ = writeln!(
+                out,
+                "    predicted on all hosts at once: {perhaps}down for {}, {} to {}",
+                text::span(window.length),
+                window.from_step,
+                window.to_step,
+            );
+        }
         for outage in &row.outages {
             let _ = writeln!(out, "    measured{}", outage_text(outage));
+        }
+        if row.down != row.outages {
+            for outage in &row.down {
+                let _ = writeln!(
+                    out,
+                    "    measured on all hosts at once{}",
+                    outage_text(outage)
+                );
+            }
+        }
+        if let Some(single) = &row.no_redundancy {
+            let _ = writeln!(out, "    {}", redundancy(single));
+        }
+        for probe in &row.probes {
+            let _ = writeln!(out, "    {}", probed(probe));
         }
         if let Some(resolution) = row.resolution {
             let from = match resolution.asked_from {
@@ -141,6 +170,27 @@ fn services(report: &Report, out: &mut String) {
             );
         }
     }
+}
+
+fn redundancy(single: &NoRedundancy) -> String {
+    let probes = match single.by_probes {
+        Some(span) => format!("{} measured", text::span(span)),
+        None => "not measured (one address for all hosts)".to_owned(),
+    };
+    format!(
+        "served by a single host for {probes}, {} by the steps, {} predicted",
+        text::span(single.by_steps),
+        text::span(single.predicted)
+    )
+}
+
+fn probed(probe: &ProbeTally) -> String {
+    let on = probe.host.as_ref();
+    let on = on.map(|host| format!(" on {host}")).unwrap_or_default();
+    format!(
+        "asked{on} {} times, {} without a good answer; longest time between two good ones {}",
+        probe.asked, probe.failed, probe.longest_gap
+    )
 }
 
 fn downtime(row: &ServiceRow) -> String {

@@ -139,6 +139,7 @@ pub fn plan(hosts: &[&str], at_once: u32, root: Block) -> Plan {
         machines: BTreeMap::new(),
         roles: BTreeMap::new(),
         knowledge: overhaul_model::knowledge::Knowledge::default(),
+        timing: overhaul_model::timing::Timing::default(),
         waivers: Vec::new(),
         root,
     }

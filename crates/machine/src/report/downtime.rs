@@ -1,13 +1,13 @@
 //! Outages of services: what the probes saw, beside what was predicted and agreed on.
 
-use super::{Gap, Observer, Outage, Resolution, ServiceRow};
+use super::{Gap, NoRedundancy, Observer, Outage, Resolution, ServiceRow, redundancy};
 use jiff::Timestamp;
-use overhaul_model::event::{Event, Record};
+use overhaul_model::event::{Event, ProbeTally, Record};
 use overhaul_model::id::{HostName, ServiceName};
 use overhaul_model::plan::{Plan, PlannedService};
 use overhaul_model::primitive::Measure;
 use overhaul_model::span::Span;
-use overhaul_model::windows::predict;
+use overhaul_model::windows::{Away, ServiceForecast, coverage, forecast};
 use std::collections::BTreeMap;
 
 /// Time between two questions from the controller: short outages of a restart shall be seen.
@@ -33,43 +33,129 @@ fn resolution(measure: &Measure) -> Resolution {
 }
 
 pub(super) fn services(plan: &Plan, records: &[Record], gaps: &[Gap]) -> Vec<ServiceRow> {
-    let mut predicted = predict(plan);
-    plan.services
-        .iter()
-        .map(|(service, planned)| {
-            let (mine, rest) = std::mem::take(&mut predicted)
-                .into_iter()
-                .partition(|window| window.service == *service);
-            predicted = rest;
-            row(service, planned, mine, outages(service, records, gaps))
-        })
-        .collect()
+    let carried_out = redundancy::by_steps(plan, records);
+    let predicted = forecast(plan).services.into_iter();
+    let both = predicted.zip(carried_out);
+    both.filter_map(|(predicted, carried_out)| {
+        let planned = plan.services.get(&predicted.service)?;
+        let looked = Looked {
+            plan,
+            records,
+            gaps,
+            service: &predicted.service,
+            planned,
+        };
+        Some(looked.row(&predicted, &carried_out))
+    })
+    .collect()
 }
 
-fn row(
-    service: &ServiceName,
-    planned: &PlannedService,
-    predicted: Vec<overhaul_model::windows::PredictedWindow>,
-    outages: Vec<Outage>,
-) -> ServiceRow {
-    let measured_longest = outages.iter().map(|o| o.length).max().unwrap_or_default();
-    let watched = planned.healthy.as_ref();
-    ServiceRow {
-        service: service.clone(),
-        budget: planned.window,
-        resolution: watched.map(resolution),
-        predicted_longest: predicted
-            .iter()
-            .map(|w| w.predicted)
-            .max()
-            .unwrap_or_default(),
-        predicted,
-        outages,
-        measured_longest,
-        within_budget: watched
-            .and(planned.window)
-            .map(|budget| measured_longest <= budget),
+/// What a service's row is made from.
+struct Looked<'a> {
+    plan: &'a Plan,
+    records: &'a [Record],
+    gaps: &'a [Gap],
+    service: &'a ServiceName,
+    planned: &'a PlannedService,
+}
+
+impl Looked<'_> {
+    fn row(&self, predicted: &ServiceForecast, carried_out: &ServiceForecast) -> ServiceRow {
+        let Self { planned, .. } = self;
+        let outages = outages(self.service, self.records, self.gaps);
+        let watched = planned.healthy.as_ref();
+        let probes = tally(self.service, self.records);
+        let by_host = outages.iter().all(|outage| outage.host.is_some())
+            && probes.iter().all(|probe| probe.host.is_some())
+            && watched.is_some();
+        let (down, single) = match by_host {
+            true => self.whole(&outages),
+            false => (outages.clone(), Span::default()),
+        };
+        let measured_longest = down.iter().map(|o| o.length).max().unwrap_or_default();
+        let no_redundancy = (planned.hosts.len() > 1).then(|| NoRedundancy {
+            predicted: predicted.single_in_all(),
+            by_steps: carried_out.single_in_all(),
+            by_probes: by_host.then_some(single),
+        });
+        ServiceRow {
+            service: self.service.clone(),
+            budget: planned.window,
+            resolution: watched.map(resolution),
+            predicted: predicted.hosts.clone(),
+            predicted_down: predicted.windows.clone(),
+            predicted_longest: predicted.longest(),
+            outages,
+            down,
+            measured_longest,
+            probes,
+            no_redundancy,
+            within_budget: watched
+                .and(planned.window)
+                .map(|budget| measured_longest <= budget),
+        }
     }
+
+    /// From outages of hosts to those of the service, and how long a single host served. A host that is no
+    /// host of the plan is not asked, and counts as one that does not serve.
+    fn whole(&self, outages: &[Outage]) -> (Vec<Outage>, Span) {
+        let Some(first) = self.records.first().map(|record| record.at) else {
+            return (Vec::new(), Span::default());
+        };
+        let hosts = self.planned.hosts.iter();
+        let asked: Vec<HostName> = hosts
+            .filter(|host| self.plan.hosts.contains_key(*host))
+            .cloned()
+            .collect();
+        let away = outages.iter().enumerate().filter_map(|(index, outage)| {
+            let begins = Span::between(first, outage.began);
+            Some(Away {
+                host: outage.host.as_ref()?,
+                begins,
+                ends: begins.plus(outage.length),
+                certain: true,
+                index,
+            })
+        });
+        let covered = coverage(&asked, away.collect());
+        let down = covered.none.iter().filter_map(|none| {
+            let (opened, closed) = (outages.get(none.opened_by)?, outages.get(none.closed_by)?);
+            let began = none.begins.after(first);
+            let until = none.length.after(began);
+            Some(Outage {
+                host: (asked.len() == 1).then(|| opened.host.clone()).flatten(),
+                began,
+                ended: closed.ended,
+                length: none.length,
+                not_observed: not_observed(began, until, self.gaps),
+                seen: opened.seen.clone(),
+            })
+        });
+        let single = covered.single.iter().map(|single| single.length);
+        (down.collect(), single.fold(Span::default(), Span::plus))
+    }
+}
+
+/// How often each probe of a service asked, over all controllers.
+fn tally(service: &ServiceName, records: &[Record]) -> Vec<ProbeTally> {
+    let mut out: BTreeMap<Option<HostName>, ProbeTally> = BTreeMap::new();
+    let told = records.iter().filter_map(|record| match &record.event {
+        Event::Tallied { probes } => Some(probes),
+        _ => None,
+    });
+    for probe in told.flatten().filter(|probe| probe.service == *service) {
+        match out.get_mut(&probe.host) {
+            None => {
+                out.insert(probe.host.clone(), probe.clone());
+            }
+            Some(sum) => {
+                sum.asked = sum.asked.saturating_add(probe.asked);
+                sum.failed = sum.failed.saturating_add(probe.failed);
+                sum.longest_gap = sum.longest_gap.max(probe.longest_gap);
+            }
+        }
+    }
+    out.into_values().collect()
 }
 
 fn outages(service: &ServiceName, records: &[Record], gaps: &[Gap]) -> Vec<Outage> {

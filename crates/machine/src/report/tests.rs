@@ -166,6 +166,7 @@ fn plan() -> Plan {
         machines: BTreeMap::new(),
         roles: BTreeMap::new(),
         knowledge: overhaul_model::knowledge::Knowledge::default(),
+        timing: overhaul_model::timing::Timing::default(),
         waivers: Vec::new(),
         root: Block::Roll {
             id: "upgrade".into(),

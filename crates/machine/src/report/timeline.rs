@@ -101,11 +101,11 @@ impl<'a> Tracks<'a> {
         out
     }
 
-    pub(super) fn rows(&self) -> Vec<TimelineRow> {
+    pub(super) fn rows(&self, plan: &Plan) -> Vec<TimelineRow> {
         let mut rows: Vec<TimelineRow> = self
             .by_position
             .iter()
-            .filter_map(|(position, track)| track.row(position))
+            .filter_map(|(position, track)| track.row(plan, position))
             .collect();
         rows.sort_by(|a, b| (a.began, &a.position).cmp(&(b.began, &b.position)));
         rows
@@ -171,6 +171,7 @@ impl<'a> Tracks<'a> {
             | Event::TakenUp { .. }
             | Event::CleanupBegan { .. }
             | Event::CopyRemoved { .. }
+            | Event::Tallied { .. }
             | Event::Finished { .. } => {}
         }
     }
@@ -337,7 +338,7 @@ impl<'a> Track<'a> {
         }
     }
 
-    fn row(&self, position: &Position) -> Option<TimelineRow> {
+    fn row(&self, plan: &Plan, position: &Position) -> Option<TimelineRow> {
         let began = self.began?;
         Some(TimelineRow {
             position: position.clone(),
@@ -346,7 +347,7 @@ impl<'a> Track<'a> {
             began,
             ended: self.ended,
             length: self.ended.map(|ended| Span::between(began, ended)),
-            expected: self.step.limits.expected,
+            expected: plan.expected(self.step, position.host.as_ref()),
             attempts: self.attempts,
             standing: self.standing,
             how: self.how.clone(),

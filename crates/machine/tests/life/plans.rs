@@ -174,6 +174,7 @@ pub fn plan() -> impl Strategy<Value = Plan> {
             machines: BTreeMap::new(),
             roles: BTreeMap::new(),
             knowledge: overhaul_model::knowledge::Knowledge::default(),
+            timing: overhaul_model::timing::Timing::default(),
             waivers: Vec::new(),
             root,
         }

@@ -139,6 +139,8 @@ pub fn definition(roles: Vec<RoleUpgrade>) -> Definition {
         failure_budget: Share::Hosts(0),
         knowledge: Knowledge::default(),
         waivers: Vec::new(),
+        calendar: Default::default(),
+        prework: None,
         upgraders: BTreeMap::from([("small".to_owned(), upgrader())]),
     }
 }

@@ -2,6 +2,7 @@
 
 mod action;
 mod block;
+mod calendar;
 mod knowledge;
 mod knowledge_shapes;
 mod later_shapes;

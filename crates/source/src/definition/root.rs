@@ -1,5 +1,6 @@
 //! A whole definition.
 
+use super::calendar::{calendar, prework};
 use super::knowledge::knowledge;
 use super::measure::{chosen, unit};
 use super::near::providers;
@@ -104,6 +105,8 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
     let waivers = fields
         .get("waivers")
         .map(|node| reader::list(sink, node, |node| waiver(sink, node)));
+    let calendar = fields.get("calendar").and_then(|node| calendar(sink, node));
+    let prework = fields.get("prework").and_then(|node| prework(sink, node));
     let place = |key| fields.get(key).map_or(0..0, |node| node.span.clone());
     let mut roles = roles.unwrap_or_default();
     let knowledge = knowledge(&desk, &names, &fields, &mut roles);
@@ -131,6 +134,8 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
         failure_budget: pace.failure_budget,
         knowledge,
         waivers: waivers.unwrap_or_default(),
+        calendar: calendar.unwrap_or_default(),
+        prework,
     })
 }
 

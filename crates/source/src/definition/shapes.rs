@@ -1,5 +1,6 @@
 //! The keys of a definition.
 
+use super::calendar::{CALENDAR, PREWORK};
 use super::knowledge_shapes::KNOWLEDGE;
 use super::role_shapes::ROLE;
 use super::{later_shapes, near_shapes};
@@ -738,6 +739,16 @@ pub(crate) static DEFINITION: Shape = Shape {
                 "failure_budget",
                 Kind::Text,
                 "hosts that may fail before no further one begins, like 1 or 5%; 0 if left out",
+            ),
+            may(
+                "calendar",
+                Kind::Object(&CALENDAR),
+                "the dates between which it runs",
+            ),
+            may(
+                "prework",
+                Kind::Object(&PREWORK),
+                "how long the stage `prepare` counts",
             ),
             may(
                 "waivers",
