@@ -54,8 +54,7 @@ fn release(release: &str) -> Release {
     }
 }
 
-/// Stop (1m), move (3m, is taken back in as much), change (10m, no way back), start (1m); 20m agreed on.
-pub(crate) fn plan(hosts: &[&str], probed: bool) -> Plan {
+fn blocks() -> Vec<Block> {
     let service = |op| Action::Service {
         unit: "db.service".to_owned(),
         service: Some("db".into()),
@@ -65,7 +64,7 @@ pub(crate) fn plan(hosts: &[&str], probed: bool) -> Plan {
     let (kind, part) = ("apt".to_owned(), UpgradePart::Change);
     let to = release("13");
     let way_back = "the backup".to_owned();
-    let blocks = vec![
+    vec![
         step("stop", service(ServiceOp::Stop), 1, Undo::Nothing),
         step(
             "move",
@@ -80,7 +79,11 @@ pub(crate) fn plan(hosts: &[&str], probed: bool) -> Plan {
             Undo::None { way_back },
         ),
         step("start", service(ServiceOp::Start), 1, Undo::Nothing),
-    ];
+    ]
+}
+
+/// Stop (1m), move (3m, is taken back in as much), change (10m, no way back), start (1m); 20m agreed on.
+pub(crate) fn plan(hosts: &[&str], probed: bool) -> Plan {
     let names: Vec<HostName> = hosts.iter().map(|&host| host.into()).collect();
     let host = |name: &HostName| Host {
         name: name.clone(),
@@ -130,7 +133,7 @@ pub(crate) fn plan(hosts: &[&str], probed: bool) -> Plan {
             body: Box::new(Block::Sequence {
                 id: "body".into(),
                 title: String::new(),
-                blocks,
+                blocks: blocks(),
             }),
         },
     }

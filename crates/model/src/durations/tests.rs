@@ -29,58 +29,59 @@ fn work() -> Plan {
     plan
 }
 
+fn event(run: &str, what: &str) -> Event {
+    let (word, at) = what.split_once(' ').unwrap_or((what, "-@-"));
+    let (step, host) = at.split_once('@').unwrap();
+    let position = Position::on(step.into(), host.into());
+    let so = || Measurement::So {
+        evidence: String::new(),
+    };
+    let ended = |outcome| Event::Ended {
+        position: position.clone(),
+        attempt: 1,
+        outcome,
+    };
+    let succeeded = |changed| Outcome::Succeeded {
+        changed,
+        outputs: BTreeMap::new(),
+        evidence: String::new(),
+    };
+    match word {
+        "begin" => Event::Started {
+            position: position.clone(),
+            attempt: 1,
+            key: AttemptKey::new("k"),
+        },
+        "end" => ended(succeeded(true)),
+        "same" => ended(succeeded(false)),
+        "fail" => ended(Outcome::Unknown {
+            reason: String::new(),
+        }),
+        "so" => Event::Verified {
+            position: position.clone(),
+            attempt: 1,
+            result: so(),
+        },
+        "already" => Event::Checked {
+            position: position.clone(),
+            result: so(),
+        },
+        "took" => Event::ControllerTook {
+            generation: Generation {
+                fleet: "test".to_owned(),
+                run: run.into(),
+                counter: 2,
+                nonce: Nonce::new("n"),
+            },
+            person: Person::new("ada"),
+        },
+        _ => panic!("what is {what}?"),
+    }
+}
+
 /// One row for each line: the second, then `begin STEP@HOST`, `end`, `same` (nothing changed), `so` (verified),
 /// `already` (checked), `fail`, or `took`.
 fn journal(run: &str, text: &str) -> Vec<Record> {
-    let event = |what: &str| {
-        let (word, at) = what.split_once(' ').unwrap_or((what, "-@-"));
-        let (step, host) = at.split_once('@').unwrap();
-        let position = Position::on(step.into(), host.into());
-        let so = || Measurement::So {
-            evidence: String::new(),
-        };
-        let ended = |outcome| Event::Ended {
-            position: position.clone(),
-            attempt: 1,
-            outcome,
-        };
-        let succeeded = |changed| Outcome::Succeeded {
-            changed,
-            outputs: BTreeMap::new(),
-            evidence: String::new(),
-        };
-        match word {
-            "begin" => Event::Started {
-                position: position.clone(),
-                attempt: 1,
-                key: AttemptKey::new("k"),
-            },
-            "end" => ended(succeeded(true)),
-            "same" => ended(succeeded(false)),
-            "fail" => ended(Outcome::Unknown {
-                reason: String::new(),
-            }),
-            "so" => Event::Verified {
-                position: position.clone(),
-                attempt: 1,
-                result: so(),
-            },
-            "already" => Event::Checked {
-                position: position.clone(),
-                result: so(),
-            },
-            "took" => Event::ControllerTook {
-                generation: Generation {
-                    fleet: "test".to_owned(),
-                    run: run.into(),
-                    counter: 2,
-                    nonce: Nonce::new("n"),
-                },
-                person: Person::new("ada"),
-            },
-            _ => panic!("what is {what}?"),
-        }
-    };
     let opened = Event::RunOpened {
         run: run.into(),
         plan: Digest::of(""),
@@ -93,7 +94,7 @@ fn journal(run: &str, text: &str) -> Vec<Record> {
         .filter(|line| !line.is_empty())
         .map(|line| {
             let (second, what) = line.split_once(' ').unwrap();
-            (second.parse().unwrap(), event(what))
+            (second.parse().unwrap(), event(run, what))
         });
     let rows = std::iter::once((0, opened)).chain(rows).zip(1_u64..);
     rows.map(|((second, event), seq)| Record {

@@ -294,6 +294,9 @@ fn whole(plan: &Plan) -> Vec<String> {
     out
 }
 
+/// Batches, how many at once, and what is seen.
+type Case<'a> = (&'a [&'a [&'a str]], u32, &'a [&'a str]);
+
 #[test]
 fn a_service_of_several_hosts_is_down_only_while_none_of_them_serves() {
     let body = || {
@@ -303,7 +306,7 @@ fn a_service_of_several_hosts_is_down_only_while_none_of_them_serves() {
             step("start", service(ServiceOp::LetGo), 2),
         ])
     };
-    let cases: [(&[&[&str]], u32, &[&str]); 6] = [
+    let cases: [Case<'_>; 6] = [
         (&[&["a"]], 1, &["down 1m-4m stop@a..start@a"]),
         (&[&["a", "b"]], 1, &["only b 1m-4m", "only a 5m-8m"]),
         (&[&["a", "b"]], 2, &["down 1m-4m stop@b..start@a"]),

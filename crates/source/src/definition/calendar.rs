@@ -89,10 +89,7 @@ pub(super) fn prework(sink: &Sink, node: &Node) -> Option<Span> {
 
 pub(super) fn calendar(sink: &Sink, node: &Node) -> Option<Calendar> {
     let fields = Fields::open(sink, node, &CALENDAR)?;
-    let zone = match fields.get("time_zone") {
-        Some(node) => Some(zone(sink, node)),
-        None => None,
-    };
+    let zone = fields.get("time_zone").map(|node| zone(sink, node));
     // A zone that was refused is one problem, and none of each date.
     let known = zone.clone().map(|zone| zone.unwrap_or(TimeZone::UTC));
     let moment = |key, edge| {

@@ -70,29 +70,7 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
         .get("datasets")
         .map(|node| datasets(&desk, node, &service_homes))
         .unwrap_or_default();
-    let dataset_names = fields.get("datasets").map(written);
-    let dataset_homes = dataset_names.unwrap_or_default().into_iter().map(|name| {
-        let dataset = datasets.get(&DatasetName::new(name.clone()));
-        let home = dataset.and_then(|dataset| home_of(dataset, &service_homes));
-        (name, home)
-    });
-    let names = Names {
-        services: service_homes.keys().cloned().collect(),
-        datasets: dataset_homes.collect(),
-        upgraders: upgraders.keys().cloned().collect(),
-        roles: fields
-            .get("roles")
-            .map(written)
-            .into_iter()
-            .flatten()
-            .collect(),
-        providers: fields
-            .get("providers")
-            .map(written)
-            .into_iter()
-            .flatten()
-            .collect(),
-    };
+    let names = names(&fields, &service_homes, &datasets, upgraders);
     let providers = fields.get("providers").map(|node| providers(&desk, node));
     let together_node = fields.get("together");
     let together = together_node.map(|node| together(sink, &names, node));
@@ -137,6 +115,38 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
         calendar: calendar.unwrap_or_default(),
         prework,
     })
+}
+
+/// What other parts of the definition may name.
+fn names(
+    fields: &Fields,
+    service_homes: &BTreeMap<String, Option<String>>,
+    datasets: &BTreeMap<DatasetName, Dataset>,
+    upgraders: &BTreeMap<String, Upgrader>,
+) -> Names {
+    let dataset_names = fields.get("datasets").map(written);
+    let dataset_homes = dataset_names.unwrap_or_default().into_iter().map(|name| {
+        let dataset = datasets.get(&DatasetName::new(name.clone()));
+        let home = dataset.and_then(|dataset| home_of(dataset, service_homes));
+        (name, home)
+    });
+    Names {
+        services: service_homes.keys().cloned().collect(),
+        datasets: dataset_homes.collect(),
+        upgraders: upgraders.keys().cloned().collect(),
+        roles: fields
+            .get("roles")
+            .map(written)
+            .into_iter()
+            .flatten()
+            .collect(),
+        providers: fields
+            .get("providers")
+            .map(written)
+            .into_iter()
+            .flatten()
+            .collect(),
+    }
 }
 
 /// The services that were written, good or not, each with the role that it runs on where that can be told.
