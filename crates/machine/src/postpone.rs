@@ -223,7 +223,7 @@ impl Run {
     fn was_touched(&self, turn: &Key) -> bool {
         let of_turn = |key: &&Key| key.turn == turn.turn;
         let inside = self.tree.inside(turn.node);
-        let mut slots = self.slots.iter().filter(|(key, _)| of_turn(&key));
+        let mut slots = self.slots.iter().filter(|(key, _)| of_turn(key));
         slots.any(|(key, slot)| {
             let touched = match &slot.state {
                 StepState::Done { how } => *how != How::AlreadySo,

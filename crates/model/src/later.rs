@@ -302,9 +302,10 @@ const fn word(
 impl Later {
     /// What is known of it.
     pub fn word(self) -> &'static Word {
-        // Each has its word, as a test says; the last one could only stand for a missing line.
+        // Each has its word, as a test says; the first one could only stand for a missing line.
+        let [first, ..] = &WORDS;
         let found = WORDS.iter().find(|word| word.later == self);
-        found.unwrap_or(const { &WORDS[WORDS.len() - 1] })
+        found.unwrap_or(first)
     }
 
     /// The thing that stands under this key with this word.

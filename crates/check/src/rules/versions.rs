@@ -127,9 +127,9 @@ fn of_set(view: &View<'_>, set: &BTreeSet<String>) -> Vec<Complaint> {
                 None
             });
             let steps = view.lanes.get(host).into_iter().flatten();
-            let planned = steps.filter_map(|step| planned_version(step, package));
+            let mut planned = steps.filter_map(|step| planned_version(step, package));
             now.add(measured, package, host);
-            afterwards.add(planned.last().or(measured), package, host);
+            afterwards.add(planned.next_back().or(measured), package, host);
         }
     }
     let mut out = Vec::new();

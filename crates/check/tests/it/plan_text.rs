@@ -504,19 +504,9 @@ fn meaning(node: &Node<'_>, parent: &StepId) -> (Action, Primitive) {
         ["start", name] => (service(name, ServiceOp::LetGo), exec()),
         ["rebuild"] => machine(MachineOp::Rebuild),
         ["prove-machine"] => machine(MachineOp::Prove),
-        ["persist" | "restore", paths] => carry(node.words[0], paths),
-        ["stop-unit" | "start-unit", unit] => {
-            let op = match node.words[0] {
-                "stop-unit" => ServiceOp::Stop,
-                _ => ServiceOp::Start,
-            };
-            let action = Action::Service {
-                unit: (*unit).to_owned(),
-                service: None,
-                op,
-            };
-            (action, exec())
-        }
+        [op @ ("persist" | "restore"), paths] => carry(op, paths),
+        ["stop-unit", name] => (unit(name, ServiceOp::Stop), exec()),
+        ["start-unit", name] => (unit(name, ServiceOp::Start), exec()),
         ["install", packages @ ..] => {
             let action = Action::Packages {
                 install: packages.iter().map(|name| (*name).to_owned()).collect(),
@@ -553,11 +543,8 @@ fn meaning(node: &Node<'_>, parent: &StepId) -> (Action, Primitive) {
         ["copy", dataset, name] => copy(node, dataset, name),
         ["read", dataset, name] => read(node, parent, dataset, name),
         ["move", dataset] => (database(dataset, DatabaseOp::MoveCluster), exec()),
-        ["later", what] => {
-            let what = match *what {
-                "terminate" => Later::MachineTerminate,
-                other => panic!("nothing is declared as {other}"),
-            };
+        ["later", "terminate"] => {
+            let what = Later::MachineTerminate;
             let touches = Touches::Only(Vec::new());
             (Action::Later { what, touches }, not_available())
         }
@@ -571,6 +558,15 @@ fn meaning(node: &Node<'_>, parent: &StepId) -> (Action, Primitive) {
             (Action::Run { touches }, work)
         }
         other => panic!("what is {other:?}?"),
+    }
+}
+
+/// An undeclared unit.
+fn unit(name: &str, op: ServiceOp) -> Action {
+    Action::Service {
+        unit: name.to_owned(),
+        service: None,
+        op,
     }
 }
 

@@ -258,8 +258,8 @@ fn measured(
 mod tests {
     use super::*;
 
-    #[test]
-    fn folders_are_added_up_and_cut() {
+    /// A host's folders, and what is mounted in them.
+    fn host() -> (tempfile::TempDir, [Mount; 2]) {
         let dir = tempfile::tempdir().unwrap();
         let put = |path: &str, bytes: usize| {
             let path = dir.path().join(path);
@@ -297,6 +297,12 @@ mod tests {
             mount("/srv/files/mounted", "ext4"),
             mount("/srv/nfs", "nfs4"),
         ];
+        (dir, mounts)
+    }
+
+    #[test]
+    fn folders_are_added_up_and_cut() {
+        let (dir, mounts) = host();
         let root = Root::new(dir.path());
         let read: Vec<(String, u64, u64, bool)> = folders(&root, &mounts)
             .unwrap()

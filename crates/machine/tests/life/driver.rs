@@ -155,13 +155,13 @@ impl Life {
             3 => Choice::Done { position },
             4 => Choice::Skip { position },
             5 => Choice::Void { position },
-            6 if pick % 2 == 0 => Choice::Pause,
+            6 if pick.is_multiple_of(2) => Choice::Pause,
             6 => Choice::Unpause,
             7 => {
                 let until = Span::from_s(pick as u64 % 900).after(self.now);
                 Choice::Postpone { host, until }
             }
-            8 if pick % 2 == 0 => Choice::TakeUp { host },
+            8 if pick.is_multiple_of(2) => Choice::TakeUp { host },
             8 => Choice::LeaveOut { host },
             9 if pick % 8 == 1 => Choice::Abort,
             _ => Choice::Unpause,

@@ -41,7 +41,7 @@ proptest! {
             if life.run.verdict().is_some() {
                 break;
             }
-            if pick % 3 == 0 {
+            if pick.is_multiple_of(3) {
                 life.postpone(pick / 3);
             } else {
                 life.take_limited(pick / 3);

@@ -1,5 +1,7 @@
 //! Trees there and back. They need root: owners, devices and capabilities are part of what is kept.
 
+#![cfg(test)]
+
 mod cuts;
 mod foreign;
 mod oddities;

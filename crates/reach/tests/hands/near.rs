@@ -150,7 +150,7 @@ impl Cloud {
 
 /// The machine id of this machine, which is every host of these tests.
 fn own_id() -> String {
-    let id = std::fs::read_to_string("/etc/machine-id").expect("tests need a machine id");
+    let id = std::fs::read_to_string("/etc/machine-id").unwrap();
     id.trim().to_owned()
 }
 
@@ -375,9 +375,8 @@ fn ansible_playbook() -> PathBuf {
         .unwrap()
 }
 
-#[tokio::test]
-async fn a_playbook_runs_with_its_tasks_in_sight_and_one_that_hangs_is_ended() {
-    let scene = Scene::new(By::Native);
+/// An inventory with the scene's host, and a playbook with a quick part and one that hangs.
+fn project(scene: &Scene) -> (String, String) {
     let known = scene.sshd.path("known_hosts");
     scene
         .sshd
@@ -397,35 +396,45 @@ async fn a_playbook_runs_with_its_tasks_in_sight_and_one_that_hangs_is_ended() {
             known.display(),
         ),
     );
-    let mark = scene.dir.path().join("mark");
     let playbook = place(
         "site.yaml",
         &format!(
             "- hosts: web\n  gather_facts: false\n  tasks:\n    - name: a line for {{{{ word }}}}\n      ansible.builtin.raw: echo {{{{ word }}}} >>{}\n      tags: [quick]\n    - name: for ever\n      ansible.builtin.raw: sleep 600\n      tags: [hang]\n",
-            mark.display()
+            scene.dir.path().join("mark").display()
         ),
     );
+    (inventory, playbook)
+}
+
+/// The work of a play, as plans have it.
+fn play(inventory: &str, tag: &str, playbook: &str) -> Primitive {
+    Primitive::Local(Exec {
+        stdin: Some(r#"{"word": "hunter2"}"#.to_owned()),
+        env: [("ANSIBLE_NOCOLOR".to_owned(), "1".to_owned())].into(),
+        ..Exec::argv([
+            "/bin/sh",
+            "-eu",
+            "-c",
+            EXTRA_VARS,
+            "sh",
+            ansible_playbook().display().to_string().as_str(),
+            "--inventory",
+            inventory,
+            "--limit",
+            "web-1",
+            "--tags",
+            tag,
+            playbook,
+        ])
+    })
+}
+
+#[tokio::test]
+async fn a_playbook_runs_with_its_tasks_in_sight_and_one_that_hangs_is_ended() {
+    let scene = Scene::new(By::Native);
+    let (inventory, playbook) = project(&scene);
     let order = |name: &str, tag: &str, total: u64| {
-        let exec = Exec {
-            stdin: Some(r#"{"word": "hunter2"}"#.to_owned()),
-            env: [("ANSIBLE_NOCOLOR".to_owned(), "1".to_owned())].into(),
-            ..Exec::argv([
-                "/bin/sh",
-                "-eu",
-                "-c",
-                EXTRA_VARS,
-                "sh",
-                ansible_playbook().display().to_string().as_str(),
-                "--inventory",
-                &inventory,
-                "--limit",
-                "web-1",
-                "--tags",
-                tag,
-                &playbook,
-            ])
-        };
-        let mut order = scene.order(name, Primitive::Local(exec));
+        let mut order = scene.order(name, play(&inventory, tag, &playbook));
         order.limits.total = Span::from_s(total);
         order
     };
@@ -444,7 +453,10 @@ async fn a_playbook_runs_with_its_tasks_in_sight_and_one_that_hangs_is_ended() {
         "{}",
         printed.text()
     );
-    assert_eq!(std::fs::read_to_string(mark).unwrap(), "hunter2\n");
+    assert_eq!(
+        std::fs::read_to_string(scene.dir.path().join("mark")).unwrap(),
+        "hunter2\n"
+    );
     let outcome = reach.act(order("hang", "hang", 15), quiet()).await;
     assert!(
         matches!(

@@ -128,10 +128,7 @@ pub(super) fn in_order(
 ) -> Vec<RoleUpgrade> {
     let mut waiting = roles;
     let mut out: Vec<RoleUpgrade> = Vec::with_capacity(waiting.len());
-    loop {
-        let Some(unit) = next_unit(&waiting, together) else {
-            break;
-        };
+    while let Some(unit) = next_unit(&waiting, together) {
         let (now, later): (Vec<RoleUpgrade>, Vec<RoleUpgrade>) = waiting
             .into_iter()
             .partition(|role| unit.contains(&role.role));

@@ -41,6 +41,17 @@ pub(super) fn step(desk: &Desk, names: &Names, node: &Node) -> Option<PlacedStep
     step_of(desk, names, node, &STEP)
 }
 
+/// What a step disturbs, as its author says, or as its action does when nothing is said.
+fn touched(desk: &Desk, names: &Names, fields: &Fields, action: Option<&WrittenAction>) -> Touches {
+    let unsaid = match action {
+        None | Some(WrittenAction::Run(_) | WrittenAction::Ansible(_)) => Touches::Anything,
+        Some(WrittenAction::Later { what, .. }) if !what.word().calm => Touches::Anything,
+        Some(WrittenAction::Later { .. }) => Touches::Only(Vec::new()),
+        Some(_) => return Touches::Only(Vec::new()),
+    };
+    touches(desk, names, fields).unwrap_or(unsaid)
+}
+
 /// A step with the keys of this shape.
 pub(super) fn step_of(
     desk: &Desk,
@@ -73,17 +84,8 @@ pub(super) fn step_of(
         step.stall = fields.span_of_time("stall");
         step.retry = retry(desk, &fields);
     }
-    let mut touches = Touches::Only(Vec::new());
     let mut taken = BTreeMap::new();
-    if runs {
-        touches = self::touches(desk, names, &fields).unwrap_or(Touches::Anything);
-    } else if let Some(WrittenAction::Later { what, .. }) = action {
-        let said = self::touches(desk, names, &fields);
-        touches = match said {
-            None if !what.word().calm => Touches::Anything,
-            said => said.unwrap_or(touches),
-        };
-    }
+    let touches = touched(desk, names, &fields, action);
     if runs || matches!(action, Some(WrittenAction::Later { .. })) {
         taken = outputs(desk, &fields);
     }
