@@ -2,10 +2,11 @@
 
 use crate::run::{Run, Stand};
 use crate::state::{How, StepState};
-use crate::tree::{CLEANUP, Key};
+use crate::tree::Key;
 use crate::walk::Move;
 use overhaul_model::event::Verdict;
 use overhaul_model::id::{Position, StepId};
+use overhaul_model::plan::CLEANUP;
 use overhaul_model::primitive::Primitive;
 use std::collections::VecDeque;
 

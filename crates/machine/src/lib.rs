@@ -24,7 +24,7 @@ pub use next::{Command, Doing, Next, OpenPosition, RunStanding, Standing, Work};
 pub use postpone::Postponed;
 pub use run::{Illegal, ReplayError, Run};
 pub use state::{HostLink, How, Phase, Stage, StepState, Then};
-pub use tree::{CLEANUP, NotRunnable};
+pub use tree::NotRunnable;
 
 use overhaul_model::span::Span;
 

@@ -1,7 +1,7 @@
 //! The plan's tree as an arena, so that a position is a node and a host's turn.
 
 use overhaul_model::id::{HostName, Position, StepId};
-use overhaul_model::plan::{Block, Plan, Turns};
+use overhaul_model::plan::{Block, CLEANUP, Plan, Turns};
 use overhaul_model::primitive::Measure;
 use overhaul_model::step::{Lane, Step};
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,9 +76,6 @@ pub(crate) struct Tree {
     /// The stage that a run never enters by itself.
     cleanup: Option<usize>,
 }
-
-/// The id of the stage that a run never enters by itself: its steps are carried out by name, after the end.
-pub const CLEANUP: &str = "cleanup";
 
 impl Tree {
     pub fn new(plan: &Plan) -> Result<Self, NotRunnable> {

@@ -272,6 +272,10 @@ fn dispatch(id: &Id, command: Command) -> Result<()> {
 fn images(topology: &str, fresh: bool, with_upgrade_cache: bool) -> Result<()> {
     let images = Images::open()?;
     if fresh {
+        // What a run that was cut off left here may neither help nor hinder the next.
+        if paths::in_ci() {
+            lifecycle::down_all()?;
+        }
         images.empty()?;
     }
     let topology = Topology::named(&paths::data().join("topologies"), topology)?;

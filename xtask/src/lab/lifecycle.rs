@@ -170,6 +170,19 @@ pub fn down(id: &Id) -> Result<()> {
     Ok(())
 }
 
+/// Takes down every instance of this cache.
+pub fn down_all() -> Result<()> {
+    let folder = paths::cache()?.join("instances");
+    if !folder.exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(&folder).named(&folder)? {
+        let name = entry.named(&folder)?.file_name();
+        down(&Id::new(&name.to_string_lossy())?)?;
+    }
+    Ok(())
+}
+
 /// Switches a host off and on again with a fresh disk.
 pub fn reinstall(id: &Id, name: &str) -> Result<()> {
     let (mut instance, _lock) = existing_for_change(id)?;

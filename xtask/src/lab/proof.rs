@@ -225,7 +225,9 @@ pub fn prove(instance: &Instance, args: &Args) -> Result<()> {
         paths::write_private(path, format!("{end:#}\n").as_bytes())?;
     }
     if found.is_empty() {
-        say("proven: content is the same in all respects, and every host ended well");
+        say(
+            "proven: content is the same in all respects but what is named as not carried, and every host ended well",
+        );
         return Ok(());
     }
     Err(LabError::State(format!(
