@@ -24,6 +24,7 @@ pub mod secret;
 pub mod span;
 pub mod step;
 pub mod strategy;
+#[cfg(feature = "template")]
 pub mod template;
 pub mod timing;
 pub mod tracker;
