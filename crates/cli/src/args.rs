@@ -87,6 +87,11 @@ pub enum Command {
     ///
     /// Without a name nothing is changed. Names are steps of the plan's stage `cleanup`, and copies on this machine. A copy that may be the only proven one is refused.
     Cleanup(CleanupArgs),
+    /// Look into an archive that a run made of a host's files, or unpack it; reaches no host
+    ///
+    /// Archives are the copies that `carry` and `archive` make, in the folder `data` of a run. What an archive says is checked chunk by chunk, and nothing in it leads outside of the folder that it is unpacked into.
+    #[command(subcommand)]
+    Data(DataCommand),
     /// Print completions for a shell
     ///
     /// For example: `overhaul completions bash > /etc/bash_completion.d/overhaul`.
@@ -598,6 +603,55 @@ pub struct CleanupArgs {
 
     #[command(flatten)]
     pub hosts: HostArgs,
+}
+
+/// `data`.
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// List what is in an archive, and verify all of it
+    ///
+    /// A line for each entry, as `ls -l` has it; a directory comes after what is in it. With --json a line of JSON for each.
+    List(ArchiveArgs),
+    /// Write the content of one file of an archive to standard output
+    Cat(CatArgs),
+    /// Unpack an archive into an empty folder, and read it back
+    ///
+    /// Its paths are made below that folder, as they were on their host: owners by number, modes, access lists, extended attributes, hard links, holes, devices. Owners and devices take root.
+    Unpack(UnpackArgs),
+}
+
+/// An archive.
+#[derive(Args, Debug)]
+pub struct ArchiveArgs {
+    /// The archive: a file, or with --run its name as `overhaul report` has it
+    #[arg(value_name = "ARCHIVE")]
+    pub archive: PathBuf,
+
+    /// The run that made it
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+}
+
+/// `data cat`.
+#[derive(Args, Debug)]
+pub struct CatArgs {
+    #[command(flatten)]
+    pub archive: ArchiveArgs,
+
+    /// The file's absolute path, as it was on its host
+    #[arg(value_name = "PATH")]
+    pub path: std::ffi::OsString,
+}
+
+/// `data unpack`.
+#[derive(Args, Debug)]
+pub struct UnpackArgs {
+    #[command(flatten)]
+    pub archive: ArchiveArgs,
+
+    /// The folder; made with mode 0700 where there is none, else it must be empty
+    #[arg(long, value_name = "DIR")]
+    pub into: PathBuf,
 }
 
 /// `completions`.

@@ -42,6 +42,24 @@ impl Console {
         }
     }
 
+    /// Standard output for bytes as they are. A terminal gets none of them: they may hold anything.
+    ///
+    /// # Errors
+    /// When it is a terminal.
+    pub fn raw(self) -> Result<impl std::io::Write, &'static str> {
+        let out = std::io::stdout();
+        if out.is_terminal() {
+            return Err("the bytes of a file are not written to a terminal");
+        }
+        Ok(out.lock())
+    }
+
+    /// A line of a long result; whether anybody still reads.
+    pub fn line(self, text: &str) -> bool {
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{text}").is_ok()
+    }
+
     /// A remark beside the results.
     pub fn note(self, text: &str) {
         let mut err = std::io::stderr().lock();

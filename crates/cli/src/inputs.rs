@@ -4,7 +4,7 @@ use crate::args::{FleetArgs, InputArgs, Switch};
 use crate::failure::{Failure, file};
 use crate::kinds::Kinds;
 use crate::{near, programs, vault};
-use overhaul_model::definition::{DatasetKind, Definition, Release, SwitchError};
+use overhaul_model::definition::{DatasetKind, Definition, Release, SwitchError, WrittenAction};
 use overhaul_model::effects::{Effect, effects};
 use overhaul_model::facts::{FactsWanted, FleetFacts};
 use overhaul_model::fleet::{Fleet, Host};
@@ -98,20 +98,27 @@ fn switched(definition: &mut Definition, switch: &Switch) -> Result<(), Failure>
         })
 }
 
-/// The paths that a definition carries to other machines.
-fn carried(definition: &Definition) -> Vec<String> {
+/// The paths that a definition copies to the controller. Of the whole root, its file systems say the size.
+fn copied(definition: &Definition) -> Vec<String> {
     let roles = definition.roles.iter();
     let carrying = roles.filter(|role| role.strategy.data() == Data::Carry);
-    let paths: BTreeSet<String> = carrying.flat_map(|role| role.carry.clone()).collect();
+    let carried = carrying.flat_map(|role| role.carry.clone());
+    let archived = definition.steps().filter_map(|step| match &step.action {
+        WrittenAction::Archive(archive) => Some(archive.paths.clone()),
+        _ => None,
+    });
+    let all = carried.chain(archived.flatten());
+    let paths: BTreeSet<String> = all.filter(|path| path != "/").collect();
     paths.into_iter().collect()
 }
 
-/// The paths that a plan carries to other machines.
-fn carried_by_plan(plan: &Plan) -> Vec<String> {
+/// The paths that a plan copies to the controller.
+fn copied_by_plan(plan: &Plan) -> Vec<String> {
     let mut paths = BTreeSet::new();
     for placed in plan.positions() {
         if let Primitive::Persist(persist) = &placed.step.work {
-            paths.extend(persist.paths.iter().cloned());
+            let named = persist.paths.iter().filter(|path| *path != "/");
+            paths.extend(named.cloned());
         }
     }
     paths.into_iter().collect()
@@ -149,7 +156,7 @@ pub fn wanted(definition: &Definition) -> FactsWanted {
         upgrade: true,
         stored: definition.roles.iter().any(|role| role.rebuild.is_some()),
         installed: asks_for_packages(&definition.knowledge, &definition.to),
-        paths: carried(definition),
+        paths: copied(definition),
         ..FactsWanted::default()
     }
 }
@@ -176,7 +183,7 @@ pub fn wanted_by_plan(plan: &Plan) -> FactsWanted {
         upgrade: true,
         stored: ends_machines(plan),
         installed: asks_for_packages(&plan.knowledge, &plan.to),
-        paths: carried_by_plan(plan),
+        paths: copied_by_plan(plan),
         ..FactsWanted::default()
     }
 }

@@ -99,6 +99,7 @@ fn carry_out(cli: &Cli, console: Console) -> Outcome {
         Command::Postpone(args) => commands::postpone::postpone(args, state, console),
         Command::Export(args) => commands::export::export(args, state, console),
         Command::Cleanup(args) => wait(commands::cleanup::cleanup(args, state, console)),
+        Command::Data(command) => commands::data::data(command, state, console),
         Command::Completions(args) => commands::manual::completions(args, console),
         Command::Man(args) => commands::manual::man(args, console),
         Command::Ssh(args) => commands::ssh::ssh(args, console),

@@ -46,7 +46,7 @@ pub fn json(text: &str) -> String {
 }
 
 /// Marks that turn the direction of writing around or have no width: they hide what is really there.
-fn is_unseen(c: char) -> bool {
+pub fn is_unseen(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 

@@ -67,6 +67,11 @@ pub enum Action {
         /// Which way.
         op: CarryOp,
     },
+    /// Files copied to the controller, to be kept there.
+    Archive {
+        /// Absolute paths; `/` alone for the whole root.
+        paths: Vec<String>,
+    },
     /// The host's machine is made, ended, or switched on or off.
     Machine {
         /// What is done.
@@ -113,6 +118,7 @@ impl Action {
             Self::Edit { .. } => "edit",
             Self::Database { .. } => "database",
             Self::Carry { .. } => "carry",
+            Self::Archive { .. } => "archive",
             Self::Machine { .. } => "machine",
             Self::Ansible { .. } => "ansible",
             Self::Wait => "wait",

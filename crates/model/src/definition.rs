@@ -501,6 +501,16 @@ impl Guard {
     }
 }
 
+impl Definition {
+    /// Every step that people wrote: those of roles, then those of stages.
+    pub fn steps(&self) -> impl Iterator<Item = &WrittenStep> {
+        let placed = self.roles.iter().flat_map(RoleUpgrade::steps);
+        let stages = self.stage_plan.iter();
+        let once = stages.flat_map(|stage| stage.before.iter().chain(&stage.after));
+        placed.chain(once.map(|once| &once.step))
+    }
+}
+
 impl RoleUpgrade {
     /// Every step that is placed in a slot, those inside blocks too, in the order in which they are written.
     pub fn steps_in(&self, slot: Slot) -> impl Iterator<Item = &WrittenStep> {
@@ -677,6 +687,8 @@ pub enum WrittenAction {
         /// The dataset whose cluster moves to the new major version.
         dataset: DatasetName,
     },
+    /// `archive:`.
+    Archive(Archive),
     /// `machine:`.
     Machine(WrittenMachine),
     /// `ansible:`.
@@ -694,6 +706,21 @@ pub enum WrittenAction {
         /// What it would be done to, and what else is said about it.
         work: NotAvailable,
     },
+}
+
+/// Paths that are copied to the controller and kept there, as a person wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Archive {
+    /// Absolute paths, none in another one; `/` alone for the whole root.
+    pub paths: Vec<String>,
+    /// The archive's name: a plain file name.
+    pub name: String,
+    /// Whether what is mounted below the paths is left out.
+    pub one_filesystem: bool,
+    /// Absolute paths that are left out.
+    pub exclude: Vec<String>,
+    /// Whether files may change while they are copied.
+    pub live: bool,
 }
 
 /// Work on the host's machine, as a person wrote it.

@@ -78,6 +78,7 @@ pub fn effects(step: &Step) -> Vec<Effect> {
             CarryOp::Persist => Effect::PathsCopied(paths.clone()),
             CarryOp::Restore => Effect::PathsRestored(paths.clone()),
         }],
+        Action::Archive { paths } => vec![Effect::PathsCopied(paths.clone())],
         Action::File { .. }
         | Action::Edit { .. }
         | Action::Wait

@@ -13,6 +13,7 @@
 //! docs/data.md says what is kept and what is not.
 
 mod content;
+mod contents;
 mod decode;
 mod error;
 mod format;
@@ -28,6 +29,7 @@ mod send;
 mod unpack;
 mod walk;
 
+pub use contents::{About, Contents, Entry, Listed, extract, list};
 pub use error::MoverError;
 pub use format::{Have, Trailer};
 pub use keep::{Keeping, Kept};

@@ -2,7 +2,7 @@
 
 use crate::draft::Draft;
 use overhaul_model::definition::{DatasetKind, RoleUpgrade, WrittenAction};
-use overhaul_model::facts::{DataFolder, PostgresCluster};
+use overhaul_model::facts::{DataFolder, Mount, PostgresCluster};
 use overhaul_model::fleet::Host;
 use overhaul_model::id::DatasetName;
 use overhaul_model::plan::PlannedSpace;
@@ -68,16 +68,12 @@ pub(crate) fn databases_bytes(cluster: &PostgresCluster) -> u64 {
 fn carried(draft: &mut Draft<'_>, role: &RoleUpgrade) {
     let paths = role.carry.join(", ");
     for host in draft.hosts_of(role) {
-        let space = PlannedSpace {
-            host: None,
-            path: COPIES.to_owned(),
-            bytes: carried_bytes(draft, host, &role.carry),
-            because: format!(
-                "{paths} of {}, carried to its new machine: at most what it takes there",
-                host.name
-            ),
-        };
-        draft.plan.space.push(space);
+        let bytes = carried_bytes(draft, host, &role.carry);
+        let because = format!(
+            "{paths} of {}, carried to its new machine: at most what it takes there",
+            host.name
+        );
+        draft.plan.space.push(of_copy(bytes, because));
     }
 }
 
@@ -106,14 +102,29 @@ pub(crate) fn carried_bytes(draft: &Draft<'_>, host: &Host, paths: &[String]) ->
     Some(sum)
 }
 
-fn copy(draft: &mut Draft<'_>, dataset: &DatasetName) {
-    let bytes = draft.clusters.get(dataset).map(databases_bytes);
-    draft.plan.space.push(PlannedSpace {
+/// What an archive of the whole root takes at most, if its file systems were measured.
+pub(crate) fn root_bytes(draft: &Draft<'_>, host: &Host, one_filesystem: bool) -> Option<u64> {
+    let mounts = draft.facts.get(&host.name)?.mounts.value()?;
+    let counted = |mount: &&Mount| !one_filesystem || mount.path == "/";
+    let used = mounts.iter().filter(counted);
+    let used = used.map(|mount| mount.size_bytes.saturating_sub(mount.free_bytes));
+    used.reduce(u64::saturating_add)
+}
+
+/// Space for a copy on the controller.
+pub(crate) fn of_copy(bytes: Option<u64>, because: String) -> PlannedSpace {
+    PlannedSpace {
         host: None,
         path: COPIES.to_owned(),
         bytes,
-        because: format!("copy of dataset {dataset}: at most the size of its databases"),
-    });
+        because,
+    }
+}
+
+fn copy(draft: &mut Draft<'_>, dataset: &DatasetName) {
+    let bytes = draft.clusters.get(dataset).map(databases_bytes);
+    let because = format!("copy of dataset {dataset}: at most the size of its databases");
+    draft.plan.space.push(of_copy(bytes, because));
 }
 
 fn second_cluster(draft: &mut Draft<'_>, name: &DatasetName) {

@@ -583,7 +583,10 @@ fn texts_of_action(action: &WrittenAction) -> Texts {
         WrittenAction::Gate(ask) => of(Primitive::Ask(ask.clone())),
         WrittenAction::Announce(announce) => of(Primitive::Announce(announce.clone())),
         WrittenAction::Later { work, .. } => of(Primitive::NotAvailable(work.clone())),
-        WrittenAction::Reboot { .. } | WrittenAction::MoveCluster { .. } => Vec::new(),
+        // Paths and name stand for themselves.
+        WrittenAction::Archive(_)
+        | WrittenAction::Reboot { .. }
+        | WrittenAction::MoveCluster { .. } => Vec::new(),
     }
 }
 

@@ -428,6 +428,7 @@ fn primitive(action: WrittenAction) -> Option<Primitive> {
         | WrittenAction::Packages { .. }
         | WrittenAction::Reboot { .. }
         | WrittenAction::MoveCluster { .. }
+        | WrittenAction::Archive(_)
         | WrittenAction::Machine(_)
         | WrittenAction::Ansible(_)
         | WrittenAction::Gate(_)

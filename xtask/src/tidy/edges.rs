@@ -20,6 +20,7 @@ const EDGES: [(&str, &[&str]); 13] = [
         "cli",
         &[
             "model", "source", "plan", "check", "classify", "machine", "engine", "store", "reach",
+            "mover",
         ],
     ),
     ("xtask", &[]),

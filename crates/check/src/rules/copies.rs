@@ -11,6 +11,7 @@ use overhaul_model::primitive::{Command, Feed, Fetch, Primitive};
 use overhaul_model::step::Step;
 use overhaul_model::template::step_word;
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 pub(super) fn verified(view: &View<'_>) -> Vec<Complaint> {
     let mut out = Vec::new();
@@ -71,11 +72,13 @@ fn uncopied(view: &View<'_>, host: &HostName, steps: &[&Step]) -> Vec<Complaint>
                 let sentence = format!("the release of {host} changes under it, and {wrong}");
                 return Some(Complaint::warning(subject, sentence, help));
             }
-            let carries = |step: &&Step| matches!(step.work, Primitive::Persist(_));
-            let but = if before.iter().any(carries) {
-                "; what is carried for the upgrade is no backup"
-            } else {
-                ""
+            let copied = before
+                .iter()
+                .find(|step| matches!(step.work, Primitive::Persist(_)));
+            let but = match copied.map(|step| &step.action) {
+                Some(Action::Archive { .. }) => "; an archive of its files is no copy of it",
+                Some(_) => "; what is carried for the upgrade is no backup",
+                None => "",
             };
             let sentence = format!("{} ends the machine under it, and {wrong}{but}", step.id);
             Some(Complaint::error(subject, sentence, help))
@@ -181,6 +184,16 @@ fn words(fetch: &Fetch) -> Vec<&str> {
     }
 }
 
+/// A file that cannot be there beside this one, because one of the two would lie in the other.
+fn in_the_way<'f>(taken: &BTreeSet<&'f str>, file: &str) -> Option<&'f str> {
+    let mut above = file.match_indices('/').filter_map(|(at, _)| file.get(..at));
+    let folder = above.find_map(|folder| taken.get(folder).copied());
+    let within = format!("{file}/");
+    let from = (Bound::Included(within.as_str()), Bound::Unbounded);
+    let next = taken.range::<str, _>(from).next().copied();
+    folder.or(next.filter(|other| other.starts_with(&within)))
+}
+
 pub(super) fn files(view: &View<'_>) -> Vec<Complaint> {
     let mut out = Vec::new();
     let mut taken: BTreeSet<&str> = BTreeSet::new();
@@ -205,10 +218,15 @@ pub(super) fn files(view: &View<'_>) -> Vec<Complaint> {
             placed.step.work,
             Primitive::Fetch(_) | Primitive::Persist(_)
         );
-        let fixed = !file.contains("{{");
-        if fetched && fixed && !taken.insert(file) {
+        if !fetched || file.contains("{{") {
+            continue;
+        }
+        let help = "give each copy a file of its own";
+        if let Some(other) = in_the_way(&taken, file) {
+            let sentence = format!("another copy goes to `{other}`: one of them would be a folder");
+            out.push(Complaint::error(subject, sentence, help));
+        } else if !taken.insert(file) {
             let sentence = format!("another copy goes to `{file}` too");
-            let help = "give each copy a file of its own";
             out.push(Complaint::error(subject, sentence, help));
         }
     }

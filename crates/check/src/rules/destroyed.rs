@@ -1,8 +1,10 @@
 //! Machines that are ended or made anew: the right one, and nothing of value lost with it.
 
+use super::archives::{self, is_below};
 use super::packages::list;
 use crate::rule::Complaint;
 use crate::view::View;
+use overhaul_model::action::Action;
 use overhaul_model::effects::{Effect, effects};
 use overhaul_model::facts::{HostFacts, Known};
 use overhaul_model::id::HostName;
@@ -91,30 +93,69 @@ pub(super) fn nothing_lost(view: &View<'_>) -> Vec<Complaint> {
                 let help = "gather facts with `--stored`, so that what is on it is known";
                 out.push(Complaint::error(subject, sentence, help));
             }
-            Ok(data) if !data.is_empty() => {
-                let sentence = format!(
-                    "{} ends its machine, and nothing carries what is in {}",
-                    end.step.id,
-                    list(data)
-                );
-                let help = "carry it, or waive this finding when it may be lost";
-                out.push(Complaint::error(subject, sentence, help));
-            }
-            Ok(_) => {}
+            Ok(data) => out.extend(uncarried(view, &end, data)),
         }
     }
     out
 }
 
+/// What is not carried is lost, but for what is in an archive that was made at rest.
+fn uncarried(view: &View<'_>, end: &End<'_>, data: Vec<String>) -> Vec<Complaint> {
+    let subject = format!("host:{}", end.host);
+    let made = archives::made(view, end.host, end.before);
+    let mounts = view.facts.get(end.host).and_then(|f| f.mounts.value());
+    let mounts = mounts.map(Vec::as_slice);
+    let holding = |path: &str| made.iter().find(|made| made.holds(path, mounts));
+    let is_kept = |path: &String| {
+        made.iter()
+            .any(|made| made.at_rest && made.holds(path, mounts))
+    };
+    let (kept, lost): (Vec<String>, Vec<String>) = data.into_iter().partition(is_kept);
+    let mut out = Vec::new();
+    if !lost.is_empty() {
+        let at_work = lost.iter().find_map(|path| Some((path, holding(path)?)));
+        let but = at_work.map_or_else(String::new, |(path, made)| {
+            format!(
+                "; {path} is in the archive {}, which is made while it may be written to",
+                made.persist.file
+            )
+        });
+        let help = match at_work {
+            Some(_) => {
+                "carry it; or make the archive in the slot `export`, when services are stopped, and not `live`"
+            }
+            None => "carry it, or waive this finding when it may be lost",
+        };
+        let sentence = format!(
+            "{} ends its machine, and nothing carries what is in {}{but}",
+            end.step.id,
+            list(lost)
+        );
+        out.push(Complaint::error(subject.clone(), sentence, help));
+    }
+    if !kept.is_empty() {
+        let sentence = format!(
+            "{} ends its machine; what is in {} lies in an archive on the controller from then on, and nothing brings it back",
+            end.step.id,
+            list(kept)
+        );
+        let help = "carry it; or put it back by hand, as `overhaul data unpack` makes it again";
+        out.push(Complaint::warning(subject, sentence, help));
+    }
+    out
+}
+
 fn carried<'s>(steps: &[&'s Step]) -> BTreeSet<&'s str> {
-    paths(steps, |work| match work {
-        Primitive::Persist(persist) => Some(&persist.paths),
+    // An archive goes nowhere from the controller.
+    paths(steps, |step| match (&step.action, &step.work) {
+        (Action::Archive { .. }, _) => None,
+        (_, Primitive::Persist(persist)) => Some(&persist.paths),
         _ => None,
     })
 }
 
 fn restored<'s>(steps: &[&'s Step]) -> BTreeSet<&'s str> {
-    paths(steps, |work| match work {
+    paths(steps, |step| match &step.work {
         Primitive::Restore(restore) => Some(&restore.paths),
         _ => None,
     })
@@ -122,9 +163,9 @@ fn restored<'s>(steps: &[&'s Step]) -> BTreeSet<&'s str> {
 
 fn paths<'s>(
     steps: &[&'s Step],
-    of: impl Fn(&'s Primitive) -> Option<&'s Vec<String>>,
+    of: impl Fn(&'s Step) -> Option<&'s Vec<String>>,
 ) -> BTreeSet<&'s str> {
-    let lists = steps.iter().filter_map(|step| of(&step.work));
+    let lists = steps.iter().filter_map(|step| of(step));
     lists.flatten().map(String::as_str).collect()
 }
 
@@ -147,12 +188,6 @@ fn lying_there(
         own.map(|cluster| cluster.data_dir.as_str()).collect()
     } else {
         Vec::new()
-    };
-    let is_below = |path: &str, folder: &str| {
-        path == folder
-            || path
-                .strip_prefix(folder)
-                .is_some_and(|rest| rest.starts_with('/'))
     };
     let safe = |path: &str| {
         carried.iter().any(|folder| is_below(path, folder))

@@ -1,5 +1,6 @@
 //! The law, one concern per file.
 
+mod archives;
 mod available;
 mod away;
 mod boot;

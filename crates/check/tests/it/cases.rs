@@ -748,34 +748,4 @@ pub const CASES: &[Case] = &[
         "retired y\nhost a\nservice x x.service a\nroll up a\n  run x\n",
         "retired x\nhost a\nservice x x.service a\nroll up a\n  run x\n",
     ),
-    case(
-        "verified-copy",
-        "a machine is made anew under data that is only carried",
-        "host a\nmachine a\ndataset orders db a\nroll up a\n  persist /var/lib/postgresql\n  rebuild\n  restore /var/lib/postgresql\n",
-        "host a\nmachine a\ndataset orders db a\nroll up a\n  copy orders shop\n  read orders shop\n  persist /var/lib/postgresql\n  rebuild\n  restore /var/lib/postgresql\n",
-    ),
-    case(
-        "right-machine",
-        "nobody measured which machine it is",
-        "host a\nroll up a\n  rebuild\n",
-        "host a\nmachine a\nroll up a\n  rebuild\n",
-    ),
-    case(
-        "nothing-lost",
-        "a folder that nothing carries",
-        "host a\nmachine a\nfact a stored /srv/www /home/ada\nroll up a\n  persist /srv\n  rebuild\n  restore /srv\n",
-        "host a\nmachine a\nfact a stored /srv/www /home/ada\nroll up a\n  persist /srv,/home/ada\n  rebuild\n  restore /srv,/home/ada\n",
-    ),
-    case(
-        "nothing-lost",
-        "carried away and never brought back",
-        "host a\nmachine a\nfact a stored /srv/www\nroll up a\n  persist /srv\n  rebuild\n",
-        "host a\nmachine a\nfact a stored\nroll up a\n  rebuild\n",
-    ),
-    case(
-        "nothing-lost",
-        "nobody looked what lies there",
-        "host a\nroll up a\n  prove-machine\n",
-        "host a\nfact a stored /var/lib/postgresql\nfact a databases shop\ndataset orders db a\nroll up a\n  prove-machine\n",
-    ),
 ];

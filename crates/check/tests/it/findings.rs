@@ -2,6 +2,7 @@
 
 use crate::cases::{CASES, Case};
 use crate::cases_in_time::CASES_IN_TIME;
+use crate::cases_of_machines::CASES_OF_MACHINES;
 use crate::facts_text::{facts, settled};
 use crate::plan_text::plan;
 use jiff::civil::Date;
@@ -18,7 +19,7 @@ fn noon() -> jiff::Zoned {
     noon.to_zoned(jiff::tz::TimeZone::UTC).unwrap()
 }
 
-fn checked(text: &str) -> Checked {
+pub fn checked(text: &str) -> Checked {
     check(&plan(text), &facts(text), &settled(text), &noon())
 }
 
@@ -67,8 +68,8 @@ roll up a
   start db
 ";
 
-fn all_cases() -> impl Iterator<Item = &'static Case> {
-    CASES.iter().chain(CASES_IN_TIME)
+pub fn all_cases() -> impl Iterator<Item = &'static Case> {
+    CASES.iter().chain(CASES_IN_TIME).chain(CASES_OF_MACHINES)
 }
 
 #[test]

@@ -3,11 +3,14 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test that meets the unexpected shall stop there"
 )]
 
 mod cases;
 mod cases_in_time;
+mod cases_of_machines;
+mod documented;
 mod facts_text;
 mod findings;
 mod plan_text;

@@ -505,6 +505,7 @@ fn meaning(node: &Node<'_>, parent: &StepId) -> (Action, Primitive) {
         ["rebuild"] => machine(MachineOp::Rebuild),
         ["prove-machine"] => machine(MachineOp::Prove),
         [op @ ("persist" | "restore"), paths] => carry(op, paths),
+        ["archive", paths] => archive(node, paths),
         ["stop-unit", name] => (unit(name, ServiceOp::Stop), exec()),
         ["start-unit", name] => (unit(name, ServiceOp::Start), exec()),
         ["install", packages @ ..] => {
@@ -577,17 +578,38 @@ fn not_available() -> Primitive {
     })
 }
 
+fn split(paths: &str) -> Vec<String> {
+    paths.split(',').map(str::to_owned).collect()
+}
+
+fn persist(paths: &[String], file: &str) -> Persist {
+    Persist {
+        paths: paths.to_vec(),
+        file: file.to_owned(),
+        one_filesystem: false,
+        exclude: Vec::new(),
+        live: false,
+    }
+}
+
+/// `archive PATHS @file=FILE @live @one-filesystem @exclude=PATH`.
+fn archive(node: &Node<'_>, paths: &str) -> (Action, Primitive) {
+    let paths = split(paths);
+    let exclude = node.flags.get("exclude");
+    let persist = Persist {
+        live: node.flags.contains_key("live"),
+        one_filesystem: node.flags.contains_key("one-filesystem"),
+        exclude: exclude.iter().map(|path| (**path).to_owned()).collect(),
+        ..persist(&paths, node.flags.get("file").unwrap_or(&"a/kept"))
+    };
+    (Action::Archive { paths }, Primitive::Persist(persist))
+}
+
 fn carry(word: &str, paths: &str) -> (Action, Primitive) {
-    let paths: Vec<String> = paths.split(',').map(str::to_owned).collect();
+    let paths = split(paths);
     let file = "carried".to_owned();
     let (op, work) = if word == "persist" {
-        let persist = Persist {
-            paths: paths.clone(),
-            file,
-            one_filesystem: false,
-            exclude: Vec::new(),
-            live: false,
-        };
+        let persist = persist(&paths, &file);
         (CarryOp::Persist, Primitive::Persist(persist))
     } else {
         let restore = Restore {

@@ -4,6 +4,7 @@ pub mod abort;
 pub mod check;
 pub mod classify;
 pub mod cleanup;
+pub mod data;
 pub mod decide;
 pub mod export;
 pub mod facts;

@@ -13,6 +13,9 @@ use std::fmt::Write as _;
 /// Ends the text of a file or a script in a command that can be copied.
 const END: &str = "OVERHAUL_END";
 
+/// How tar puts back all that it keeps.
+const UNTAR: &str = "tar --extract --acls --xattrs --xattrs-include='*' --preserve-permissions --same-owner --numeric-owner";
+
 /// A part of what is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
@@ -139,26 +142,44 @@ fn not_available(later: &NotAvailable) -> Vec<Piece> {
 fn persist(persist: &Persist) -> Vec<Piece> {
     vec![
         say(format!(
-            "These paths are copied to the controller, into `{}` below the run's data folder, with owners, modes, ACLs, extended attributes, hard links and sparse files. By hand:",
+            "These paths are copied to the controller, into the archive `{}` below the run's data folder, with owners, modes, ACLs, extended attributes, hard links and sparse files. By hand, into a file of another name, because tar's archives are not Overhaul's:",
             persist.file
         )),
         shell(format!(
-            "tar --create --acls --xattrs --sparse --absolute-names --file - -- {}",
+            "tar --create --acls --xattrs --sparse --numeric-owner{}{} --absolute-names --file - -- {}",
+            if persist.one_filesystem {
+                " --one-file-system"
+            } else {
+                ""
+            },
+            persist.exclude.iter().fold(String::new(), |out, path| {
+                out + " " + &shell_word(&format!("--exclude={path}/*"))
+            }),
             words(&persist.paths)
         )),
     ]
 }
 
 fn restore(restore: &Restore) -> Vec<Piece> {
+    let below = |path: &String| match path.trim_start_matches('/') {
+        "" => ".".to_owned(),
+        name => name.to_owned(),
+    };
+    let names: Vec<String> = restore.paths.iter().map(below).collect();
     vec![
         say(format!(
-            "The archive `{}` of the run's data folder is put back. An archive that was made by hand with tar:",
-            restore.file
+            "The archive `{}` of the run's data folder is put back at {}. An archive that Overhaul made is unpacked by its own program, as root on the controller (`RUN` is the run, `DIR` a new folder), and goes from there to the host, where what is in the way is moved aside first:",
+            restore.file,
+            restore.paths.join(", ")
         )),
-        shell(
-            "tar --extract --acls --xattrs --xattrs-include='*' --preserve-permissions --same-owner --absolute-names --file -",
-        ),
-        say(format!("Paths: {}.", restore.paths.join(", "))),
+        shell(format!(
+            "overhaul data unpack {} --run RUN --into DIR\ntar --create --acls --xattrs --xattrs-include='*' --sparse --numeric-owner --directory DIR --file - -- {} | ssh HOST {}",
+            shell_word(&restore.file),
+            words(&names),
+            shell_word(&format!("{UNTAR} --directory / --file -"))
+        )),
+        say("An archive that was made by hand with tar, on the host:"),
+        shell(format!("{UNTAR} --absolute-names --file -")),
     ]
 }
 

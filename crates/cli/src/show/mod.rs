@@ -2,6 +2,7 @@
 
 pub mod classify;
 pub mod cleanup;
+pub mod data;
 pub mod decide;
 pub mod export;
 pub mod export_work;

@@ -9,6 +9,7 @@
 
 mod classify;
 mod clock;
+mod data;
 mod days;
 mod decisions;
 mod drafts;

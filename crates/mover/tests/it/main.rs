@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod contents;
 mod cuts;
 mod foreign;
 mod oddities;

@@ -6,7 +6,7 @@
 use super::site::Site;
 use crate::draft::Draft;
 use crate::limits;
-use crate::slug::{file_name, literal, slug};
+use crate::slug::{file_name, literal};
 use crate::space::carried_bytes;
 use overhaul_model::action::{Action, CarryOp, Repeat, Touches, Undo};
 use overhaul_model::fleet::Host;
@@ -38,7 +38,7 @@ pub(super) fn persist(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
         );
         step
     };
-    hosts(site).into_iter().map(of_host).collect()
+    site.named_hosts().into_iter().map(of_host).collect()
 }
 
 pub(super) fn restore(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
@@ -57,20 +57,7 @@ pub(super) fn restore(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
         step.why = "done only when what is read back there is what was copied".to_owned();
         step
     };
-    hosts(site).into_iter().map(of_host).collect()
-}
-
-/// The hosts, each with a word for its steps that no other one has.
-fn hosts<'h>(site: &Site<'h>) -> Vec<(&'h Host, String)> {
-    let mut taken = BTreeSet::new();
-    let named = site.hosts.iter().map(|host| {
-        let mut word = slug(host.name.as_str());
-        while !taken.insert(word.clone()) {
-            word.push_str("-x");
-        }
-        (*host, word)
-    });
-    named.collect()
+    site.named_hosts().into_iter().map(of_host).collect()
 }
 
 /// The last part of the id of the step that copies.

@@ -1,5 +1,6 @@
 //! Where the steps of a slot come from; each part of a strategy has a file.
 
+mod archive;
 mod begin;
 mod carry;
 mod copies;

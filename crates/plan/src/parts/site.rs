@@ -78,6 +78,19 @@ impl Site<'_> {
         }
     }
 
+    /// The hosts, each with a word for steps of its own that no other one has.
+    pub fn named_hosts(&self) -> Vec<(&Host, String)> {
+        let mut taken = BTreeSet::new();
+        let named = self.hosts.iter().map(|host| {
+            let mut word = slug(host.name.as_str());
+            while !taken.insert(word.clone()) {
+                word.push_str("-x");
+            }
+            (*host, word)
+        });
+        named.collect()
+    }
+
     /// Whether this host goes through the slot here.
     pub fn has(&self, host: &HostName) -> bool {
         self.hosts.iter().any(|own| own.name == *host)

@@ -1,7 +1,7 @@
 //! Steps as people wrote them, compiled to primitives.
 
 use super::site::{Site, as_blocks};
-use super::{move_cluster, near};
+use super::{archive, move_cluster, near};
 use crate::draft::Draft;
 use crate::error::Wrong;
 use crate::limits;
@@ -33,14 +33,14 @@ pub(super) fn blocks(draft: &mut Draft<'_>, site: &Site<'_>) -> Vec<Block> {
 
 /// One step that stands in no slot of a role.
 pub(crate) fn one(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenStep) -> Option<Step> {
-    let step = compile(draft, site, written)?;
+    let step = each(draft, site, written).into_iter().next()?;
     Some(Step { only: None, ..step })
 }
 
 /// One written block; what it holds stands alone when its ends concern none of the hosts.
 fn of_block(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenBlock) -> Vec<Block> {
     match written {
-        WrittenBlock::Step(step) => as_blocks(compile(draft, site, step).into_iter().collect()),
+        WrittenBlock::Step(step) => as_blocks(each(draft, site, step)),
         WrittenBlock::Scope(scope) => {
             let id = site.id.child(&slug(&scope.name));
             let body = inner(draft, site, &scope.body);
@@ -95,6 +95,19 @@ fn inner(draft: &mut Draft<'_>, site: &Site<'_>, written: &[WrittenBlock]) -> Ve
     blocks
 }
 
+/// The steps that a written one becomes: one, but for what has a name of its own on each host.
+fn each(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenStep) -> Vec<Step> {
+    let WrittenAction::Archive(of) = &written.action else {
+        return compile(draft, site, written).into_iter().collect();
+    };
+    let hosts = concerned(draft, site, written).unwrap_or_default();
+    let mut steps = archive::steps(draft, site, written, of, &hosts);
+    for step in &mut steps {
+        step.why = why(site, written);
+    }
+    steps
+}
+
 fn compile(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenStep) -> Option<Step> {
     let hosts = concerned(draft, site, written)?;
     let mut step = match &written.action {
@@ -124,19 +137,21 @@ fn compile(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenStep) -> Opt
         }
     }
     own_words(&mut step, written);
-    step.why = if step.why.is_empty() {
-        written.issue.as_ref().map_or_else(
-            || format!("written in the slot {}", site.slot.word()),
-            |issue| format!("the remedy of the known issue {issue}"),
-        )
-    } else {
-        step.why
-    };
+    if step.why.is_empty() {
+        step.why = why(site, written);
+    }
     Some(step)
 }
 
+fn why(site: &Site<'_>, written: &WrittenStep) -> String {
+    written.issue.as_ref().map_or_else(
+        || format!("written in the slot {}", site.slot.word()),
+        |issue| format!("the remedy of the known issue {issue}"),
+    )
+}
+
 /// What the author says about the step counts more than what its action brings along.
-fn own_words(step: &mut Step, written: &WrittenStep) {
+pub(super) fn own_words(step: &mut Step, written: &WrittenStep) {
     step.origin = written.origin.clone();
     step.guards.clone_from(&written.guards);
     step.outputs.clone_from(&written.outputs);
@@ -270,8 +285,8 @@ fn made(
         },
         WrittenAction::File(file) => write_file(file),
         WrittenAction::Edit(edit) => edit_file(edit),
-        // Compiled by `move_cluster`.
-        WrittenAction::MoveCluster { .. } => return None,
+        // Compiled by `move_cluster` and `archive`.
+        WrittenAction::MoveCluster { .. } | WrittenAction::Archive(_) => return None,
         WrittenAction::Machine(machine) => near::machine(draft, site, machine),
         WrittenAction::Ansible(playbook) => near::ansible(draft, written, playbook)?,
         WrittenAction::Wait(wait) => quiet(

@@ -3,10 +3,11 @@
 use crate::support::{definition, fleet, names, role, run, service, step};
 use overhaul_model::action::Undo;
 use overhaul_model::definition::{
-    Definition, Order, Provider, Rebuild, Slot, SwitchError, WrittenAction,
+    Archive, Definition, Order, Provider, Rebuild, Slot, SwitchError, WrittenAction, WrittenBlock,
+    WrittenStep,
 };
 use overhaul_model::effects::{Effect, effects};
-use overhaul_model::facts::{DataFolder, FleetFacts, HostFacts, Known};
+use overhaul_model::facts::{DataFolder, FleetFacts, HostFacts, Known, Mount};
 use overhaul_model::plan::Plan;
 use overhaul_model::primitive::{MachineAct, Primitive};
 use overhaul_model::step::Step;
@@ -368,4 +369,84 @@ fn carried_paths_are_one_archive_for_each_host() {
         assert_eq!(made.file, format!("{host}/carried"));
         assert_eq!(read.digest_from, format!("persist_carried_{host}"));
     }
+}
+
+fn archive(name: &str, paths: &[&str]) -> WrittenStep {
+    let root = paths == ["/"];
+    let archive = Archive {
+        paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+        name: name.to_owned(),
+        one_filesystem: root,
+        exclude: Vec::new(),
+        live: root,
+    };
+    step(name, WrittenAction::Archive(archive))
+}
+
+fn with_disks(host: &str) -> FleetFacts {
+    let at = "2025-06-01T10:00:00Z".parse().unwrap();
+    let mount = |path: &str, used: u64| Mount {
+        path: path.to_owned(),
+        source: "x".to_owned(),
+        kind: "ext4".to_owned(),
+        size_bytes: 1000 + used,
+        free_bytes: 1000,
+        exec: true,
+        read_only: false,
+    };
+    let folder = DataFolder {
+        path: "/srv/files".to_owned(),
+        size_bytes: 70_000,
+        entries: 10,
+        complete: true,
+    };
+    let mut facts = HostFacts::unknown(at, "not asked");
+    facts.mounts = Known::Measured {
+        value: vec![mount("/", 5_000_000), mount("/srv", 70_000)],
+        at,
+    };
+    facts.storage.data = Known::Measured {
+        value: vec![folder],
+        at,
+    };
+    [(host.into(), facts)].into()
+}
+
+#[test]
+fn an_archive_has_a_step_and_a_file_for_each_host_and_its_space_is_counted() {
+    let mut all = role("all", Order::ONE_BY_ONE);
+    let mut late = archive("late", &["/srv/files"]);
+    late.when = Some("host.name == 'b'".to_owned());
+    late.retry.attempts = 7;
+    let slots = [archive("root", &["/"]), archive("files", &["/srv/files"])];
+    all.slots = [
+        (Slot::Prepare, slots.map(WrittenBlock::from).into()),
+        (Slot::Finish, vec![late.into()]),
+    ]
+    .into();
+    let hosts = fleet(&["a: all", "b: all"]);
+    let plan = compile(&definition(vec![all]), &hosts, &with_disks("a")).unwrap();
+    let mut out = String::new();
+    for placed in plan.positions() {
+        if let Primitive::Persist(persist) = &placed.step.work {
+            let Step {
+                repeat,
+                retry,
+                limits,
+                undo,
+                why,
+                ..
+            } = placed.step;
+            writeln!(
+                out,
+                "{}\n  {persist:?}\n  {repeat:?} {retry:?} {undo:?} expected {}, {why}",
+                placed.position, limits.expected
+            )
+            .unwrap();
+        }
+    }
+    for space in plan.space.iter().filter(|space| space.host.is_none()) {
+        writeln!(out, "{} {:?} {}", space.path, space.bytes, space.because).unwrap();
+    }
+    insta::assert_snapshot!(out);
 }

@@ -1,5 +1,6 @@
 //! Actions, without the bounds and the rest that a step adds.
 
+use super::archive::archive;
 use super::later_shapes;
 use super::measure::{argv, measure, unit};
 use super::near;
@@ -73,6 +74,7 @@ pub(crate) fn act(desk: &Desk, names: Option<&Names>, fields: &Fields) -> Option
         "announce" => WrittenAction::Announce(Announce {
             message: desk.template(node)?,
         }),
+        "archive" => WrittenAction::Archive(archive(desk, node)?),
         "machine" => near::machine(desk, names?, node)?,
         "ansible" => near::ansible(desk, node)?,
         key => later(desk, key, node)?,

@@ -108,9 +108,9 @@ impl<'r, 's, 'f> BlockReader<'r, 's, 'f> {
     fn scope(&mut self, node: &Node) -> Option<WrittenBlock> {
         let fields = Fields::open(self.desk.sink, node, &SCOPE)?;
         let name = self.title(&fields, "scope");
-        let open = fields.get("open").and_then(|node| self.step(node));
+        let open = fields.get("open").and_then(|node| self.end(node));
         let body = fields.get("body").map(|node| self.list(node));
-        let close = fields.get("close").and_then(|node| self.step(node));
+        let close = fields.get("close").and_then(|node| self.end(node));
         fields.done();
         Some(WrittenBlock::Scope(Box::new(WrittenScope {
             name: name?,
@@ -118,6 +118,17 @@ impl<'r, 's, 'f> BlockReader<'r, 's, 'f> {
             body: body?,
             close: close?,
         })))
+    }
+
+    /// The step at an end of a scope.
+    fn end(&mut self, node: &Node) -> Option<WrittenStep> {
+        let step = self.step(node)?;
+        if matches!(step.action, WrittenAction::Archive(_)) {
+            let message = "an archive sets nothing up and takes nothing away";
+            let help = "write it in the `body` of the scope";
+            self.desk.sink.add_with_help(&node.span, message, help);
+        }
+        Some(step)
     }
 
     fn repair(&mut self, node: &Node) -> Option<WrittenBlock> {

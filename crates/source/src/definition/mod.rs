@@ -1,6 +1,7 @@
 //! Definitions: `upgrade.yaml`.
 
 mod action;
+mod archive;
 mod block;
 mod calendar;
 mod knowledge;

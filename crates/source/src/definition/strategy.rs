@@ -146,13 +146,24 @@ fn data(desk: &Desk, node: &Node) -> Option<Data> {
     reader::word(desk.sink, node, &Data::ALL.map(|data| (data.word(), data)))
 }
 
-/// The paths, as they are carried: none of them inside another one, or it would be carried twice.
+/// The paths, as they are carried.
 fn carry(desk: &Desk, node: &Node) -> Vec<String> {
+    if matches!(&node.tree, Tree::List(items) if items.is_empty()) {
+        desk.sink
+            .add_with_help(&node.span, "`carry` names no path", PATHS);
+    }
+    paths(desk, node, "carried", PATHS)
+}
+
+/// Paths of which none lies inside another one, or it would be copied twice.
+pub(super) fn paths(
+    desk: &Desk,
+    node: &Node,
+    done: &'static str,
+    help: &'static str,
+) -> Vec<String> {
     let sink = desk.sink;
     let mut taken: Vec<String> = Vec::new();
-    if matches!(&node.tree, Tree::List(items) if items.is_empty()) {
-        sink.add_with_help(&node.span, "`carry` names no path", PATHS);
-    }
     for path in reader::list(sink, node, |node| {
         Some((reader::text(sink, node)?, node.span.clone()))
     }) {
@@ -166,8 +177,8 @@ fn carry(desk: &Desk, node: &Node) -> Vec<String> {
             .iter()
             .find(|other| within(other, &path) || within(&path, other));
         if !is_plain(&path) {
-            let message = format!("`{}` is no path that can be carried", shortened(&path));
-            sink.add_with_help(&span, message, PATHS);
+            let message = format!("`{}` is no path that can be {done}", shortened(&path));
+            sink.add_with_help(&span, message, help);
         } else if let Some(other) = other {
             let message = format!(
                 "`{}` and `{}` lie in each other",
@@ -183,7 +194,7 @@ fn carry(desk: &Desk, node: &Node) -> Vec<String> {
 }
 
 /// Whether a path is absolute, not the root, and spelt in the one plain way.
-fn is_plain(path: &str) -> bool {
+pub(super) fn is_plain(path: &str) -> bool {
     let parts = path.strip_prefix('/').map(|rest| rest.split('/'));
     parts.is_some_and(|mut parts| {
         parts.all(|part| !matches!(part, "" | "." | "..") && !part.chars().any(char::is_control))

@@ -1,0 +1,78 @@
+//! `archive:`, paths that are copied to the controller and kept there.
+
+use super::shapes::ARCHIVE;
+use super::strategy::{is_plain, paths};
+use crate::node::{Node, Tree, shortened};
+use crate::reader::{self, Fields};
+use crate::templates::Desk;
+use overhaul_model::definition::Archive;
+
+/// The whole root.
+const ROOT: &str = "/";
+
+/// How the paths are written.
+const PATHS: &str =
+    "write absolute paths without `.`, `..` and a `/` at the end, like [/etc, /srv/files]";
+
+/// An archive, as a person wrote it.
+pub(super) fn archive(desk: &Desk, node: &Node) -> Option<Archive> {
+    let sink = desk.sink;
+    let fields = Fields::open(sink, node, &ARCHIVE)?;
+    let chosen = fields.chosen()?;
+    let whole = chosen.key == "root";
+    let found = if whole {
+        root(desk, &chosen.value)
+    } else {
+        if matches!(&chosen.value.tree, Tree::List(items) if items.is_empty()) {
+            sink.add_with_help(&chosen.value.span, "`paths` names no path", PATHS);
+        }
+        paths(desk, &chosen.value, "copied", PATHS)
+    };
+    let name = fields.get("name").and_then(|node| reader::name(sink, node));
+    // A root without its mounts is what people mean by one, and no running system holds still.
+    let one_filesystem = fields.bool("one_filesystem").unwrap_or(whole);
+    let live = fields.bool("live").unwrap_or(whole);
+    let exclude = fields
+        .get("exclude")
+        .map(|node| exclude(desk, node, &found));
+    fields.done();
+    Some(Archive {
+        paths: found,
+        name: name?,
+        one_filesystem,
+        exclude: exclude.unwrap_or_default(),
+        live,
+    })
+}
+
+fn root(desk: &Desk, node: &Node) -> Vec<String> {
+    if reader::boolean(desk.sink, node) == Some(false) {
+        let help = "write `root: true`, or `paths: [...]`";
+        desk.sink
+            .add_with_help(&node.span, "`root: false` names nothing to be copied", help);
+    }
+    vec![ROOT.to_owned()]
+}
+
+/// What is left out must lie in what is copied: elsewhere it is a mistake.
+fn exclude(desk: &Desk, node: &Node, within: &[String]) -> Vec<String> {
+    let sink = desk.sink;
+    reader::list(sink, node, |node| {
+        let path = reader::text(sink, node)?;
+        if !is_plain(&path) {
+            let message = format!("`{}` is no path that can be left out", shortened(&path));
+            sink.add_with_help(&node.span, message, PATHS);
+            return None;
+        }
+        let is_below = |outer: &String| {
+            let rest = path.strip_prefix(outer.trim_end_matches('/'));
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        if !within.is_empty() && !within.iter().any(is_below) {
+            let message = format!("`{}` lies in none of the paths", shortened(&path));
+            let help = "name what is below one of them, or take it away";
+            sink.add_with_help(&node.span, message, help);
+        }
+        Some(path)
+    })
+}
