@@ -8,6 +8,7 @@
 mod kill;
 mod lab;
 mod say;
+mod sim;
 mod tidy;
 
 use std::process::ExitCode;
@@ -30,6 +31,8 @@ enum Task {
     KillTable(kill::Args),
     /// The upgrade of the fleet of six, its controller killed at seeded moments, continued, and compared with an undisturbed one.
     KillFleet(kill::FleetArgs),
+    /// The shipped loop against simulated hosts, faults and people, all from one seed.
+    Sim(sim::Args),
     /// Checks the laws of this workspace that compiler and clippy do not know.
     Tidy,
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Task::Lab(args) => lab::run(args),
         Task::KillTable(args) => kill::run(args),
         Task::KillFleet(args) => kill::run_fleet(&args),
+        Task::Sim(args) => sim::run(&args),
         Task::Tidy => tidy::run(),
     }
 }

@@ -36,6 +36,9 @@ use failure::{Failure, Outcome};
 use overhaul_model::event::Choice;
 use std::process::ExitCode;
 
+// A build with deliberate faults gives no program.
+const _: () = assert!(!overhaul_model::planted::AVAILABLE);
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

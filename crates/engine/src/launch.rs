@@ -7,6 +7,7 @@ use overhaul_machine::Run;
 use overhaul_model::event::{Generation, Outcome};
 use overhaul_model::fleet::Host;
 use overhaul_model::id::{AttemptKey, Digest, HostName, InstallId, Position, StepId};
+use overhaul_model::planted;
 use overhaul_model::primitive::{Measure, Measurement, Primitive};
 use overhaul_model::step::Step;
 use overhaul_model::template::{Context, Quoting, Renderer, step_word};
@@ -23,6 +24,11 @@ pub(crate) fn attempt_key(
     attempt: u32,
     step: &Step,
 ) -> Result<AttemptKey, EngineError> {
+    let attempt = if planted::is("attempts-share-a-key") {
+        1
+    } else {
+        attempt
+    };
     let digest = Digest::of_json(&(run.id(), position, attempt, step.digest()?))?;
     let key = digest.as_str().get(..KEY_CHARS).unwrap_or(digest.as_str());
     Ok(AttemptKey::new(key))

@@ -14,6 +14,7 @@ use overhaul_model::definition::Test;
 use overhaul_model::event::{Choice, Decision, Event, Generation, Record};
 use overhaul_model::id::{AttemptKey, Digest, Nonce, Position};
 use overhaul_model::plan::Plan;
+use overhaul_model::planted;
 use overhaul_model::primitive::Primitive;
 use overhaul_model::span::Span;
 use std::collections::BTreeSet;
@@ -176,7 +177,7 @@ where
         let generation = Generation {
             fleet: self.run.plan().fleet.clone(),
             run,
-            counter: last.saturating_add(1),
+            counter: last.saturating_add(u64::from(!planted::is("generation-not-raised"))),
             nonce: self.settings.nonce.clone(),
         };
         self.record(Event::ControllerTook { generation, person })?;
@@ -293,11 +294,15 @@ where
             }
         }
         // All intents are durable before the first act.
-        self.commit().await?;
+        if !planted::is("act-before-intent") {
+            self.commit().await?;
+        }
         for flight in flights {
             self.begin(flight)?;
         }
-        self.commit().await?;
+        if !planted::is("act-before-intent") {
+            self.commit().await?;
+        }
         Ok(self.run.seq() != seq)
     }
 
@@ -407,7 +412,8 @@ where
     /// An answer counts only when nothing happened to its subject since it was asked for.
     fn done(&mut self, flight: Flight, event: Event) -> Result<(), EngineError> {
         self.flights.remove(&flight);
-        if self.run.version(&flight.command) == flight.version {
+        let fits = self.run.version(&flight.command) == flight.version;
+        if fits || planted::is("stale-answers-count") {
             self.record(event)?;
         }
         Ok(())
@@ -460,6 +466,9 @@ where
         let mut any = false;
         for decision in self.inbox.pending().await? {
             let nonce = decision.nonce.clone();
+            if planted::is("settled-before-decided") {
+                self.inbox.settle(&nonce).await?;
+            }
             if !self.seen.contains(&nonce) {
                 any = true;
                 self.decide(decision)?;

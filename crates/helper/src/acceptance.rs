@@ -1,6 +1,7 @@
 //! Which controller may act on this host. Pure, so that every order of requests can be explored.
 
 use overhaul_model::event::Generation;
+use overhaul_model::planted;
 use overhaul_model::wire::Refusal;
 
 /// A registration that is allowed.
@@ -47,6 +48,7 @@ pub fn accept(
 /// When it is not.
 pub fn demand(held: Option<&Generation>, asked: &Generation) -> Result<(), Refusal> {
     match held {
+        _ if planted::is("generation-check-off") => Ok(()),
         None => Err(Refusal::NotRegistered),
         Some(held) if held == asked => Ok(()),
         Some(held) => Err(conflict(held, asked)),

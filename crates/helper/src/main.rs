@@ -43,6 +43,9 @@ fn mode(arguments: &[OsString]) -> Option<Mode> {
     }
 }
 
+// A build with deliberate faults gives no program.
+const _: () = assert!(!overhaul_model::planted::AVAILABLE);
+
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let result = match mode(&arguments) {

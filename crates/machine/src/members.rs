@@ -4,6 +4,7 @@ use crate::run::Run;
 use overhaul_model::definition::Test;
 use overhaul_model::event::Event;
 use overhaul_model::id::{HostName, Position, ServiceName};
+use overhaul_model::planted;
 use overhaul_model::primitive::Measurement;
 use overhaul_model::step::Step;
 use std::collections::BTreeSet;
@@ -73,7 +74,7 @@ impl Run {
             others.join(", ")
         );
         let enough = u64::try_from(others.len()).unwrap_or(u64::MAX) >= u64::from(at_least);
-        if enough {
+        if enough || planted::is("minimum-not-counted") {
             Measurement::So { evidence }
         } else {
             Measurement::NotSo { evidence }

@@ -9,6 +9,7 @@ use crate::{GUARD_EVERY, REGISTER_BACK_OFF, REGISTER_BACK_OFF_MAX};
 use jiff::Timestamp;
 use overhaul_model::event::{Choice, Verdict};
 use overhaul_model::id::{HostName, Position};
+use overhaul_model::planted;
 use overhaul_model::span::Span;
 use overhaul_model::timing::Closed;
 use serde::Serialize;
@@ -338,7 +339,7 @@ impl Run {
                 }
         );
         let halted = match self.stand {
-            Stand::Open => self.paused,
+            Stand::Open => self.paused && !planted::is("pause-ignored"),
             Stand::Draining => true,
             Stand::Closing => !self.is_closing(key),
             Stand::New | Stand::Finished(_) => true,
@@ -527,7 +528,8 @@ impl Run {
                 Turn::Person(_) | Turn::Shut(_) | Turn::Held | Turn::Outside => {}
             }
         }
-        if self.hosts.values().all(HostState::let_go) {
+        let early = planted::is("ends-before-hosts-are-free");
+        if early || self.hosts.values().all(HostState::let_go) {
             next.commands.push(Command::Finish { verdict });
         }
     }

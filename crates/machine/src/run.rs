@@ -16,6 +16,7 @@ use overhaul_model::id::{
 };
 use overhaul_model::machine::Machine;
 use overhaul_model::plan::Plan;
+use overhaul_model::planted;
 use overhaul_model::primitive::Measure;
 use overhaul_model::step::Step;
 use serde_json::Value;
@@ -273,7 +274,9 @@ impl Run {
         let Some(mut after) = transition(&step, before, record.at, event) else {
             return Err(self.illegal(record, Some(position), format!("{:?}", before.state)));
         };
-        if let (Some((_, Some(service))), Some(host)) = (counted, &position.host) {
+        if let (Some((_, Some(service))), Some(host)) = (counted, &position.host)
+            && !planted::is("token-forgotten")
+        {
             self.away.entry(service).or_default().insert(host.clone());
         }
         after.fresh &= !self.evidence(&key, &step, before.fresh, &record.event);
@@ -309,7 +312,7 @@ impl Run {
         let host = self.tree.position(key).and_then(|p| p.host);
         if let Some(Outcome::Succeeded { outputs, .. }) = outcome {
             self.machine_worked(step, host.as_ref(), Machine::from_outputs(outputs));
-            if !outputs.is_empty() {
+            if !outputs.is_empty() && !planted::is("outputs-forgotten") {
                 let of_host = self.outputs.entry(host.clone()).or_default();
                 of_host.insert(key.node, outputs.clone());
             }
@@ -344,7 +347,8 @@ impl Run {
     fn taken_over(&mut self, record: &Record) {
         self.unlimit();
         for host in self.hosts.values_mut() {
-            if !host.let_go() || !host.holds {
+            let forgotten = planted::is("takeover-without-registration");
+            if !forgotten && (!host.let_go() || !host.holds) {
                 host.link = HostLink::Absent;
             }
         }
@@ -387,6 +391,7 @@ impl Run {
         let old = host.still_the_old(name, install_id, boot);
         let why = match &host.install_id {
             _ if old.is_some() => old.clone(),
+            Some(_) if planted::is("install-id-ignored") => None,
             Some(known) if known != install_id => Some(format!(
                 "{name} has the install id {install_id}, the journal knows {known}: it was installed anew, or its receipts were lost"
             )),

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use overhaul_model::facts::BootProof;
 use overhaul_model::id::{AttemptKey, InstallId, Nonce, Person};
+use overhaul_model::planted;
 use overhaul_model::span::Span;
 use serde::Serialize;
 
@@ -91,7 +92,7 @@ impl StepState {
         matches!(
             self,
             Self::Done { .. } | Self::Skipped { .. } | Self::Voided { .. }
-        )
+        ) || (planted::is("failed-is-over") && matches!(self, Self::Failed { .. }))
     }
 
     /// Whether it failed or is unknown, whatever follows from that.

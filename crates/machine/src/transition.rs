@@ -7,6 +7,7 @@ use crate::state::{How, Phase, Slot, Stage, StepState, Then};
 use jiff::Timestamp;
 use overhaul_model::action::Repeat;
 use overhaul_model::event::{Choice, Decision, Event, Outcome, Settlement};
+use overhaul_model::planted;
 use overhaul_model::primitive::{MachineOp, Measurement, Primitive};
 use overhaul_model::span::Span;
 use overhaul_model::step::Step;
@@ -21,7 +22,7 @@ pub(crate) fn first_stage(step: &Step) -> Stage {
 }
 
 fn after_guards(step: &Step) -> Stage {
-    if step.check.is_some() {
+    if step.check.is_some() && !planted::is("checks-skipped") {
         Stage::Check
     } else {
         act_stage(step)
@@ -315,6 +316,9 @@ fn ended(step: &Step, slot: Slot, at: Timestamp, outcome: &Outcome, by_receipt: 
             };
             failed(slot, at, why.clone(), tail.clone(), then)
         }
+        Outcome::Unknown { .. } if planted::is("unknown-is-done") => {
+            with(slot, StepState::Done { how: How::Worked })
+        }
         // The attempt may still be at work: nothing else is done before its receipt was asked for.
         Outcome::Unknown { reason } if !by_receipt && !by_the_loop(step) => {
             let state = StepState::Unknown {
@@ -331,6 +335,15 @@ fn ended(step: &Step, slot: Slot, at: Timestamp, outcome: &Outcome, by_receipt: 
 
 fn settled(step: &Step, slot: Slot, at: Timestamp, settlement: &Settlement) -> Slot {
     match settlement {
+        Settlement::NeverBegan if planted::is("never-began-is-done") => with(
+            slot,
+            StepState::Done {
+                how: How::ByReceipt,
+            },
+        ),
+        Settlement::Unknown { .. } if planted::is("lost-receipt-is-never-began") => {
+            ready(&slot, step)
+        }
         Settlement::NeverBegan => ready(&slot, step),
         Settlement::Running => {
             let state = running(slot.attempts, Phase::Acting, at);
@@ -465,6 +478,8 @@ fn again_or_person(step: &Step, slot: &Slot, at: Timestamp) -> Then {
 /// What follows when an attempt that began did not end well.
 fn by_class(step: &Step, slot: &Slot, at: Timestamp) -> Then {
     match repeat_class(step) {
+        Repeat::Once(_) if planted::is("once-repeats") => again_or_person(step, slot, at),
+        Repeat::Person if planted::is("person-not-asked") => again_or_person(step, slot, at),
         Repeat::Safe => again_or_person(step, slot, at),
         Repeat::CheckFirst if step.check.is_some() => {
             let wait = if left(step, slot) {
@@ -496,7 +511,7 @@ pub(crate) fn taken_over(step: &Step, slot: &Slot, at: Timestamp) -> Slot {
         StepState::Running {
             phase: Phase::Acting,
             ..
-        } if by_the_loop(step) => ready(&slot, step),
+        } if by_the_loop(step) || planted::is("takeover-begins-again") => ready(&slot, step),
         StepState::Running {
             attempt,
             phase: Phase::Acting,

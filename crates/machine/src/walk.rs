@@ -7,6 +7,7 @@ use crate::tree::{Key, Kind};
 use overhaul_model::action::Repeat;
 use overhaul_model::event::{Record, Verdict};
 use overhaul_model::id::{HostName, Position};
+use overhaul_model::planted;
 use std::collections::{BTreeSet, VecDeque};
 
 /// A block that was begun and is not over.
@@ -242,6 +243,13 @@ impl Run {
         if self.went_on_cleaning(key, queue) {
             return;
         }
+        if let Some(host) = key
+            .turn
+            .as_ref()
+            .filter(|_| planted::is("token-released-early"))
+        {
+            self.is_back(host);
+        }
         if let (Kind::Roll { .. }, Some(host)) = (&self.tree.node(parent.node).kind, &key.turn) {
             self.is_back(host);
             if self.late.as_mut().is_some_and(|late| late.remove(key)) {
@@ -253,6 +261,10 @@ impl Run {
         };
         let kind = &self.tree.node(parent.node).kind;
         match part_over(kind, active, key) {
+            Onward::Begin(_) if self.skips_close(&parent) => {
+                self.active.remove(&parent);
+                queue.push_back(Move::Over(parent));
+            }
             Onward::Begin(node) => {
                 let turn = parent.turn;
                 queue.push_back(Move::Begin(Key { node, turn }));
@@ -264,6 +276,16 @@ impl Run {
                 queue.push_back(Move::Over(parent));
             }
         }
+    }
+
+    /// Only as a deliberate fault: who takes over forgets the ends of scopes.
+    fn skips_close(&self, scope: &Key) -> bool {
+        let taken = self.generation.as_ref().is_some_and(|g| g.counter > 1);
+        let closing = matches!(
+            self.active.get(scope),
+            Some(Active::Scope { part: Part::Close })
+        );
+        planted::is("close-skipped-on-takeover") && taken && closing
     }
 
     /// Rolls go past batches of which no turn is left to begin. Turns of hosts that are left for later are

@@ -18,6 +18,7 @@ pub mod knowledge;
 pub mod later;
 pub mod machine;
 pub mod plan;
+pub mod planted;
 pub mod primitive;
 pub mod receipt;
 pub mod secret;

@@ -1,0 +1,152 @@
+//! `cargo xtask sim`: simulated runs, crash points and planted faults, and what came of them.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool speaks on its standard streams"
+)]
+
+mod crashes;
+#[cfg(feature = "planted")]
+mod plants;
+mod scenes;
+mod tables;
+
+use overhaul_sim::{Campaign, Scene, Script};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// How the program is called.
+const USAGE: &str = "\
+simulate --seed N                one run as a story
+simulate --seed N --runs K       K runs from seed N on, on all processors
+simulate --crash-points          every place at which a controller can be killed, of every workflow that runs
+simulate --crash-points --every N --pairs K   one of N places, and K pairs of each plan
+simulate --planted               every deliberate fault is found (a build with the feature `planted`)";
+
+#[derive(Default)]
+struct Args {
+    seed: u64,
+    runs: Option<u64>,
+    threads: Option<usize>,
+    crash_points: bool,
+    planted: bool,
+    every: Option<usize>,
+    pairs: Option<usize>,
+}
+
+impl Args {
+    fn threads(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.unwrap_or(cores)
+    }
+}
+
+fn main() -> ExitCode {
+    match args().and_then(|args| run(&args)) {
+        Ok(code) => code,
+        Err(why) => {
+            eprintln!("simulate: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn args() -> Result<Args, String> {
+    let mut out = Args::default();
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut number = || {
+            let value = words.next().ok_or(format!("{word} needs a number"))?;
+            value
+                .parse::<u64>()
+                .map_err(|error| format!("{word} {value}: {error}"))
+        };
+        match word.as_str() {
+            "--seed" => out.seed = number()?,
+            "--runs" => out.runs = Some(number()?),
+            "--threads" => out.threads = usize::try_from(number()?).ok(),
+            "--every" => out.every = usize::try_from(number()?).ok(),
+            "--pairs" => out.pairs = usize::try_from(number()?).ok(),
+            "--crash-points" => out.crash_points = true,
+            "--planted" => out.planted = true,
+            _ => return Err(format!("{word} is not understood\n{USAGE}")),
+        }
+    }
+    Ok(out)
+}
+
+fn run(args: &Args) -> Result<ExitCode, String> {
+    if args.crash_points {
+        return crashes::print(
+            args.threads(),
+            args.every.unwrap_or(1),
+            args.pairs.unwrap_or(2_000),
+        );
+    }
+    let scene = Scene::new("small", scenes::small()?).map_err(|error| error.to_string())?;
+    if args.planted {
+        return planted(&scene, args.threads());
+    }
+    match args.runs {
+        None => story(&scene, args.seed),
+        Some(runs) => many(&scene, args, runs),
+    }
+}
+
+#[cfg(feature = "planted")]
+fn planted(scene: &Scene, threads: usize) -> Result<ExitCode, String> {
+    plants::print(scene, threads)
+}
+
+#[cfg(not(feature = "planted"))]
+fn planted(_: &Scene, _: usize) -> Result<ExitCode, String> {
+    Err("this build has no deliberate faults: cargo xtask sim --planted builds one".to_owned())
+}
+
+/// One run, told line by line.
+fn story(scene: &Scene, seed: u64) -> Result<ExitCode, String> {
+    let script = Script::of_seed(scene, seed);
+    println!("SIMULATED: seed {seed} on {}", scene.name);
+    for fault in &script.faults {
+        println!("  {}: {}", fault.kind, fault.when);
+    }
+    for point in &script.deaths {
+        println!(
+            "  controller killed at point {point} of {}",
+            scene.calm.points
+        );
+    }
+    let played = scene.play(&script).map_err(|error| error.to_string())?;
+    for line in &played.trace {
+        println!("{line}");
+    }
+    println!(
+        "{:?}; {} controllers, {} decisions",
+        played.how, played.controllers, played.decided
+    );
+    for violation in &played.violations {
+        println!("VIOLATION: {}: {}", violation.law, violation.what);
+    }
+    Ok(match played.violations.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn many(scene: &Scene, args: &Args, runs: u64) -> Result<ExitCode, String> {
+    let campaign = Campaign {
+        first: args.seed,
+        runs,
+        threads: args.threads(),
+        stop_at_first: false,
+        planted: "",
+    };
+    let began = Instant::now();
+    let tally = campaign.play(scene).map_err(|error| error.to_string())?;
+    let took = began.elapsed();
+    tables::print(scene, &campaign, &tally, took);
+    Ok(match tally.broken {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}

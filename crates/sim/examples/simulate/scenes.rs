@@ -1,0 +1,222 @@
+//! Plans to be simulated, compiled and checked as the command does it: from definitions, inventories and recorded facts.
+
+use jiff::Zoned;
+use overhaul_check::{CONTROLLER, CheckedPlan, check};
+use overhaul_model::definition::{Definition, WrittenAction, WrittenBlock, WrittenStep};
+use overhaul_model::facts::{FleetFacts, HostFacts, Known, Mount};
+use overhaul_model::finding::Severity;
+use overhaul_model::id::HostName;
+use overhaul_model::kind::Upgrader;
+use overhaul_source::fleet::{Request, load};
+use overhaul_source::{SourceFile, cluster_kind, definition, kind, read};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// When recorded facts say that they were gathered, in the middle of what they may be old.
+const RECORDED: &str = "2026-01-01T00:00:00+00:00[UTC]";
+
+/// What the waivers of some workflows name: the program of a provider that is not on every machine.
+const PROVIDER: [&str; 2] = ["/usr/local/lib/overhaul/machines", "/usr/bin/true"];
+
+#[derive(Deserialize)]
+struct Recorded {
+    hosts: FleetFacts,
+}
+
+/// A definition with its fleet and facts, as files of this repository.
+struct Files {
+    definition: PathBuf,
+    fleet: PathBuf,
+    facts: PathBuf,
+    kinds: Vec<PathBuf>,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn text(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// The plan of `scenes/small.yaml`: six hosts, for many runs.
+pub fn small() -> Result<CheckedPlan, String> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenes");
+    compiled(&Files {
+        definition: own.join("small.yaml"),
+        fleet: own.join("small.ini"),
+        facts: root().join("lab/recorded/six/facts.json"),
+        kinds: vec![own.join("small.kind.yaml")],
+    })
+}
+
+/// The demo's definition and every workflow, by name: the plan, or why it is none that runs.
+pub fn workflows() -> Result<BTreeMap<String, Result<CheckedPlan, String>>, String> {
+    let root = root();
+    let mut out = BTreeMap::new();
+    let demo = Files {
+        definition: root.join("lab/demo/upgrade.yaml"),
+        fleet: Path::new(env!("CARGO_MANIFEST_DIR")).join("scenes/demo.ini"),
+        facts: root.join("lab/recorded/six/facts.json"),
+        kinds: Vec::new(),
+    };
+    out.insert("lab/demo".to_owned(), compiled(&demo));
+    let folder = root.join("workflows");
+    let entries = std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    for entry in entries {
+        let path = entry.map_err(|error| error.to_string())?.path();
+        if !path.join("upgrade.yaml").is_file() {
+            continue;
+        }
+        let beside = path.join("facts.json");
+        let files = Files {
+            definition: path.join("upgrade.yaml"),
+            fleet: path.join("inventory"),
+            facts: match beside.is_file() {
+                true => beside,
+                false => root.join("lab/recorded/six/facts.json"),
+            },
+            kinds: Vec::new(),
+        };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        out.insert(name.into_owned(), compiled(&files));
+    }
+    Ok(out)
+}
+
+fn compiled(files: &Files) -> Result<CheckedPlan, String> {
+    let (upgraders, no_mix) = kinds(&files.kinds)?;
+    let written = text(&files.definition)?.replace(PROVIDER[0], PROVIDER[1]);
+    let file = SourceFile::new(files.definition.display().to_string(), written);
+    let mut definition =
+        definition::parse(&file, &upgraders).map_err(|problems| problems.to_string())?;
+    definition.knowledge.no_mix = no_mix;
+    playbooks(&mut definition);
+    let sources = [files.fleet.display().to_string()];
+    let request = Request {
+        sources: &sources,
+        beside: None,
+        working_folder: None,
+        keys: &Default::default(),
+    };
+    let mut nothing_runs =
+        |path: &str, _: &[&str]| -> Result<String, String> { Err(format!("{path} is not run")) };
+    let fleet = load(request, &mut read::Folders::new(&mut nothing_runs)).map_err(|all| {
+        let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+        all.join("\n")
+    })?;
+    let facts: Recorded = serde_json::from_str(&text(&files.facts)?).map_err(|e| e.to_string())?;
+    let begins: Zoned = RECORDED.parse().map_err(|e: jiff::Error| e.to_string())?;
+    let mut facts = facts.hosts;
+    another(&mut facts, "web2", "web3");
+    let plan = overhaul_plan::compile(&definition, &fleet.fleet, &facts).map_err(|errors| {
+        let all: Vec<String> = errors.0.iter().map(ToString::to_string).collect();
+        all.join("\n")
+    })?;
+    facts.insert(HostName::new(CONTROLLER), controller(&begins));
+    let checked = check(&plan, &facts, &BTreeSet::new(), &begins);
+    let errors: Vec<String> = checked
+        .findings
+        .iter()
+        .filter(|f| f.severity == Severity::Error && f.waived.is_none())
+        .map(|f| format!("{} {}: {}", f.rule, f.subject, f.sentence))
+        .collect();
+    checked.passed.ok_or_else(|| errors.join("\n"))
+}
+
+/// One host more than there are facts, if its model is there.
+fn another(facts: &mut FleetFacts, model: &str, name: &str) {
+    let Some(mut of) = facts.get(&HostName::new(model)).cloned() else {
+        return;
+    };
+    if let Known::Measured { value, .. } = &mut of.machine_id {
+        *value = value.chars().rev().collect();
+    }
+    facts.entry(HostName::new(name)).or_insert(of);
+}
+
+/// Playbooks stand where they are written; nothing runs them here.
+fn playbooks(definition: &mut Definition) {
+    fn each(block: &mut WrittenBlock, visit: &mut impl FnMut(&mut WrittenStep)) {
+        match block {
+            WrittenBlock::Step(step) => visit(step),
+            WrittenBlock::Scope(scope) => {
+                visit(&mut scope.open);
+                scope.body.iter_mut().for_each(|block| each(block, visit));
+                visit(&mut scope.close);
+            }
+            WrittenBlock::Repair(repair) => {
+                let blocks = repair.body.iter_mut().chain(&mut repair.remedy);
+                blocks.for_each(|block| each(block, visit));
+            }
+        }
+    }
+    let mut any = false;
+    let mut visit = |step: &mut WrittenStep| {
+        if let WrittenAction::Ansible(playbook) = &mut step.action {
+            playbook.inventory = Some("inventory".to_owned());
+            any = true;
+        }
+    };
+    for role in &mut definition.roles {
+        for block in role.slots.values_mut().flatten() {
+            each(block, &mut visit);
+        }
+    }
+    for stage in &mut definition.stage_plan {
+        for once in stage.before.iter_mut().chain(&mut stage.after) {
+            visit(&mut once.step);
+        }
+    }
+    if any {
+        definition.ansible_playbook = Some("/usr/bin/ansible-playbook".to_owned());
+    }
+}
+
+type Kinds = (
+    BTreeMap<String, Upgrader>,
+    BTreeMap<String, overhaul_model::knowledge::NoMix>,
+);
+
+fn kinds(own: &[PathBuf]) -> Result<Kinds, String> {
+    let folder = root().join("kinds");
+    let entries = std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|e| e == "yaml"));
+    paths.sort();
+    paths.extend(own.iter().cloned());
+    let (mut upgraders, mut no_mix) = (BTreeMap::new(), BTreeMap::new());
+    for path in paths {
+        let file = SourceFile::new(path.display().to_string(), text(&path)?);
+        if cluster_kind::is_cluster_kind(&file) {
+            let kind = cluster_kind::parse(&file).map_err(|p| p.to_string())?;
+            if !kind.no_mix.is_empty() {
+                let (units, apart) = (kind.detect.units, kind.no_mix);
+                no_mix.insert(kind.name, overhaul_model::knowledge::NoMix { units, apart });
+            }
+        } else {
+            let kind = kind::parse(&file).map_err(|p| p.to_string())?;
+            upgraders.insert(kind.name.clone(), kind);
+        }
+    }
+    Ok((upgraders, no_mix))
+}
+
+/// The controller has room for everything.
+fn controller(now: &Zoned) -> HostFacts {
+    let mut facts = HostFacts::unknown(now.timestamp(), "not asked");
+    facts.mounts = Known::Measured {
+        value: vec![Mount {
+            path: "/".to_owned(),
+            source: "simulated".to_owned(),
+            kind: "simulated".to_owned(),
+            size_bytes: 1 << 44,
+            free_bytes: 1 << 44,
+            exec: true,
+            read_only: false,
+        }],
+        at: now.timestamp(),
+    };
+    facts
+}

@@ -1,0 +1,314 @@
+//! Many runs with many seeds, on all processors.
+
+use crate::fault::{Fault, Kind, Moment, Script, When};
+use crate::judge::Violation;
+use crate::play::Played;
+use crate::scene::{Scene, SimError};
+use overhaul_machine::Run;
+use overhaul_model::definition::Slot;
+use overhaul_model::event::Event;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+use rand::{Rng as _, SeedableRng as _};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Faults of one run.
+const FAULTS: (usize, usize) = (2, 4);
+
+/// Runs of which the journal is read again for the table of states and events: one of so many.
+const READ_AGAIN_EVERY: u64 = 8;
+
+/// Violations that are kept with their seed; more would tell nothing more.
+const VIOLATIONS_MAX: usize = 50;
+
+impl Script {
+    /// The script of a seed: some faults at moments of the plan.
+    pub fn of_seed(scene: &Scene, seed: u64) -> Self {
+        // The world's dice begin with the same seed, and must not show the same faces.
+        let mut dice = StdRng::seed_from_u64(seed.rotate_left(32) ^ 0x5eed);
+        let count = dice.random_range(FAULTS.0..=FAULTS.1);
+        let mut faults = Vec::new();
+        while faults.len() < count {
+            let Some(kind) = Kind::ALL.choose(&mut dice).copied() else {
+                break;
+            };
+            let when = if kind.of_journal() {
+                When::Commit(dice.random_range(0..scene.calm.commits.max(1)))
+            } else {
+                let moment = *Moment::ALL.choose(&mut dice).unwrap_or(&Moment::Before);
+                let at = |position: &overhaul_model::id::Position| {
+                    When::Step(position.clone(), fitting(kind, moment))
+                };
+                match scene.works.choose(&mut dice) {
+                    Some(position) => at(position),
+                    None => When::Commit(0),
+                }
+            };
+            faults.push(Fault { kind, when });
+        }
+        let mut deaths = Vec::new();
+        if dice.random_bool(0.25) {
+            deaths.push(dice.random_range(0..scene.calm.points.max(1)));
+        }
+        Self {
+            seed,
+            faults,
+            deaths,
+        }
+    }
+}
+
+/// The moment at which a fault of this kind has a meaning.
+fn fitting(kind: Kind, moment: Moment) -> Moment {
+    match kind {
+        Kind::RequestLost | Kind::RequestLate | Kind::WorkFails => Moment::Before,
+        Kind::Hang => Moment::Working,
+        Kind::HelperDies if matches!(moment, Moment::Before | Moment::Answering) => Moment::Working,
+        _ => moment,
+    }
+}
+
+/// Runs with a range of seeds.
+#[derive(Clone, Copy, Debug)]
+pub struct Campaign {
+    /// The first seed.
+    pub first: u64,
+    /// How many.
+    pub runs: u64,
+    /// Threads.
+    pub threads: usize,
+    /// Whether the first violation ends it.
+    pub stop_at_first: bool,
+    /// The deliberate fault in all of them, by its name; none when empty. Only a build with the feature `planted` has any.
+    pub planted: &'static str,
+}
+
+/// What came of many runs.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Runs.
+    pub runs: u64,
+    /// Controllers in all of them.
+    pub controllers: u64,
+    /// Decisions of people.
+    pub decided: u64,
+    /// Rows of journals.
+    pub rows: u64,
+    /// Virtual milliseconds.
+    pub ms: u64,
+    /// Faults that struck, by kind and slot; those of the journal have none.
+    pub struck: BTreeMap<(Kind, Option<Slot>), u64>,
+    /// Runs in which so many faults struck.
+    pub faults: BTreeMap<usize, u64>,
+    /// Events by the state that they met, in a part of the runs.
+    pub pairs: BTreeMap<(String, &'static str), u64>,
+    /// Runs that broke a law: the seed, and the laws.
+    pub violations: BTreeMap<u64, Vec<Violation>>,
+    /// Runs that broke a law, those not kept too.
+    pub broken: u64,
+}
+
+impl Tally {
+    fn add(&mut self, played: &Played, seed: u64) {
+        self.runs += 1;
+        self.controllers += u64::from(played.controllers);
+        self.decided += u64::from(played.decided);
+        self.rows += u64::try_from(played.records.len()).unwrap_or(u64::MAX);
+        self.ms += played.ms;
+        *self.faults.entry(played.struck.len()).or_default() += 1;
+        for struck in &played.struck {
+            *self.struck.entry(*struck).or_default() += 1;
+        }
+        if !played.violations.is_empty() {
+            self.broken += 1;
+            if self.violations.len() < VIOLATIONS_MAX {
+                self.violations.insert(seed, played.violations.clone());
+            }
+        }
+    }
+
+    /// Adds those of another thread.
+    pub fn merge(&mut self, other: Self) {
+        self.runs += other.runs;
+        self.controllers += other.controllers;
+        self.decided += other.decided;
+        self.rows += other.rows;
+        self.ms += other.ms;
+        self.broken += other.broken;
+        for (key, count) in other.struck {
+            *self.struck.entry(key).or_default() += count;
+        }
+        for (key, count) in other.faults {
+            *self.faults.entry(key).or_default() += count;
+        }
+        for (key, count) in other.pairs {
+            *self.pairs.entry(key).or_default() += count;
+        }
+        self.violations.extend(other.violations);
+    }
+
+    /// Reads a journal again, and counts which event met which state.
+    fn read_again(&mut self, scene: &Scene, played: &Played) {
+        let Ok(mut run) = Run::new(scene.plan().clone()) else {
+            return;
+        };
+        for record in &played.records {
+            let (position, event) = about(&record.event);
+            if let Some(position) = position {
+                let state = state_word(run.state(position));
+                *self.pairs.entry((state, event)).or_default() += 1;
+            }
+            if run.apply(record).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// The position that an event is about, and its name.
+fn about(event: &Event) -> (Option<&overhaul_model::id::Position>, &'static str) {
+    match event {
+        Event::GuardMeasured {
+            position, result, ..
+        } => (
+            Some(position),
+            if result.is_so() {
+                "guard holds"
+            } else {
+                "guard does not hold"
+            },
+        ),
+        Event::Asked { position, .. } => (Some(position), "asked"),
+        Event::Checked { position, result } => (
+            Some(position),
+            if result.is_so() {
+                "checked so"
+            } else {
+                "checked not so"
+            },
+        ),
+        Event::Started { position, .. } => (Some(position), "started"),
+        Event::Settled {
+            position,
+            settlement,
+            ..
+        } => (
+            Some(position),
+            match settlement {
+                overhaul_model::event::Settlement::NeverBegan => "settled: never began",
+                overhaul_model::event::Settlement::Running => "settled: running",
+                overhaul_model::event::Settlement::Ended(_) => "settled: ended",
+                overhaul_model::event::Settlement::Unknown { .. } => "settled: unknown",
+            },
+        ),
+        Event::Ended {
+            position, outcome, ..
+        } => (
+            Some(position),
+            match outcome {
+                overhaul_model::event::Outcome::Succeeded { .. } => "succeeded",
+                overhaul_model::event::Outcome::Failed { .. } => "failed",
+                overhaul_model::event::Outcome::Unknown { .. } => "unknown",
+            },
+        ),
+        Event::Verified {
+            position, result, ..
+        } => (
+            Some(position),
+            if result.is_so() {
+                "verified"
+            } else {
+                "not verified"
+            },
+        ),
+        Event::RepairMeasured { position, .. } => (Some(position), "repair measured"),
+        Event::Decided(decision) => (decision.choice.position(), decision.choice.word()),
+        Event::RunOpened { .. }
+        | Event::ControllerTook { .. }
+        | Event::Limited { .. }
+        | Event::HostRegistered { .. }
+        | Event::HostRefused { .. }
+        | Event::HostReleased { .. }
+        | Event::TakenUp { .. }
+        | Event::Declined { .. }
+        | Event::Probed { .. }
+        | Event::Tallied { .. }
+        | Event::Finished { .. }
+        | Event::CleanupBegan { .. }
+        | Event::CopyRemoved { .. } => (None, ""),
+    }
+}
+
+fn state_word(state: &overhaul_machine::StepState) -> String {
+    use overhaul_machine::{Phase, Stage, StepState, Then};
+    let detail = match state {
+        StepState::Ready { stage } => match stage {
+            Stage::Guard(_) => "guard",
+            Stage::Check => "check",
+            Stage::Ask => "ask",
+            Stage::Act => "act",
+        },
+        StepState::Running { phase, .. } => match phase {
+            Phase::Acting => "acting",
+            Phase::Settling => "settling",
+            Phase::Verifying { .. } => "verifying",
+        },
+        StepState::Failed { then, .. } | StepState::Unknown { then, .. } => match then {
+            Then::Settle => "to settle",
+            Then::Measure { .. } => "to measure",
+            Then::Again { .. } => "again",
+            Then::Person => "a person's",
+        },
+        _ => return state.word().to_owned(),
+    };
+    format!("{}, {detail}", state.word())
+}
+
+impl Campaign {
+    /// Plays all seeds.
+    ///
+    /// # Errors
+    /// When the operating system gives no executor.
+    pub fn play(&self, scene: &Scene) -> Result<Tally, SimError> {
+        let next = AtomicU64::new(0);
+        let stop = AtomicU64::new(0);
+        let all: Mutex<Result<Tally, SimError>> = Mutex::new(Ok(Tally::default()));
+        std::thread::scope(|threads| {
+            for _ in 0..self.threads.max(1) {
+                threads.spawn(|| {
+                    let mine = self.part(scene, &next, &stop);
+                    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                    match (&mut *all, mine) {
+                        (Ok(tally), Ok(mine)) => tally.merge(mine),
+                        (Ok(_), Err(error)) => *all = Err(error),
+                        (Err(_), _) => {}
+                    }
+                });
+            }
+        });
+        all.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn part(&self, scene: &Scene, next: &AtomicU64, stop: &AtomicU64) -> Result<Tally, SimError> {
+        let mut tally = Tally::default();
+        #[cfg(feature = "planted")]
+        overhaul_model::planted::choose(self.planted);
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= self.runs || stop.load(Ordering::Relaxed) > 0 {
+                return Ok(tally);
+            }
+            let seed = self.first.wrapping_add(number);
+            let played = scene.play(&Script::of_seed(scene, seed))?;
+            tally.add(&played, seed);
+            if number.is_multiple_of(READ_AGAIN_EVERY) {
+                tally.read_again(scene, &played);
+            }
+            if self.stop_at_first && !played.violations.is_empty() {
+                stop.store(1, Ordering::Relaxed);
+            }
+        }
+    }
+}

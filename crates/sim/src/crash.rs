@@ -1,0 +1,98 @@
+//! Every place at which a controller can be killed, one by one and in pairs.
+
+use crate::fault::Script;
+use crate::judge::Violation;
+use crate::scene::{Scene, SimError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Plans with more points have their pairs sampled.
+pub const PAIRS_WHOLE_MAX: usize = 200;
+
+/// Deaths to be played.
+#[derive(Clone, Debug, Default)]
+pub struct CrashPlan {
+    /// Each is a list of points.
+    pub deaths: Vec<Vec<usize>>,
+}
+
+impl CrashPlan {
+    /// Every point; of large plans one of `every`.
+    pub fn singles(scene: &Scene, every: usize) -> Self {
+        let points = (0..scene.calm.points).step_by(every.max(1));
+        Self {
+            deaths: points.map(|point| vec![point]).collect(),
+        }
+    }
+
+    /// Pairs of points: the second within so many points after the first. All of them for plans up to
+    /// [`PAIRS_WHOLE_MAX`] points, else so many in all, evenly spread.
+    pub fn pairs(scene: &Scene, at_most: usize) -> Self {
+        let points = scene.calm.points;
+        let all = points.saturating_mul(points.saturating_add(1)) / 2;
+        let step = match points <= PAIRS_WHOLE_MAX {
+            true => 1,
+            false => all.div_ceil(at_most.max(1)).max(1),
+        };
+        let pairs = (0..points)
+            .flat_map(|first| (first + 1..=points).map(move |second| vec![first, second]));
+        Self {
+            deaths: pairs.step_by(step).collect(),
+        }
+    }
+}
+
+/// What came of them.
+#[derive(Debug, Default)]
+pub struct Crashes {
+    /// Deaths that were played.
+    pub played: usize,
+    /// Those after which the run came to the same end, and kept every law.
+    pub kept: usize,
+    /// Controllers in all.
+    pub controllers: u64,
+    /// Decisions of people.
+    pub decided: u64,
+    /// The others.
+    pub broken: Vec<(Vec<usize>, Vec<Violation>)>,
+}
+
+impl CrashPlan {
+    /// Plays all of them.
+    ///
+    /// # Errors
+    /// When the operating system gives no executor.
+    pub fn play(&self, scene: &Scene, threads: usize) -> Result<Crashes, SimError> {
+        let next = AtomicUsize::new(0);
+        let all: Mutex<Result<Crashes, SimError>> = Mutex::new(Ok(Crashes::default()));
+        std::thread::scope(|scope| {
+            for _ in 0..threads.max(1) {
+                scope.spawn(|| {
+                    while let Some(deaths) = self.deaths.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let played = scene.play(&Script {
+                            deaths: deaths.clone(),
+                            ..Script::default()
+                        });
+                        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                        match (&mut *all, played) {
+                            (Ok(crashes), Ok(played)) => {
+                                crashes.played += 1;
+                                crashes.controllers += u64::from(played.controllers);
+                                crashes.decided += u64::from(played.decided);
+                                match played.violations.is_empty() {
+                                    true => crashes.kept += 1,
+                                    false => {
+                                        crashes.broken.push((deaths.clone(), played.violations))
+                                    }
+                                }
+                            }
+                            (Ok(_), Err(error)) => *all = Err(error),
+                            (Err(_), _) => return,
+                        }
+                    }
+                });
+            }
+        });
+        all.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,583 @@
+//! Hands on simulated hosts: the port `Reach`, with the budgets and the certainty of the real transport.
+
+use crate::fault::{Kind, Moment};
+use crate::host::{Receipt, Stands};
+use crate::meaning::{Deed, said};
+use crate::trace::Happened;
+use crate::world::{Asked, World};
+use overhaul_engine::ports::{Clock as _, Fault, Order, Progress, Reach, Registration, Vantage};
+use overhaul_model::event::{Generation, Outcome, Settlement};
+use overhaul_model::facts::{FactsWanted, HostFacts};
+use overhaul_model::id::{AttemptKey, Digest, HostName, InstallId};
+use overhaul_model::machine::Machine;
+use overhaul_model::primitive::{Measure, Measurement};
+use overhaul_model::receipt::WorkEnd;
+use overhaul_model::span::Span;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// How long a host is tried that is not known to be at work for us.
+const USUAL_MS: u64 = 3_000;
+/// How long a host is tried on which an attempt is under way.
+const UNDER_WAY_MS: u64 = 7_000;
+/// Time of one message.
+const MESSAGE_MS: u64 = 1;
+/// A measure with this bound is a probe: it changes nothing, and its moments would be counted without end.
+const PROBE_WITHIN: Span = Span::from_s(1);
+
+/// The world as clock, hands and watcher of a controller.
+pub(crate) struct Hand(pub Arc<World>);
+
+/// Why a host was not reached.
+enum Unreached {
+    Away,
+    OtherKey,
+}
+
+/// How far an attempt is for certain.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Sure {
+    NotBegun,
+    MaybeBegun,
+    Begun,
+}
+
+/// Cuts streamed work off when the one who listens is gone.
+struct Listening {
+    world: Arc<World>,
+    host: HostName,
+    key: AttemptKey,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.world.cut_stream(&self.host, &self.key);
+    }
+}
+
+impl World {
+    fn cut_stream(&self, name: &HostName, key: &AttemptKey) {
+        let now = self.clock.now_ms();
+        let mut state = self.state();
+        let mut out = Vec::new();
+        if let Some(host) = state.hosts.get_mut(name) {
+            let streams = |r: &Receipt| r.work.meaning.deed.streams();
+            if host.receipts.get(key).is_some_and(streams) {
+                host.helper_dies(key, &mut out);
+            }
+        }
+        state.tell(now, out);
+    }
+
+    fn receipt(&self, name: &HostName, key: &AttemptKey) -> Option<Receipt> {
+        let state = self.state();
+        state.hosts.get(name)?.receipts.get(key).cloned()
+    }
+
+    fn is_cut(&self, name: &HostName) -> bool {
+        let now = self.clock.now_ms();
+        let state = self.state();
+        let host = state.hosts.get(name);
+        host.is_none_or(|host| now < host.reachable_from() || host.other_key)
+    }
+
+    /// Connects within a budget.
+    async fn connect(&self, name: &HostName, budget_ms: u64) -> Result<(), Unreached> {
+        let give_up = self.clock.now_ms().saturating_add(budget_ms);
+        loop {
+            let now = self.clock.now_ms();
+            let from = {
+                let state = self.state();
+                let Some(host) = state.hosts.get(name) else {
+                    return Err(Unreached::Away);
+                };
+                if host.other_key && now >= host.reachable_from() {
+                    return Err(Unreached::OtherKey);
+                }
+                host.reachable_from()
+            };
+            if now >= from {
+                return Ok(());
+            }
+            if now >= give_up {
+                return Err(Unreached::Away);
+            }
+            self.clock.until(from.min(give_up)).await;
+        }
+    }
+
+    async fn message(&self) {
+        self.point().await;
+        let late = self.state().late_until;
+        let at = self.clock.now_ms().saturating_add(MESSAGE_MS).max(late);
+        self.clock.until(at).await;
+    }
+}
+
+fn not_begun(why: impl Into<String>) -> Outcome {
+    Outcome::Failed {
+        why: why.into(),
+        tail: String::new(),
+        end: None,
+    }
+}
+
+fn unknown(reason: impl Into<String>) -> Outcome {
+    Outcome::Unknown {
+        reason: reason.into(),
+    }
+}
+
+fn fault(unreached: &Unreached) -> Fault {
+    let (why, transient) = match unreached {
+        Unreached::Away => ("the host does not answer", true),
+        Unreached::OtherKey => ("another host key than the known one answers", false),
+    };
+    Fault {
+        why: why.to_owned(),
+        transient,
+    }
+}
+
+fn gave_up(sure: Sure, unreached: &Unreached) -> Outcome {
+    let why = fault(unreached).why;
+    match sure {
+        Sure::NotBegun => not_begun(why),
+        Sure::MaybeBegun => unknown(format!("it may have begun; then: {why}")),
+        Sure::Begun => unknown(format!("it had begun; then: {why}")),
+    }
+}
+
+impl Hand {
+    /// Strikes a moment; says which fault it was.
+    async fn moment(&self, order: &Order, moment: Moment) -> Option<Kind> {
+        let kind = self.0.strike_at(&order.position, moment)?;
+        self.0.suffer(kind, &order.executor(), &order.key);
+        // Who was killed goes no further.
+        self.0.point().await;
+        Some(kind)
+    }
+
+    /// The right machine is asserted before it is harmed.
+    fn asserted(&self, order: &Order) -> Result<(), Outcome> {
+        let Some(Deed::Machine { op, .. }) = self
+            .0
+            .meaning
+            .step(&order.position.step)
+            .map(|s| s.deed.clone())
+        else {
+            return Ok(());
+        };
+        let begun = self.0.receipt(&order.executor(), &order.key).is_some();
+        if begun || !op.harms() {
+            return Ok(());
+        }
+        let state = self.0.state();
+        let found = state
+            .hosts
+            .get(&order.host)
+            .map(|host| host.machine_id.clone());
+        let expected = order.machine.as_ref().and_then(|m| m.expected.clone());
+        // The plan's machine ids were measured on other machines than the simulated ones: the first
+        // machine of a host stands for the one that was measured.
+        let is_first = found
+            .as_deref()
+            .is_some_and(|id| id.starts_with("machine-0 "));
+        match expected {
+            None => Err(not_begun("it is not known which machine is meant")),
+            Some(id) if Some(&id) == found.as_ref() => Ok(()),
+            Some(id) if is_first && !id.starts_with("machine-") => Ok(()),
+            Some(_) => Err(not_begun("this is not the machine that is meant")),
+        }
+    }
+
+    /// Waits until the work is over, or nobody hears of it any more.
+    async fn follow(&self, order: &Order) -> Option<Receipt> {
+        let (world, name) = (&self.0, order.executor());
+        loop {
+            let changed = {
+                let state = world.state();
+                Arc::clone(&state.hosts.get(&name)?.changed)
+            };
+            let receipt = world.receipt(&name, &order.key)?;
+            let Stands::Running { ends_ms } = receipt.stands else {
+                return Some(receipt);
+            };
+            let reboots = receipt.work.meaning.deed == Deed::Reboot;
+            if world.is_cut(&name) && !reboots {
+                return None;
+            }
+            let now = world.clock.now_ms();
+            let half = now
+                .saturating_add(ends_ms.saturating_sub(now) / 2)
+                .max(now.saturating_add(1));
+            let strikes = world.will_strike(&order.position, Moment::Working);
+            let until = if strikes { half.min(ends_ms) } else { ends_ms };
+            tokio::select! {
+                biased;
+                () = changed.notified() => {}
+                () = world.clock.until(until) => {
+                    if strikes {
+                        self.moment(order, Moment::Working).await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn outcome(&self, order: &Order, end: &WorkEnd) -> Outcome {
+        let well = match end {
+            WorkEnd::Done { .. } => true,
+            WorkEnd::Exited { success, .. } => *success,
+            _ => false,
+        };
+        if !well {
+            return Outcome::Failed {
+                why: "it failed".to_owned(),
+                tail: String::new(),
+                end: Some(end.clone()),
+            };
+        }
+        let step = self.0.meaning.step(&order.position.step);
+        let mut outputs = said(&order.position.step, &order.host, &order.outputs);
+        match step.map(|step| &step.deed) {
+            Some(Deed::Copy { file, .. }) => match self.file(file) {
+                Some(sha256) => {
+                    outputs.insert("sha256".to_owned(), Value::from(sha256.as_str()));
+                    outputs.insert("bytes".to_owned(), Value::from(1_000));
+                    outputs.insert("file".to_owned(), Value::from(file.as_str()));
+                }
+                None => return not_whole(end),
+            },
+            Some(Deed::Machine { .. }) => {
+                let state = self.0.state();
+                let found = state.hosts.get(&order.host);
+                let machine = Machine {
+                    identity: found.map(|host| format!("i-{}", host.machines_made)),
+                    machine_id: found.map(|host| host.machine_id.clone()),
+                    ..Machine::default()
+                };
+                outputs.extend(machine.outputs());
+            }
+            _ => {}
+        }
+        Outcome::Succeeded {
+            changed: true,
+            outputs,
+            evidence: "done".to_owned(),
+        }
+    }
+
+    fn file(&self, name: &str) -> Option<Digest> {
+        let state = self.0.state();
+        Digest::of_json(&(name, state.files.get(name)?)).ok()
+    }
+
+    /// The digest of the file that an order takes is that of the file that is there.
+    fn fed(&self, order: &Order) -> Result<(), Outcome> {
+        let Some(wanted) = &order.file_digest else {
+            return Ok(());
+        };
+        let file = match self.0.meaning.step(&order.position.step).map(|s| &s.deed) {
+            Some(Deed::PutBack { file, .. } | Deed::ReadBack { file }) => file,
+            _ => return Ok(()),
+        };
+        match self.file(file) {
+            Some(found) if found == *wanted => Ok(()),
+            _ => Err(not_begun(format!("{file} is not the file that was copied"))),
+        }
+    }
+}
+
+fn not_whole(end: &WorkEnd) -> Outcome {
+    Outcome::Failed {
+        why: "its output did not all come to the controller".to_owned(),
+        tail: String::new(),
+        end: Some(end.clone()),
+    }
+}
+
+/// A stream that was cut: harmless where what came is not taken for whole.
+fn after_cut(deed: &Deed) -> Outcome {
+    match deed {
+        Deed::ReadBack { .. } => unknown("the controller that streamed its data is gone"),
+        _ => Outcome::Failed {
+            why: "the controller that streamed its data is gone".to_owned(),
+            tail: String::new(),
+            end: Some(WorkEnd::Killed {
+                why: "cut".to_owned(),
+            }),
+        },
+    }
+}
+
+impl Reach for Hand {
+    fn moved(&self, _host: &HostName, _machine: &Machine) {}
+
+    async fn register(
+        &self,
+        host: &HostName,
+        generation: &Generation,
+    ) -> Result<Registration, Fault> {
+        let world = &self.0;
+        if let Err(unreached) = world.connect(host, USUAL_MS).await {
+            return Err(fault(&unreached));
+        }
+        world.message().await;
+        let answer = {
+            let now = world.clock.now_ms();
+            let mut state = world.state();
+            let found = state
+                .hosts
+                .get_mut(host)
+                .ok_or_else(|| fault(&Unreached::Away))?;
+            let answer = found.register(generation, now);
+            let registration = Registration {
+                install_id: found.install_id.clone(),
+                sequence: found.sequence,
+                boot: found.boot(),
+            };
+            let host = host.clone();
+            let told = match &answer {
+                Ok(()) => Happened::Accepted {
+                    host,
+                    generation: generation.clone(),
+                },
+                Err(refusal) => Happened::Refused {
+                    host,
+                    why: refusal.to_string(),
+                },
+            };
+            state.tell(now, [told]);
+            answer.map(|()| registration)
+        };
+        world.message().await;
+        if world.is_cut(host) {
+            return Err(fault(&Unreached::Away));
+        }
+        answer.map_err(|refusal| Fault {
+            why: refusal.to_string(),
+            transient: matches!(refusal, overhaul_model::wire::Refusal::Store { .. }),
+        })
+    }
+
+    async fn release(&self, host: &HostName, generation: &Generation) -> Result<(), Fault> {
+        let world = &self.0;
+        if let Err(unreached) = world.connect(host, USUAL_MS).await {
+            return Err(fault(&unreached));
+        }
+        world.message().await;
+        let answer = {
+            let now = world.clock.now_ms();
+            let mut state = world.state();
+            let found = state
+                .hosts
+                .get_mut(host)
+                .ok_or_else(|| fault(&Unreached::Away))?;
+            let answer = found.release(generation, now);
+            if answer.is_ok() {
+                let host = host.clone();
+                state.tell(now, [Happened::LetGo { host }]);
+            }
+            answer
+        };
+        world.message().await;
+        if world.is_cut(host) {
+            return Err(fault(&Unreached::Away));
+        }
+        answer.map_err(|refusal| Fault {
+            why: refusal.to_string(),
+            transient: matches!(refusal, overhaul_model::wire::Refusal::Store { .. }),
+        })
+    }
+
+    async fn facts(&self, _host: &HostName, _wanted: &FactsWanted) -> HostFacts {
+        HostFacts::unknown(self.now(), "simulated hosts have no facts")
+    }
+
+    async fn measure(&self, from: &Vantage, measure: &Measure, within: Span) -> Measurement {
+        let world = &self.0;
+        let is_probe = within == PROBE_WITHIN;
+        let on = match from {
+            Vantage::Host(host) => Some(host),
+            Vantage::Controller => None,
+        };
+        let silent = |why: &str| Measurement::Unknown {
+            reason: why.to_owned(),
+        };
+        if let Some(host) = on
+            && world
+                .connect(host, USUAL_MS.min(within.as_ms()))
+                .await
+                .is_err()
+        {
+            return silent("the host does not answer");
+        }
+        if is_probe {
+            world.clock.after(MESSAGE_MS).await;
+        } else {
+            world.message().await;
+        }
+        let answer = {
+            let now = world.clock.now_ms();
+            let state = world.state();
+            let is_silent = |host: &HostName| {
+                state
+                    .hosts
+                    .get(host)
+                    .is_some_and(|host| now < host.silent_until)
+            };
+            match on {
+                Some(host) if is_silent(host) => silent("no answer within the bound"),
+                _ => state.truth(on, measure, &world.meaning, now),
+            }
+        };
+        if !is_probe {
+            world.message().await;
+        }
+        if on.is_some_and(|host| world.is_cut(host)) {
+            return silent("the connection is lost");
+        }
+        answer
+    }
+
+    async fn act(&self, order: Order, _progress: Progress) -> Outcome {
+        let (world, name) = (&self.0, order.executor());
+        if let Err(no) = self.asserted(&order).and_then(|()| self.fed(&order)) {
+            return no;
+        }
+        let mut sure = Sure::NotBegun;
+        let struck = self.moment(&order, Moment::Before).await;
+        let mut fails = struck == Some(Kind::WorkFails);
+        let mut lost = matches!(struck, Some(Kind::RequestLost | Kind::RequestLate));
+        if struck == Some(Kind::RequestLate) {
+            world.begin_later(&order);
+        }
+        let streams = world
+            .meaning
+            .step(&order.position.step)
+            .is_some_and(|s| s.deed.streams());
+        let _listening = streams.then(|| Listening {
+            world: Arc::clone(world),
+            host: name.clone(),
+            key: order.key.clone(),
+        });
+        loop {
+            let budget = if sure == Sure::NotBegun {
+                USUAL_MS
+            } else {
+                UNDER_WAY_MS
+            };
+            if let Err(unreached) = world.connect(&name, budget).await {
+                return gave_up(sure, &unreached);
+            }
+            world.message().await;
+            if std::mem::take(&mut lost) {
+                sure = sure.max(Sure::MaybeBegun);
+                continue;
+            }
+            if sure == Sure::Begun && world.receipt(&name, &order.key).is_none() {
+                return unknown("the host has another receipt store than the one known");
+            }
+            let before = sure;
+            match world.begin(&order, std::mem::take(&mut fails)) {
+                Asked::Refused(refusal) if before == Sure::NotBegun => {
+                    return not_begun(refusal.to_string());
+                }
+                Asked::Refused(refusal) => {
+                    return unknown(format!("it may have begun, and then: {refusal}"));
+                }
+                Asked::Begun => sure = Sure::Begun,
+            }
+            self.moment(&order, Moment::Received).await;
+            world.message().await;
+            let Some(receipt) = self.follow(&order).await else {
+                if streams {
+                    return self.cut(&order).await;
+                }
+                continue;
+            };
+            match &receipt.stands {
+                Stands::Ended(end) => {
+                    self.moment(&order, Moment::Answering).await;
+                    world.message().await;
+                    if world.is_cut(&name) {
+                        continue;
+                    }
+                    return self.outcome(&order, end);
+                }
+                Stands::Lost(_) if streams => return self.cut(&order).await,
+                Stands::Lost(why) => return unknown(format!("it began and was cut off: {why}")),
+                Stands::Running { .. } => {}
+            }
+        }
+    }
+
+    async fn settle(&self, order: Order, install_id: &InstallId, known: u64) -> Settlement {
+        let (world, name) = (&self.0, order.executor());
+        let doubt = |reason: &str| Settlement::Unknown {
+            reason: reason.to_owned(),
+        };
+        if let Err(unreached) = world.connect(&name, UNDER_WAY_MS).await {
+            return doubt(&fault(&unreached).why);
+        }
+        world.message().await;
+        let found = {
+            let state = world.state();
+            let Some(host) = state.hosts.get(&name) else {
+                return doubt("no such host");
+            };
+            if host.install_id != *install_id {
+                return doubt("the host has another receipt store than the one known");
+            }
+            if host.sequence < known {
+                return doubt("the host's receipt store went back in time");
+            }
+            host.receipts.get(&order.key).cloned()
+        };
+        world.message().await;
+        if world.is_cut(&name) {
+            return doubt("the host does not answer");
+        }
+        let Some(receipt) = found else {
+            return Settlement::NeverBegan;
+        };
+        if receipt.step != order.step {
+            return doubt("the receipt of this attempt is of another step");
+        }
+        let deed = &receipt.work.meaning.deed;
+        let outcome = match &receipt.stands {
+            Stands::Running { .. } if deed.streams() => {
+                world.cut_stream(&name, &order.key);
+                after_cut(deed)
+            }
+            Stands::Running { .. } => return Settlement::Running,
+            Stands::Lost(_) if deed.streams() => after_cut(deed),
+            Stands::Lost(why) => unknown(format!("it began and was cut off: {why}")),
+            Stands::Ended(end) => self.outcome(&order, end),
+        };
+        match outcome {
+            Outcome::Unknown { reason } => Settlement::Unknown { reason },
+            outcome => Settlement::Ended(outcome),
+        }
+    }
+}
+
+impl Hand {
+    /// The stream was cut; whether the host can still say so decides what is certain.
+    async fn cut(&self, order: &Order) -> Outcome {
+        let (world, name) = (&self.0, order.executor());
+        world.cut_stream(&name, &order.key);
+        if let Err(unreached) = world.connect(&name, UNDER_WAY_MS).await {
+            return gave_up(Sure::Begun, &unreached);
+        }
+        world.message().await;
+        match world.receipt(&name, &order.key) {
+            None => unknown("the host has another receipt store than the one known"),
+            Some(receipt) => match &receipt.stands {
+                Stands::Ended(end) => self.outcome(order, end),
+                _ => after_cut(&receipt.work.meaning.deed),
+            },
+        }
+    }
+}

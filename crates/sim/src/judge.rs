@@ -1,0 +1,76 @@
+//! Checkers of an outcome. They see what truly happened, the journal and the plan, and share no code with `check`,
+//! `machine` or `engine`.
+
+mod authority;
+mod copies;
+mod end;
+mod keep;
+mod once;
+mod people;
+mod restored;
+mod truth;
+
+use crate::evidence::Evidence;
+use overhaul_model::primitive::{MachineOp, Primitive};
+use overhaul_model::step::Step;
+
+/// A law that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The checker.
+    pub law: &'static str,
+    /// What happened.
+    pub what: String,
+}
+
+/// A checker: sentences about what is wrong.
+type Checker = fn(&Evidence<'_>) -> Vec<String>;
+
+/// All checkers, by the words of their law.
+const CHECKERS: [(&str, Checker); 11] = [
+    ("nothing once-only twice", once::check),
+    ("nothing twice at one time", once::overlaps),
+    ("the minimum is kept", keep::check),
+    ("nothing destroyed without a copy", copies::check),
+    ("what was set up is taken away", restored::check),
+    ("never two controllers acting", authority::check),
+    ("nothing without its intent", truth::intents),
+    ("the journal tells the truth", truth::outcomes),
+    ("every request once", people::requests),
+    ("paused is paused", people::pauses),
+    ("the same end", end::check),
+];
+
+/// The laws, in the order of the tables.
+pub fn laws() -> impl Iterator<Item = &'static str> {
+    CHECKERS.iter().map(|(law, _)| *law)
+}
+
+pub(crate) fn all(evidence: &Evidence<'_>) -> Vec<Violation> {
+    let mut out = Vec::new();
+    for (law, checker) in CHECKERS {
+        let found = checker(evidence);
+        out.extend(found.into_iter().map(|what| Violation { law, what }));
+    }
+    out
+}
+
+/// Whether a step is carried out by a host or by the controller's own helper, with a receipt.
+pub(crate) fn is_work(step: &Step) -> bool {
+    match &step.work {
+        Primitive::Machine(act) => act.op != MachineOp::Prove,
+        Primitive::Wait(_)
+        | Primitive::Ask(_)
+        | Primitive::Announce(_)
+        | Primitive::NotAvailable(_) => false,
+        Primitive::Exec(_)
+        | Primitive::WriteFile(_)
+        | Primitive::EditFile(_)
+        | Primitive::Reboot(_)
+        | Primitive::Fetch(_)
+        | Primitive::Feed(_)
+        | Primitive::Persist(_)
+        | Primitive::Restore(_)
+        | Primitive::Local(_) => true,
+    }
+}

@@ -1,0 +1,288 @@
+//! What a plan's steps do to a simulated host, and which of its measures ask for what of that.
+//!
+//! Commands are opaque: a command "has been done" when its step was carried out, and a measure that stands as check
+//! or verify of a step asks just that. What the model has words for (units, files, releases, machines, copies) is
+//! kept as such, so that measures of other steps see it too.
+
+use overhaul_model::action::{Action, ServiceOp, UpgradePart};
+use overhaul_model::definition::{OutputFrom, Release, Slot};
+use overhaul_model::fleet::Host;
+use overhaul_model::id::{HostName, ServiceName, StepId};
+use overhaul_model::plan::{Block, Child, Plan};
+use overhaul_model::primitive::{MachineOp, Measure, Primitive};
+use overhaul_model::step::Step;
+use overhaul_model::template::{Context, Renderer};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// What a step does beside having been done.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Deed {
+    /// Nothing else.
+    Plain,
+    /// A unit changes.
+    Unit { unit: String, op: ServiceOp },
+    /// The release becomes this one.
+    Release(Release),
+    /// A file is written; its text comes with the order.
+    File,
+    /// A file is edited.
+    Edit,
+    /// The host boots anew.
+    Reboot,
+    /// The controller gets a file.
+    Copy { file: String, paths: Vec<String> },
+    /// Paths come back from a file of the controller.
+    PutBack { file: String, paths: Vec<String> },
+    /// A file of the controller is sent and read, and nothing else.
+    ReadBack { file: String },
+    /// A machine.
+    Machine {
+        op: MachineOp,
+        release: Option<Release>,
+    },
+}
+
+impl Deed {
+    fn of(step: &Step) -> Self {
+        match (&step.work, &step.action) {
+            (Primitive::Reboot(_), _) => Self::Reboot,
+            (Primitive::WriteFile(_), _) => Self::File,
+            (Primitive::EditFile(_), _) => Self::Edit,
+            (Primitive::Persist(p), _) => Self::Copy {
+                file: p.file.clone(),
+                paths: p.paths.clone(),
+            },
+            (Primitive::Fetch(f), _) => Self::Copy {
+                file: f.file.clone(),
+                paths: vec![f.file.clone()],
+            },
+            (Primitive::Restore(r), _) => Self::PutBack {
+                file: r.file.clone(),
+                paths: r.paths.clone(),
+            },
+            (Primitive::Feed(f), _) => Self::ReadBack {
+                file: f.file.clone(),
+            },
+            (Primitive::Machine(act), Action::Machine { release, .. }) => Self::Machine {
+                op: act.op,
+                release: release.clone(),
+            },
+            (_, Action::Service { unit, op, .. }) => Self::Unit {
+                unit: unit.trim_end_matches(".service").to_owned(),
+                op: *op,
+            },
+            (
+                _,
+                Action::ReleaseUpgrade {
+                    part: UpgradePart::Change,
+                    to,
+                    ..
+                },
+            ) => Self::Release(to.clone()),
+            _ => Self::Plain,
+        }
+    }
+
+    /// Whether its bytes go over the connection, so that it ends with it.
+    pub fn streams(&self) -> bool {
+        matches!(
+            self,
+            Self::Copy { .. } | Self::PutBack { .. } | Self::ReadBack { .. }
+        )
+    }
+}
+
+/// One step.
+#[derive(Clone, Debug)]
+pub(crate) struct StepMeaning {
+    pub deed: Deed,
+    pub slot: Slot,
+    /// The step whose work this one takes away: the `open` of the scope that it closes.
+    pub takes_away: Option<StepId>,
+}
+
+/// A whole plan.
+#[derive(Debug)]
+pub(crate) struct Meaning {
+    steps: BTreeMap<StepId, StepMeaning>,
+    /// Units of services.
+    units: BTreeMap<ServiceName, String>,
+    /// Health of services, by the rendered measure.
+    health: HashMap<String, Vec<(ServiceName, HostName)>>,
+    /// Steps of which a host's rendered measure is check or verify.
+    asked_for: HashMap<(HostName, String), BTreeSet<StepId>>,
+    /// The body of the repair that a host's rendered measure is about.
+    repairs: HashMap<(HostName, String), BTreeSet<StepId>>,
+}
+
+impl Meaning {
+    pub fn of(plan: &Plan) -> Self {
+        let mut closes = BTreeMap::new();
+        let mut repairs = Vec::new();
+        walk(&plan.root, &mut closes, &mut repairs);
+        let mut this = Self {
+            steps: BTreeMap::new(),
+            units: units(plan),
+            health: HashMap::new(),
+            asked_for: HashMap::new(),
+            repairs: HashMap::new(),
+        };
+        let renderer = Renderer::new();
+        for (name, service) in &plan.services {
+            for host in service.hosts.iter().filter_map(|h| plan.hosts.get(h)) {
+                let context = Context::new(Some(host), &plan.from, &plan.to);
+                let healthy = service.healthy.as_ref();
+                if let Some(Ok(measure)) = healthy.map(|m| renderer.measure(m, &context)) {
+                    let of = this.health.entry(key(&measure)).or_default();
+                    of.push((name.clone(), host.name.clone()));
+                }
+            }
+        }
+        let placed = plan.positions();
+        for place in &placed {
+            this.steps
+                .entry(place.step.id.clone())
+                .or_insert_with(|| StepMeaning {
+                    deed: Deed::of(place.step),
+                    slot: place.step.slot,
+                    takes_away: closes.get(&place.step.id).cloned(),
+                });
+        }
+        let mut contexts: BTreeMap<HostName, Context> = BTreeMap::new();
+        for (name, host) in &plan.hosts {
+            contexts.insert(name.clone(), this.context(plan, name, host));
+        }
+        for place in &placed {
+            let Some(host) = &place.position.host else {
+                continue;
+            };
+            let Some(context) = contexts.get(host) else {
+                continue;
+            };
+            for measure in [&place.step.check, &place.step.verify]
+                .into_iter()
+                .flatten()
+            {
+                if let Ok(measure) = renderer.measure(measure, context) {
+                    let of = this
+                        .asked_for
+                        .entry((host.clone(), key(&measure)))
+                        .or_default();
+                    of.insert(place.step.id.clone());
+                }
+            }
+        }
+        for (when, body) in repairs {
+            for (name, context) in &contexts {
+                if let Ok(measure) = renderer.measure(when, context) {
+                    let of = this
+                        .repairs
+                        .entry((name.clone(), key(&measure)))
+                        .or_default();
+                    of.extend(body.iter().cloned());
+                }
+            }
+        }
+        this
+    }
+
+    /// What texts of a host can refer to, with the outputs that all of its steps will have.
+    fn context(&self, plan: &Plan, name: &HostName, host: &Host) -> Context {
+        let mut context = Context::new(Some(host), &plan.from, &plan.to);
+        for place in plan.positions() {
+            if place.position.host.as_ref() == Some(name) {
+                let outputs = said(&place.step.id, name, &place.step.outputs);
+                context.add_outputs(&place.step.id, &outputs);
+            }
+        }
+        context
+    }
+
+    pub fn step(&self, id: &StepId) -> Option<&StepMeaning> {
+        self.steps.get(id)
+    }
+
+    /// The unit of a service.
+    pub fn unit(&self, service: &ServiceName) -> Option<&String> {
+        self.units.get(service)
+    }
+
+    /// The hosts of services of which this is the health.
+    pub fn health(&self, measure: &Measure) -> Option<&[(ServiceName, HostName)]> {
+        self.health.get(&key(measure)).map(Vec::as_slice)
+    }
+
+    /// The steps of which this is check or verify on the host.
+    pub fn asked_for(&self, host: &HostName, measure: &Measure) -> Option<&BTreeSet<StepId>> {
+        self.asked_for.get(&(host.clone(), key(measure)))
+    }
+
+    /// The steps whose failure this tells on the host.
+    pub fn repairs(&self, host: &HostName, measure: &Measure) -> Option<&BTreeSet<StepId>> {
+        self.repairs.get(&(host.clone(), key(measure)))
+    }
+}
+
+/// What a step's standard output gives, the same every time.
+pub(crate) fn said(
+    step: &StepId,
+    host: &HostName,
+    wanted: &BTreeMap<String, OutputFrom>,
+) -> BTreeMap<String, Value> {
+    let value = |name: &String| Value::String(format!("{name} of {} on {host}", step.last()));
+    wanted
+        .keys()
+        .map(|name| (name.clone(), value(name)))
+        .collect()
+}
+
+fn units(plan: &Plan) -> BTreeMap<ServiceName, String> {
+    let services = plan.services.iter();
+    let bare = |unit: &str| unit.trim_end_matches(".service").to_owned();
+    services
+        .map(|(name, service)| (name.clone(), bare(&service.unit)))
+        .collect()
+}
+
+fn key(measure: &Measure) -> String {
+    serde_json::to_string(measure).unwrap_or_default()
+}
+
+/// Closes with their opens, and repairs with the steps of their bodies.
+fn walk<'p>(
+    block: &'p Block,
+    closes: &mut BTreeMap<StepId, StepId>,
+    repairs: &mut Vec<(&'p Measure, BTreeSet<StepId>)>,
+) {
+    match block {
+        Block::Scope { open, close, .. } => {
+            closes.insert(close.id.clone(), open.id.clone());
+        }
+        Block::Repair { body, when, .. } => {
+            let mut steps = BTreeSet::new();
+            collect(body, &mut steps);
+            repairs.push((when, steps));
+        }
+        Block::Step(_) | Block::Sequence { .. } | Block::Parallel { .. } | Block::Roll { .. } => {}
+    }
+    for child in block.children() {
+        if let Child::Block(block) = child {
+            walk(block, closes, repairs);
+        }
+    }
+}
+
+fn collect(block: &Block, out: &mut BTreeSet<StepId>) {
+    if let Block::Step(step) = block {
+        out.insert(step.id.clone());
+    }
+    for child in block.children() {
+        match child {
+            Child::Step(step) => {
+                out.insert(step.id.clone());
+            }
+            Child::Block(block) => collect(block, out),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! People: they look at the host and decide by what is true there, in their own time.
+
+use crate::fault::Kind;
+use crate::host::{Host, Stands};
+use crate::meaning::Deed;
+use crate::trace::Happened;
+use crate::world::{State, World};
+use overhaul_machine::{Doing, OpenPosition, Standing};
+use overhaul_model::event::{Choice, Decision, Event, Record};
+use overhaul_model::id::{Nonce, Position};
+use overhaul_model::primitive::Primitive;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long a person takes who is there.
+const PROMPT_MS: u64 = 300;
+/// How long one takes who is late.
+const LATE_MS: u64 = 20_000;
+/// How long one is away at most.
+const AWAY_MS: u64 = 30_000;
+/// Between two looks at something that is not settled yet.
+const AGAIN_MS: u64 = 1_000;
+/// How long a pause lasts.
+const PAUSE_MS: u64 = 2_000;
+
+/// The people of a world.
+#[derive(Default)]
+pub(crate) struct People {
+    late: bool,
+    twice: bool,
+    /// Until then, or until the next sitting.
+    away_until: u64,
+    pause_at: Option<u64>,
+    unpause_at: Option<u64>,
+    /// Gates whose question is open.
+    asked: BTreeMap<Position, Nonce>,
+    /// What they will look at, and when.
+    looks: BTreeMap<Position, Look>,
+    /// Requests about positions, to tell whether they were answered.
+    pending: BTreeMap<Position, Nonce>,
+    pub decided: u32,
+}
+
+struct Look {
+    at_ms: u64,
+    choices: Vec<Choice>,
+}
+
+impl People {
+    /// They behave like this from now on.
+    pub fn behave(&mut self, kind: Kind, now: u64) {
+        match kind {
+            Kind::PersonLate => self.late = true,
+            Kind::PersonTwice => self.twice = true,
+            Kind::PersonAway => self.away_until = now.saturating_add(AWAY_MS),
+            _ => self.pause_at = Some(now),
+        }
+    }
+
+    /// A sitting is over: who was away comes back. Says whether somebody was.
+    pub fn comes_back(&mut self) -> bool {
+        std::mem::take(&mut self.away_until) > 0
+    }
+
+    fn takes_ms(&self) -> u64 {
+        if self.late { LATE_MS } else { PROMPT_MS }
+    }
+
+    /// They read the journal.
+    pub fn read(&mut self, record: &Record, now: u64) {
+        match &record.event {
+            Event::Asked {
+                position, nonce, ..
+            } => {
+                self.asked.insert(position.clone(), nonce.clone());
+                let choices = vec![Choice::Approve {
+                    position: position.clone(),
+                    question: Some(nonce.clone()),
+                }];
+                let at_ms = now.saturating_add(self.takes_ms());
+                self.looks.insert(position.clone(), Look { at_ms, choices });
+            }
+            Event::Decided(decision) => {
+                if let Choice::Approve { position, .. } = &decision.choice {
+                    self.asked.remove(position);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The first moment at which they do something.
+    pub fn next_ms(&self) -> Option<u64> {
+        let looks = self.looks.values().map(|look| look.at_ms);
+        looks.chain(self.pause_at).chain(self.unpause_at).min()
+    }
+}
+
+impl World {
+    /// They see what is open.
+    pub fn seen(&self, open: &[OpenPosition]) {
+        let now = self.clock.now_ms();
+        let mut state = self.state();
+        let State {
+            people, settled, ..
+        } = &mut *state;
+        for open in open {
+            let Doing::NeedsPerson { choices, .. } = &open.doing else {
+                continue;
+            };
+            let waits = |nonce: &Nonce| !settled.contains(nonce);
+            if people.looks.contains_key(&open.position)
+                || people.pending.get(&open.position).is_some_and(waits)
+            {
+                continue;
+            }
+            let at_ms = now.saturating_add(people.takes_ms());
+            let choices = match people.asked.get(&open.position) {
+                Some(nonce) => vec![Choice::Approve {
+                    position: open.position.clone(),
+                    question: Some(nonce.clone()),
+                }],
+                None => choices.clone(),
+            };
+            people
+                .looks
+                .insert(open.position.clone(), Look { at_ms, choices });
+        }
+    }
+
+    pub fn standing(&self, standing: &Standing) {
+        self.seen(&standing.open);
+    }
+
+    /// They do what they wanted to do by now.
+    pub fn people_act(&self) {
+        let now = self.clock.now_ms();
+        let mut state = self.state();
+        if now < state.people.away_until {
+            return;
+        }
+        if state.people.pause_at.is_some_and(|at| at <= now) {
+            state.people.pause_at = None;
+            state.people.unpause_at = Some(now.saturating_add(PAUSE_MS));
+            state.request("berta", Choice::Pause, self, now);
+        }
+        if state.people.unpause_at.is_some_and(|at| at <= now) {
+            state.people.unpause_at = None;
+            state.request("berta", Choice::Unpause, self, now);
+        }
+        let due = state
+            .people
+            .looks
+            .iter()
+            .filter(|(_, look)| look.at_ms <= now);
+        let due: BTreeSet<Position> = due.map(|(position, _)| position.clone()).collect();
+        for position in due {
+            let Some(look) = state.people.looks.remove(&position) else {
+                continue;
+            };
+            match state.judge(&position, &look.choices, self, now) {
+                Judged::Later(at_ms) => {
+                    state.people.looks.insert(position, Look { at_ms, ..look });
+                }
+                Judged::Choice(choice) => {
+                    let nonce = state.request("anna", choice.clone(), self, now);
+                    state.people.pending.insert(position, nonce);
+                    state.people.decided = state.people.decided.saturating_add(1);
+                    if state.people.twice {
+                        state.request("carl", choice, self, now);
+                    }
+                }
+                Judged::Nothing => {}
+            }
+        }
+    }
+}
+
+enum Judged {
+    Later(u64),
+    Choice(Choice),
+    Nothing,
+}
+
+impl State {
+    fn request(&mut self, name: &'static str, choice: Choice, world: &World, now: u64) -> Nonce {
+        let nonce = Nonce::new(format!("request-{}", self.requests.len()));
+        self.requests.push(Decision {
+            person: name.into(),
+            reason: "I have looked at the host".to_owned(),
+            plan: world.plan_hash.clone(),
+            nonce: nonce.clone(),
+            choice: choice.clone(),
+        });
+        self.tell(now, [Happened::Person { name, choice }]);
+        nonce
+    }
+
+    /// What a person decides who has looked, and has put in order what stood in the way.
+    fn judge(
+        &mut self,
+        position: &Position,
+        choices: &[Choice],
+        world: &World,
+        now: u64,
+    ) -> Judged {
+        if let Some(approve) = choices.iter().find(|c| matches!(c, Choice::Approve { .. })) {
+            return Judged::Choice(approve.clone());
+        }
+        let step = world.plan.step(&position.step);
+        let near = step.is_some_and(|step| step.work.runs_on_controller());
+        let executor = match near {
+            true => Some(overhaul_model::id::HostName::controller()),
+            false => position.host.clone(),
+        };
+        if let Some(host) = executor.and_then(|name| self.hosts.get_mut(&name)) {
+            if now < host.reachable_from() || now < host.disk_full_until || now < host.silent_until
+            {
+                let clear = host.reachable_from().max(host.disk_full_until);
+                return Judged::Later(clear.max(host.silent_until).saturating_add(1));
+            }
+            host.other_key = false;
+            if at_work(host, position) {
+                return Judged::Later(now.saturating_add(AGAIN_MS));
+            }
+        }
+        let subject = position.host.as_ref().and_then(|name| self.hosts.get(name));
+        let done = subject.is_some_and(|host| host.body.done.contains(&position.step));
+        // Who repeats a copy has its digest; who says "done" has not.
+        let gives = step.is_some_and(|step| {
+            let streams = world
+                .meaning
+                .step(&step.id)
+                .is_some_and(|s| s.deed.streams());
+            streams || matches!(step.work, Primitive::Machine(_))
+        });
+        let is_machine = world
+            .meaning
+            .step(&position.step)
+            .is_some_and(|s| matches!(s.deed, Deed::Machine { .. }));
+        let find = |word: &str| choices.iter().find(|choice| choice.word() == word).cloned();
+        let wanted = match done && (!gives || is_machine) {
+            true => find("done").or_else(|| find("retry")),
+            false => find("retry").or_else(|| find("done")),
+        };
+        match wanted {
+            Some(choice) => Judged::Choice(choice),
+            None => Judged::Nothing,
+        }
+    }
+}
+
+fn at_work(host: &Host, position: &Position) -> bool {
+    host.receipts.values().any(|receipt| {
+        receipt.position == *position && matches!(receipt.stands, Stands::Running { .. })
+    })
+}

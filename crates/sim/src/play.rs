@@ -1,0 +1,201 @@
+//! One simulated run: controllers one after the other, until the run is over.
+
+use crate::books::Books;
+use crate::evidence::EndState;
+use crate::executor::{Ended, drive};
+use crate::fault::{Kind, Script};
+use crate::hands::Hand;
+use crate::judge::Violation;
+use crate::scene::{Scene, SimError};
+use crate::trace::{Happened, Line};
+use crate::world::World;
+use overhaul_engine::{EngineError, Ports, RunEnd, Settings, run};
+use overhaul_model::definition::Slot;
+use overhaul_model::event::{Record, Verdict};
+use overhaul_model::id::{Nonce, RunId};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Controllers that one run may need: more means that it does not come to its end.
+const CONTROLLERS_MAX: u32 = 40;
+
+/// Virtual time that one controller may take.
+const CONTROLLER_MS_MAX: u64 = 3 * 3_600 * 1_000;
+
+/// From the end of a controller to the next one.
+const RESUMED_AFTER_MS: u64 = 500;
+
+/// How a simulated run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum How {
+    /// By itself.
+    Over(Verdict),
+    /// Not at all: why.
+    Not(String),
+}
+
+/// A simulated run.
+#[derive(Debug)]
+pub struct Played {
+    /// How it ended.
+    pub how: How,
+    /// The laws that it broke.
+    pub violations: Vec<Violation>,
+    /// What truly happened.
+    pub trace: Vec<Line>,
+    /// The journal.
+    pub records: Vec<Record>,
+    /// Faults that struck, with the slot of the step.
+    pub struck: Vec<(Kind, Option<Slot>)>,
+    /// Places passed at which a controller can be killed.
+    pub points: usize,
+    /// Commits of the journal.
+    pub commits: usize,
+    /// Virtual milliseconds.
+    pub ms: u64,
+    /// Controllers that it needed.
+    pub controllers: u32,
+    /// Decisions of people.
+    pub decided: u32,
+    pub(crate) end: EndState,
+}
+
+/// Plays a script on a scene.
+pub(crate) fn play(scene: &Scene, script: &Script) -> Result<Played, SimError> {
+    let world = World::new(&scene.plan, &scene.hash, &scene.meaning, script);
+    let mut controllers = 0;
+    let how = loop {
+        if controllers == CONTROLLERS_MAX {
+            break How::Not(format!("{CONTROLLERS_MAX} controllers were not enough"));
+        }
+        controllers += 1;
+        if let Some(how) = controller(scene, &world, controllers, script.seed)? {
+            break how;
+        }
+        world.clock.pass(RESUMED_AFTER_MS);
+    };
+    let mut state = world.state();
+    let hosts = state.hosts.iter();
+    let end = EndState {
+        bodies: hosts
+            .clone()
+            .map(|(n, h)| (n.clone(), h.body.clone()))
+            .collect(),
+        holders: hosts.map(|(n, h)| (n.clone(), h.holder.clone())).collect(),
+        files: state.files.clone(),
+        settled: state.settled.clone(),
+    };
+    Ok(Played {
+        how,
+        violations: Vec::new(),
+        trace: std::mem::take(&mut state.trace),
+        records: std::mem::take(&mut state.records),
+        struck: std::mem::take(&mut state.struck),
+        points: state.points,
+        commits: state.commits,
+        ms: world.clock.now_ms(),
+        controllers,
+        decided: state.people.decided,
+        end,
+    })
+}
+
+/// One controller; how the run ended, if it did.
+fn controller(
+    scene: &Scene,
+    world: &Arc<World>,
+    number: u32,
+    seed: u64,
+) -> Result<Option<How>, SimError> {
+    world.tell(Happened::Controller(number));
+    let (_keep, control) = mpsc::unbounded_channel();
+    let ports = Ports {
+        journal: Books(Arc::clone(world)),
+        inbox: Books(Arc::clone(world)),
+        reach: Arc::new(Hand(Arc::clone(world))),
+        clock: Arc::new(Hand(Arc::clone(world))),
+    };
+    let settings = Settings {
+        run: RunId::new("simulated"),
+        person: "simulated".into(),
+        nonce: Nonce::new(format!("controller-{number}")),
+        warned: Vec::new(),
+        // Every other seed has a controller that stays while people think.
+        wait_for_people: seed % 2 == 1,
+        sitting: None,
+        cleanup: Vec::new(),
+        control,
+    };
+    let until = world.clock.now_ms().saturating_add(CONTROLLER_MS_MAX);
+    let going = run(
+        scene.checked.clone(),
+        ports,
+        settings,
+        Hand(Arc::clone(world)),
+    );
+    let ended = drive(&world.clock, &world.death, until, going)?;
+    Ok(match ended {
+        Ended::Killed => None,
+        Ended::Stuck => Some(How::Not("the loop waits for nothing".to_owned())),
+        Ended::Endless => Some(How::Not("the loop does not come to an end".to_owned())),
+        Ended::Itself(end) => {
+            let words = match &end {
+                Ok(end) => short(end),
+                Err(error) => error.to_string(),
+            };
+            world.tell(Happened::Ended(words));
+            after(world, end)
+        }
+    })
+}
+
+fn short(end: &RunEnd) -> String {
+    match end {
+        RunEnd::Finished(Verdict::Complete) => "the run is complete".to_owned(),
+        RunEnd::Finished(Verdict::Aborted) => "the run was aborted".to_owned(),
+        RunEnd::NeedsPerson { positions } => {
+            let names: Vec<_> = positions.iter().map(|p| p.position.to_string()).collect();
+            format!("people must decide about {}", names.join(", "))
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+/// What follows the end of a controller that was not killed.
+fn after(world: &World, end: Result<RunEnd, EngineError>) -> Option<How> {
+    match end {
+        Ok(RunEnd::Finished(verdict)) => return Some(How::Over(verdict)),
+        Ok(RunEnd::NeedsPerson { positions }) => {
+            if positions.is_empty() {
+                return Some(How::Not(
+                    "it waits for people, and says not where".to_owned(),
+                ));
+            }
+            world.seen(&positions);
+            // Who is away leaves the next controller without an answer, too.
+            if world.state().people.comes_back() {
+                return None;
+            }
+        }
+        Ok(RunEnd::Paused) => {
+            world.state().people.comes_back();
+        }
+        Ok(end) => return Some(How::Not(format!("it stopped: {end:?}"))),
+        Err(EngineError::Journal(_)) => return None,
+        Err(error) => return Some(How::Not(format!("the loop broke: {error}"))),
+    }
+    // People take their time, and the run is resumed when they have spoken.
+    loop {
+        let next = world.state().people.next_ms();
+        let Some(at_ms) = next else {
+            return Some(How::Not("nobody knows what to decide".to_owned()));
+        };
+        let now = world.clock.now_ms();
+        world.clock.pass(at_ms.saturating_sub(now));
+        let before = world.state().requests.len();
+        world.people_act();
+        if world.state().requests.len() > before {
+            return None;
+        }
+    }
+}

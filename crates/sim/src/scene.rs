@@ -1,0 +1,134 @@
+//! A plan with everything about it that does not change from one simulated run to the next.
+
+use crate::evidence::{EndState, Evidence};
+use crate::fault::Script;
+use crate::judge;
+use crate::meaning::Meaning;
+use crate::play::{Played, play};
+use overhaul_check::CheckedPlan;
+use overhaul_model::id::{Digest, Position};
+use overhaul_model::plan::Plan;
+use std::sync::Arc;
+
+/// A world could not be simulated.
+#[derive(Debug, thiserror::Error)]
+pub enum SimError {
+    /// The plan cannot be written as JSON.
+    #[error("the plan cannot be written: {0}")]
+    Plan(#[from] serde_json::Error),
+    /// The operating system gave no executor.
+    #[error("no executor: {0}")]
+    Executor(#[from] std::io::Error),
+    /// Nothing went wrong in the world, and the run did not come to its end or broke a law.
+    #[error("the undisturbed run of {scene} does not keep the laws: {why}")]
+    NotCalm {
+        /// The scene.
+        scene: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// A plan that is simulated.
+pub struct Scene {
+    /// What people call it.
+    pub name: String,
+    pub(crate) checked: CheckedPlan,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) hash: Digest,
+    pub(crate) meaning: Arc<Meaning>,
+    /// The positions at which a host or the controller does something.
+    pub(crate) works: Vec<Position>,
+    /// The run in which nothing goes wrong.
+    pub calm: Calm,
+}
+
+/// The run in which nothing goes wrong.
+#[derive(Clone, Debug)]
+pub struct Calm {
+    /// Places at which a controller can be killed.
+    pub points: usize,
+    /// Commits of the journal.
+    pub commits: usize,
+    /// Virtual milliseconds.
+    pub ms: u64,
+    /// Rows of the journal.
+    pub rows: usize,
+    pub(crate) end: Arc<EndState>,
+}
+
+impl Scene {
+    /// Plays the plan once, undisturbed.
+    ///
+    /// # Errors
+    /// When that run does not come to its end, or breaks a law.
+    pub fn new(name: &str, checked: CheckedPlan) -> Result<Self, SimError> {
+        let plan = Arc::new(checked.plan().clone());
+        let placed = plan.positions();
+        let by_hand = placed
+            .into_iter()
+            .filter(|place| judge::is_work(place.step));
+        let works = by_hand.map(|place| place.position).collect();
+        let mut scene = Self {
+            name: name.to_owned(),
+            hash: plan.hash()?,
+            meaning: Arc::new(Meaning::of(&plan)),
+            checked,
+            works,
+            plan,
+            calm: Calm {
+                points: 0,
+                commits: 0,
+                ms: 0,
+                rows: 0,
+                end: Arc::new(EndState::default()),
+            },
+        };
+        let played = play(&scene, &Script::default())?;
+        scene.calm = Calm {
+            points: played.points,
+            commits: played.commits,
+            ms: played.ms,
+            rows: played.records.len(),
+            end: Arc::new(played.end.clone()),
+        };
+        let found = scene.violations(&played);
+        match found.first() {
+            None => Ok(scene),
+            Some(_) => Err(SimError::NotCalm {
+                scene: scene.name,
+                why: found
+                    .iter()
+                    .map(|v| format!("{}: {}", v.law, v.what))
+                    .collect::<Vec<_>>()
+                    .join("; "),
+            }),
+        }
+    }
+
+    /// Plays a script.
+    ///
+    /// # Errors
+    /// When the operating system gives no executor.
+    pub fn play(&self, script: &Script) -> Result<Played, SimError> {
+        let mut played = play(self, script)?;
+        played.violations = self.violations(&played);
+        Ok(played)
+    }
+
+    fn violations(&self, played: &Played) -> Vec<judge::Violation> {
+        judge::all(&Evidence {
+            plan: &self.plan,
+            trace: &played.trace,
+            records: &played.records,
+            how: &played.how,
+            end: &played.end,
+            calm: &self.calm.end,
+        })
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
