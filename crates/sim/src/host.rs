@@ -301,6 +301,12 @@ impl Host {
 
     /// The store is gone, and another one is made: as after an installation.
     pub fn forgets(&mut self, out: &mut Vec<Happened>) {
+        let goes_down = |r: &Receipt| {
+            r.work.meaning.deed == Deed::Reboot && matches!(r.stands, Stands::Running { .. })
+        };
+        if self.receipts.values().any(goes_down) {
+            return;
+        }
         self.cut_work(|_| true, "its receipt is gone", out);
         let count = self.install_id.as_str().matches('+').count();
         self.install_id = InstallId::new(format!(

@@ -37,6 +37,8 @@ pub(crate) struct People {
     looks: BTreeMap<Position, Look>,
     /// Requests about positions, to tell whether they were answered.
     pending: BTreeMap<Position, Nonce>,
+    /// What was open when they last looked at the status.
+    open: Vec<OpenPosition>,
     pub decided: u32,
 }
 
@@ -128,12 +130,16 @@ impl World {
     }
 
     pub fn standing(&self, standing: &Standing) {
-        self.seen(&standing.open);
+        let waits = |open: &&OpenPosition| matches!(open.doing, Doing::NeedsPerson { .. });
+        let open = standing.open.iter().filter(waits).cloned().collect();
+        self.state().people.open = open;
     }
 
     /// They do what they wanted to do by now.
     pub fn people_act(&self) {
         let now = self.clock.now_ms();
+        let open = self.state().people.open.clone();
+        self.seen(&open);
         let mut state = self.state();
         if now < state.people.away_until {
             return;

@@ -20,10 +20,13 @@ use tokio::sync::mpsc;
 const CONTROLLERS_MAX: u32 = 40;
 
 /// Virtual time that one controller may take.
-const CONTROLLER_MS_MAX: u64 = 3 * 3_600 * 1_000;
+const CONTROLLER_MS_MAX: u64 = 15 * 60 * 1_000;
 
 /// From the end of a controller to the next one.
 const RESUMED_AFTER_MS: u64 = 500;
+
+/// After this nothing is under way in a world that is left alone: longer than any fault lasts.
+const SETTLED_AFTER_MS: u64 = 60_000;
 
 /// How a simulated run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +77,9 @@ pub(crate) fn play(scene: &Scene, script: &Script) -> Result<Played, SimError> {
         }
         world.clock.pass(RESUMED_AFTER_MS);
     };
+    let ms = world.clock.now_ms();
+    // What is still under way somewhere comes to its end.
+    world.clock.pass(SETTLED_AFTER_MS);
     let mut state = world.state();
     let hosts = state.hosts.iter();
     let end = EndState {
@@ -93,7 +99,7 @@ pub(crate) fn play(scene: &Scene, script: &Script) -> Result<Played, SimError> {
         struck: std::mem::take(&mut state.struck),
         points: state.points,
         commits: state.commits,
-        ms: world.clock.now_ms(),
+        ms,
         controllers,
         decided: state.people.decided,
         end,

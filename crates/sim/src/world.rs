@@ -85,7 +85,8 @@ enum Coming {
     GoesDown(HostName, Position, u64),
     ComesUp(HostName),
     ServicesUp(HostName),
-    Request(Box<Order>),
+    /// A request to this machine, counted from the first one of the host.
+    Request(Box<Order>, u32),
 }
 
 /// What came of a request to begin.
@@ -286,7 +287,9 @@ impl World {
         let now = self.clock.now_ms();
         let mut state = self.state();
         let at = state.roll(LATE_MS).saturating_add(now);
-        state.comes(at, Coming::Request(Box::new(order.clone())));
+        let machine = state.hosts.get(&order.executor());
+        let machine = machine.map_or(0, |host| host.machines_made);
+        state.comes(at, Coming::Request(Box::new(order.clone()), machine));
     }
 }
 
@@ -341,8 +344,11 @@ impl State {
                     }
                     self.tell(at, out);
                 }
-                Coming::Request(order) => {
-                    self.begin(&order, false, at, meaning);
+                Coming::Request(order, machine) => {
+                    let host = self.hosts.get(&order.executor());
+                    if host.is_some_and(|host| host.machines_made == machine) {
+                        self.begin(&order, false, at, meaning);
+                    }
                 }
             }
         }
