@@ -331,10 +331,12 @@ impl Run {
         if began && fresh {
             host.sequence = host.sequence.saturating_add(1);
         }
+        // Nobody knows whether it is still there, or it did not begin what it was asked for: it may have
+        // forgotten us, and is asked to accept us before anything else.
         let lost = matches!(
             event,
             Event::Ended {
-                outcome: Outcome::Unknown { .. },
+                outcome: Outcome::Unknown { .. } | Outcome::Failed { end: None, .. },
                 ..
             }
         );

@@ -237,7 +237,7 @@ impl State {
                 .meaning
                 .step(&step.id)
                 .is_some_and(|s| s.deed.streams());
-            streams || matches!(step.work, Primitive::Machine(_))
+            streams || !step.outputs.is_empty() || matches!(step.work, Primitive::Machine(_))
         });
         let is_machine = world
             .meaning
