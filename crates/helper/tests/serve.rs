@@ -84,6 +84,10 @@ fn one_generation_holds_the_host() {
 fn a_release_by_force_is_kept_on_record() {
     let host = Host::new();
     let mut client = host.registered();
+    let held = ResponseBody::Held {
+        holder: Some(generation(1)),
+    };
+    assert_eq!(client.ask(RequestBody::Holder), held);
     let mut force = |counter| {
         client.ask(RequestBody::ForceRelease {
             holder: generation(counter),
@@ -93,6 +97,9 @@ fn a_release_by_force_is_kept_on_record() {
     };
     assert!(matches!(refusal(force(2)), Refusal::NotRegistered));
     assert_eq!(force(1), ResponseBody::Released);
+    // Asked over a connection that was greeted when the host was held.
+    let nobody = ResponseBody::Held { holder: None };
+    assert_eq!(client.ask(RequestBody::Holder), nobody);
     let answer = client.run(shell("late", "true")).last;
     assert_eq!(refusal(answer), Refusal::NotRegistered);
     let history = fs::read_to_string(host.state().join("force-releases.jsonl")).unwrap();

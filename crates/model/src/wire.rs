@@ -65,6 +65,8 @@ pub enum RequestBody {
         /// Why.
         reason: String,
     },
+    /// Who holds the host now? Answer: `Held`.
+    Holder,
     /// Gather facts. Answer: `Facts`.
     Facts {
         /// What beyond the usual.
@@ -231,6 +233,11 @@ pub enum ResponseBody {
     },
     /// The host is free.
     Released,
+    /// Who holds the host.
+    Held {
+        /// The generation, if any.
+        holder: Option<Generation>,
+    },
     /// Facts.
     Facts(Box<HostFacts>),
     /// A measurement.

@@ -1,6 +1,5 @@
 //! Hands on real hosts, over SSH.
 
-use crate::client::HelperClient;
 use crate::descriptors;
 use crate::detached::{self, unexpected};
 use crate::error::{ReachError, SetupError};
@@ -273,11 +272,14 @@ impl SshReach {
     /// # Errors
     /// When the host is not reached.
     pub async fn holder(&self, host: &HostName) -> Result<Option<Generation>, Fault> {
-        let link = self.link(host)?;
-        let live = link.live().await?;
-        // The greeting of the standing connection may be old.
-        let client: HelperClient = link.serve(&live).await?;
-        Ok(client.hello().holder.clone())
+        // Asked anew: the greeting of a standing connection may be old.
+        match self
+            .ask(host, "who holds it", RequestBody::Holder, REGISTER_S_MAX)
+            .await?
+        {
+            ResponseBody::Held { holder } => Ok(holder),
+            other => Err(odd(&other)),
+        }
     }
 
     /// Frees a host of a run whose journal is lost. `holder` is what [`SshReach::holder`] told the

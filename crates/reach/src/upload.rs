@@ -1,7 +1,8 @@
 //! Getting the helper onto a host and running there.
 //!
-//! One shell script finds the helper below the state folder, has the host's own `sha256sum` verify
-//! it, and becomes it: one round trip when it is there. Its exit status says what is lacking. The
+//! One shell script finds the helper below the state folder, has the host's own tools verify it
+//! (`b2sum`, which takes half the time, or `sha256sum` where that is lacking), and becomes it: one
+//! round trip when it is there. Its exit status says what is lacking. The
 //! scripts need a POSIX shell and coreutils, no interpreter; they stand on one line because not
 //! every account's shell takes a line end within quotes.
 
@@ -12,6 +13,7 @@ use crate::ssh::{
 };
 use crate::transport::Session;
 use crate::turns::Turns;
+use blake2::{Blake2b512, Digest as _};
 use overhaul_model::id::Digest;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -68,7 +70,9 @@ pub enum StartError {
         path: String,
     },
     /// The host cannot verify it.
-    #[error("the host has no sha256sum, with which the helper is verified before every start")]
+    #[error(
+        "the host has neither b2sum nor sha256sum, with which the helper is verified before every start"
+    )]
     NoSha256sum,
     /// Another kind of processor.
     #[error("the host is a {theirs} machine and this helper is for {ours}")]
@@ -116,7 +120,10 @@ impl StartError {
 #[derive(Clone)]
 pub struct HelperBinary {
     bytes: Arc<Vec<u8>>,
+    /// SHA-256, by which its folder is named.
     digest: Digest,
+    /// BLAKE2b with 512 bits, as hexadecimal digits.
+    blake2b: String,
     machine: Option<&'static str>,
     /// The file that it was read from.
     path: Option<PathBuf>,
@@ -163,6 +170,7 @@ impl HelperBinary {
     fn from_bytes(bytes: Vec<u8>) -> Self {
         Self {
             digest: Digest::of(&bytes),
+            blake2b: hex::encode(Blake2b512::digest(&bytes)),
             machine: machine(&bytes),
             bytes: Arc::new(bytes),
             path: None,
@@ -386,6 +394,16 @@ impl Starter {
         )
     }
 
+    /// Finds the host's own tool for a digest: `t` and the digest `v` that it must tell.
+    fn tool(&self) -> String {
+        format!(
+            "if command -v b2sum >/dev/null 2>&1; then t=b2sum; v={}; \
+             elif command -v sha256sum >/dev/null 2>&1; then t=sha256sum; v=$w; \
+             else exit {NO_SHA256SUM}; fi",
+            self.helper.blake2b
+        )
+    }
+
     /// Refuses folders in which somebody else could put another program at any time.
     fn guard() -> String {
         format!(
@@ -400,22 +418,23 @@ impl Starter {
             format!("{{ read -r m </proc/sys/kernel/arch; }} 2>/dev/null || m=$(uname -m); [ \"$m\" = {machine} ] || {{ echo \"$m\" >&2; exit {OTHER_MACHINE}; }}; ")
         });
         format!(
-            "{}; {machine}command -v sha256sum >/dev/null 2>&1 || exit {NO_SHA256SUM}; \
-             [ -f \"$f\" ] || exit {ABSENT}; {}; \
-             s=$(sha256sum <\"$f\") && [ \"${{s%% *}}\" = \"$w\" ] || exit {WRONG_DIGEST}; \
+            "{}; {machine}{}; [ -f \"$f\" ] || exit {ABSENT}; {}; \
+             s=$($t <\"$f\") && [ \"${{s%% *}}\" = \"$v\" ] || exit {WRONG_DIGEST}; \
              exec \"$f\" serve --state \"$d\"",
             self.locate(),
+            self.tool(),
             Self::guard()
         )
     }
 
     fn upload_script(&self) -> String {
         format!(
-            "{}; mkdir -p \"$b\" || exit {NOT_WRITTEN}; {}; chmod 700 \"$d/bin\" \"$b\" || exit {NOT_WRITTEN}; \
-             echo ready; t=$b/.new.$$; trap 'rm -f \"$t\"' EXIT; cat >\"$t\" || exit {NOT_WRITTEN}; \
-             s=$(sha256sum <\"$t\") && [ \"${{s%% *}}\" = \"$w\" ] || exit {WRONG_DIGEST}; \
-             chmod 700 \"$t\" && mv -f \"$t\" \"$f\" || exit {NOT_WRITTEN}",
+            "{}; {}; mkdir -p \"$b\" || exit {NOT_WRITTEN}; {}; chmod 700 \"$d/bin\" \"$b\" || exit {NOT_WRITTEN}; \
+             echo ready; n=$b/.new.$$; trap 'rm -f \"$n\"' EXIT; cat >\"$n\" || exit {NOT_WRITTEN}; \
+             s=$($t <\"$n\") && [ \"${{s%% *}}\" = \"$v\" ] || exit {WRONG_DIGEST}; \
+             chmod 700 \"$n\" && mv -f \"$n\" \"$f\" || exit {NOT_WRITTEN}",
             self.locate(),
+            self.tool(),
             Self::guard()
         )
     }

@@ -1,5 +1,6 @@
 //! The parsers of what hosts say, for fuzzing alone: everything else asks for facts as a whole.
 
+use super::memory::Memory;
 use super::packages::Records;
 use super::root::Root;
 use super::{
@@ -77,7 +78,8 @@ const OF_FILES: [OfFile; 20] = [
             ),
         ],
         read: |root| {
-            let _ = Records::of(root).map(|records| indexes::obsolete(root, &records));
+            let _ =
+                Records::of(root).map(|records| indexes::obsolete(root, &records, &Memory::none()));
         },
     },
     alone("/etc/apt/preferences", |root| {

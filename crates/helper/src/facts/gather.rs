@@ -2,6 +2,7 @@
 
 use super::clusters::{self, Seen};
 use super::measured::{bounded, fitting, known, when};
+use super::memory::Memory;
 use super::packages::Records;
 use super::root::{Root, is_absent};
 use super::{
@@ -51,7 +52,7 @@ pub fn gather(store: &Store, wanted: &FactsWanted, controller_now: Timestamp) ->
     let offset = Timestamp::now()
         .as_millisecond()
         .saturating_sub(controller_now.as_millisecond());
-    let mut facts = of_tree(&Root::new("/"), wanted, controller_now);
+    let mut facts = of_tree(&Root::new("/"), wanted, controller_now, &Memory::of(store));
     facts.boot = known(boot::proof().map_err(|error| error.to_string()));
     facts.install_id = known(Ok(store.install_id().clone()));
     facts.architecture = known(architecture());
@@ -69,7 +70,12 @@ pub fn gather(store: &Store, wanted: &FactsWanted, controller_now: Timestamp) ->
 }
 
 /// Everything that files tell.
-fn of_tree(root: &Root, wanted: &FactsWanted, controller_now: Timestamp) -> HostFacts {
+fn of_tree(
+    root: &Root,
+    wanted: &FactsWanted,
+    controller_now: Timestamp,
+    memory: &Memory,
+) -> HostFacts {
     let records = Records::of(root);
     let records = records.as_ref().map_err(String::as_str);
     let release = release_of(root);
@@ -85,7 +91,7 @@ fn of_tree(root: &Root, wanted: &FactsWanted, controller_now: Timestamp) -> Host
         packages_broken: of(records, |records| bounded(records.broken())),
         packages_held: of(records, |records| bounded(records.held())),
         foreign_sources: known(foreign),
-        packages: packages(root, records, wanted, &release),
+        packages: packages(root, records, wanted, &release, memory),
         kernel: kernels(root, records),
         names: named(root, wanted),
         storage: stored(root, wanted, stored_on),
@@ -111,6 +117,7 @@ fn packages(
     records: Result<&Records, &str>,
     wanted: &FactsWanted,
     release: &Result<OsRelease, String>,
+    memory: &Memory,
 ) -> PackageFacts {
     let of_records = |asked: bool| {
         if asked {
@@ -126,7 +133,7 @@ fn packages(
             Ok(all.told(|_| true))
         }),
         obsolete: of(of_records(wanted.upgrade), |all| {
-            indexes::obsolete(root, all).and_then(bounded)
+            indexes::obsolete(root, all, memory).and_then(bounded)
         }),
         removed_not_purged: of(records, |all| bounded(all.removed_not_purged())),
         foreign_architectures: of(records, |all| all.foreign_architectures(root)),
@@ -302,7 +309,7 @@ mod tests {
             next_release: Some("trixie".to_owned()),
             ..FactsWanted::default()
         };
-        of_tree(root, &wanted, Timestamp::UNIX_EPOCH)
+        of_tree(root, &wanted, Timestamp::UNIX_EPOCH, &Memory::none())
     }
 
     #[test]

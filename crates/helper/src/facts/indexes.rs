@@ -1,11 +1,12 @@
 //! apt's indexes of packages, and what they no longer have.
 
+use super::memory::{Memory, Question};
 use super::packages::Records;
 use super::root::{Root, each_line};
 use super::sources::{self, Source};
-use crate::process::plain;
+use crate::process::{plain, spawn};
 use overhaul_model::facts::Package;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::Read as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -30,8 +31,13 @@ pub(super) fn deadline() -> Instant {
 }
 
 /// Installed packages that no configured source has in any version: what apt calls obsolete (`?obsolete` in
-/// apt-patterns(7)), by name.
-pub(super) fn obsolete(root: &Root, records: &Records) -> Result<Vec<Package>, String> {
+/// apt-patterns(7)), by name. Indexes are the largest files that facts are read from, and change once a day at
+/// most: what was found in them is remembered.
+pub(super) fn obsolete(
+    root: &Root,
+    records: &Records,
+    memory: &Memory,
+) -> Result<Vec<Package>, String> {
     let sources: Vec<Source> = sources::configured(root)?
         .into_iter()
         .map(|(_, source)| source)
@@ -47,17 +53,41 @@ pub(super) fn obsolete(root: &Root, records: &Records) -> Result<Vec<Package>, S
     if indexes.is_empty() {
         return Err("apt has fetched no index of its sources; `apt-get update` does".to_owned());
     }
-    let mut missing: BTreeSet<&str> = records.installed().map(|(name, _)| name).collect();
+    let installed: BTreeSet<&str> = records.installed().map(|(name, _)| name).collect();
+    let question = Question::new("obsolete")
+        .about(installed.iter().copied())
+        .of_files(root, &indexes);
+    let missing = match memory.answer(&question) {
+        Some(names) => names,
+        None => {
+            let names = missing(root, &indexes, &installed)?;
+            memory.keep(&question, &names);
+            names
+        }
+    };
+    Ok(records.told(|name| missing.contains(name)))
+}
+
+/// Those of the names that are in no index.
+fn missing(
+    root: &Root,
+    indexes: &[String],
+    names: &BTreeSet<&str>,
+) -> Result<BTreeSet<String>, String> {
+    let mut missing: HashSet<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
     let until = deadline();
     for index in indexes {
-        each(root, &index, until, |line| {
+        each(root, index, until, |line| {
             if let Some(name) = line.strip_prefix(b"Package: ") {
-                missing.remove(String::from_utf8_lossy(name).trim());
+                missing.remove(name.trim_ascii());
             }
             !missing.is_empty()
         })?;
     }
-    Ok(records.told(|name| missing.contains(name)))
+    let left = names
+        .iter()
+        .filter(|name| missing.contains(name.as_bytes()));
+    Ok(left.map(|name| (*name).to_owned()).collect())
 }
 
 /// Indexes of packages in a folder of lists, packed or not.
@@ -106,12 +136,12 @@ pub(super) fn each(
 fn unpacked(root: &Root, index: &str, mut look: impl FnMut(&[u8]) -> bool) -> Result<(), String> {
     let wrong = |error: std::io::Error| format!("{index}: {APT_HELPER}: {error}");
     let path = root.path(index).display().to_string();
-    let mut child = plain(APT_HELPER, ["cat-file", &path])
+    let mut command = plain(APT_HELPER, ["cat-file", &path]);
+    command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(wrong)?;
+        .stderr(Stdio::null());
+    let mut child = spawn(&mut command).map_err(wrong)?;
     let mut whole = true;
     let read = child.stdout.take().map(|out| {
         each_line(out.take(INDEX_BYTES_MAX), |line| {
@@ -159,7 +189,9 @@ mod tests {
         );
         let root = Root::new(dir.path());
         let records = Records::of(&root).unwrap();
-        assert!(obsolete(&root, &records).unwrap_err().contains("no index"));
+        let memory = Memory::none();
+        let none = obsolete(&root, &records, &memory).unwrap_err();
+        assert!(none.contains("no index"), "{none}");
         put(
             "var/lib/apt/lists/deb.example_debian_dists_bookworm_main_binary-amd64_Packages",
             "Package: bash\nVersion: 9\n\nPackage: vim\n",
@@ -173,7 +205,7 @@ mod tests {
             "var/lib/apt/lists/old.example_debian_dists_x_main_binary-amd64_Packages",
             "Package: left\n",
         );
-        let found: Vec<String> = obsolete(&root, &records)
+        let found: Vec<String> = obsolete(&root, &records, &memory)
             .unwrap()
             .into_iter()
             .map(|package| format!("{} {}", package.name, package.version))

@@ -15,6 +15,7 @@ mod lines;
 mod local;
 mod machine;
 mod measured;
+mod memory;
 mod mounts;
 mod names;
 mod next_release;

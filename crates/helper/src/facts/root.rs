@@ -13,7 +13,7 @@ pub(super) const TEXT_BYTES_MAX: u64 = 256 * 1024;
 const NAMES_MAX: usize = 20_000;
 
 /// Longest line of a file that is read line by line; the rest of a longer one is not kept.
-const LINE_BYTES_MAX: u64 = 64 * 1024;
+const LINE_BYTES_MAX: usize = 64 * 1024;
 
 /// A folder that is taken for `/`.
 #[derive(Clone, Debug)]
@@ -135,22 +135,92 @@ fn text_of(name: &OsStr) -> String {
 /// Hands each line of a source to `take`, in bounded memory, until that says no more.
 pub(super) fn each_line(source: impl Read, mut take: impl FnMut(&[u8]) -> bool) -> io::Result<()> {
     let mut reader = BufReader::with_capacity(1 << 18, source);
-    let mut line = Vec::new();
+    // The start of a line whose end is not read yet.
+    let mut begun: Vec<u8> = Vec::new();
     loop {
-        line.clear();
-        let read = (&mut reader)
-            .take(LINE_BYTES_MAX)
-            .read_until(b'\n', &mut line)?;
-        if read == 0 {
-            return Ok(());
+        let buffer = match reader.fill_buf() {
+            Ok([]) => break,
+            Ok(buffer) => buffer,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let mut rest = buffer;
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            let (line, after) = rest.split_at(end);
+            rest = after.get(1..).unwrap_or_default();
+            let go_on = if begun.is_empty() {
+                take(line.get(..LINE_BYTES_MAX).unwrap_or(line))
+            } else {
+                keep(&mut begun, line);
+                let go_on = take(&begun);
+                begun.clear();
+                go_on
+            };
+            if !go_on {
+                return Ok(());
+            }
         }
-        if line.last() == Some(&b'\n') {
-            line.pop();
-        } else if u64::try_from(read).is_ok_and(|read| read == LINE_BYTES_MAX) {
-            reader.skip_until(b'\n')?;
+        keep(&mut begun, rest);
+        let read = buffer.len();
+        reader.consume(read);
+    }
+    if !begun.is_empty() {
+        take(&begun);
+    }
+    Ok(())
+}
+
+/// Adds to a line what it may still hold.
+fn keep(line: &mut Vec<u8>, more: &[u8]) {
+    let room = LINE_BYTES_MAX.saturating_sub(line.len());
+    line.extend(more.iter().take(room));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A source that gives a few bytes at a time.
+    struct Slow<'a>(&'a [u8], usize);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = self.1.min(self.0.len()).min(buffer.len());
+            let (now, later) = self.0.split_at(count);
+            buffer[..count].copy_from_slice(now);
+            self.0 = later;
+            Ok(count)
         }
-        if !take(&line) {
-            return Ok(());
+    }
+
+    fn lines(source: impl Read, at_most: usize) -> Vec<Vec<u8>> {
+        let mut found = Vec::new();
+        each_line(source, |line| {
+            found.push(line.to_vec());
+            found.len() < at_most
+        })
+        .unwrap();
+        found
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_cut_and_the_next_one_is_whole() {
+        for piece in [1_000, 1 << 20] {
+            let text = [vec![b'x'; 3 * LINE_BYTES_MAX], b"\nnext".to_vec()].concat();
+            let found = lines(Slow(&text, piece), 9);
+            let sizes: Vec<usize> = found.iter().map(Vec::len).collect();
+            assert_eq!(sizes, [LINE_BYTES_MAX, 4]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn lines_are_those_of_the_text_however_it_comes(
+            text in "[ab\n]{0,60}", piece in 1_usize..9, at_most in 1_usize..9
+        ) {
+            let whole: Vec<Vec<u8>> = text.lines().take(at_most).map(|l| l.as_bytes().to_vec()).collect();
+            prop_assert_eq!(lines(Slow(text.as_bytes(), piece), at_most), whole);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A short command run to its end, bounded in time and in what it may print.
 
+use super::spec::spawn;
 use super::tree;
 use rustix::process::Signal;
 use std::io::{self, Read};
@@ -67,12 +68,11 @@ pub fn run_bounded(
     within: Duration,
     bytes_max: u64,
 ) -> Result<Finished, Gone> {
-    let mut child = command
+    command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(Gone::NotStarted)?;
+        .stderr(Stdio::piped());
+    let mut child = spawn(&mut command).map_err(Gone::NotStarted)?;
     let out = collect(child.stdout.take(), bytes_max);
     let err = collect(child.stderr.take(), bytes_max);
     let status = wait(&mut child, within)?;

@@ -9,12 +9,12 @@ use crate::files;
 use crate::store::{
     Attempt, Beginning, NewAttempt, REBOOT_ORDER_S_MAX, Receipt, StoreError, WorkKind,
 };
-use crate::supervise::{self, NotDetached, Spec};
+use crate::supervise::{self, Detached, NotDetached, Spec};
 use overhaul_model::action::Limits;
 use overhaul_model::primitive::{Command, Exec};
 use overhaul_model::receipt::WorkEnd;
 use overhaul_model::span::Span;
-use overhaul_model::wire::{HostWork, Refusal};
+use overhaul_model::wire::HostWork;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
@@ -31,28 +31,21 @@ pub(super) fn begin(session: &Arc<Session>, id: u32, asked: Asked, feed: Option<
     let bound = session.bind();
     let begun = kind_of(&asked.work).and_then(|kind| {
         let locked = session.store.lock()?;
-        let begun = locked.begin(&asked.new, &kind)?;
-        let receipt = session.store.receipt(&asked.new.key)?;
-        Ok((begun, receipt))
+        locked.begin(&asked.new, &kind)
     });
     match begun {
-        Ok((Ok(Beginning::Fresh(attempt)), Some(receipt))) => {
+        Ok(Ok(Beginning::Fresh(attempt))) => {
+            let receipt = attempt.receipt();
             act(session, id, asked, attempt, &receipt, feed, bound);
         }
-        Ok((Ok(Beginning::Known(receipt)), _)) => {
+        Ok(Ok(Beginning::Known(receipt))) => {
             drop((bound, feed));
             session.close_feed(id);
             // What a fetch printed went to whoever began it; its spool is not what is asked for here.
             let from = (*receipt.kind() != WorkKind::Fetch).then_some(0);
             follow::follow(session, id, &receipt, from);
         }
-        Ok((Ok(Beginning::Fresh(_)), None)) => session.refuse(
-            id,
-            Refusal::Store {
-                why: "the receipt vanished".to_owned(),
-            },
-        ),
-        Ok((Err(refusal), _)) => session.refuse(id, refusal),
+        Ok(Err(refusal)) => session.refuse(id, refusal),
         Err(error) => session.refuse_by_store(id, &error),
     }
 }
@@ -129,13 +122,20 @@ fn act(
             }
         }
     };
-    if let Err(error) = done {
-        // Its beginning is on record and its end is not: whoever asks hears that it is lost.
-        session.refuse_by_store(id, &error);
-        return;
-    }
+    let detached = match done {
+        Ok(detached) => detached,
+        Err(error) => {
+            // Its beginning is on record and its end is not: whoever asks hears that it is lost.
+            session.refuse_by_store(id, &error);
+            return;
+        }
+    };
     drop(bound);
     follow::follow(session, id, receipt, Some(0));
+    // When nobody listens any more this process ends, and the supervisor goes on without it.
+    if let Some(detached) = detached.filter(|_| !session.is_closed()) {
+        detached.reap();
+    }
 }
 
 /// The order itself is bounded by what a reboot may take; its judge is the next boot.
@@ -147,13 +147,15 @@ fn order_limits(limits: Limits) -> Limits {
     }
 }
 
-fn detach(session: &Session, attempt: Attempt, spec: Spec) -> Result<(), StoreError> {
+fn detach(session: &Session, attempt: Attempt, spec: Spec) -> Result<Option<Detached>, StoreError> {
     match supervise::detach(&session.store, &attempt, spec) {
         // Here this process gives the lock up; the supervisor has it.
-        Ok(()) | Err(NotDetached::Died) => Ok(()),
+        Ok(detached) => Ok(Some(detached)),
+        Err(NotDetached::Died) => Ok(None),
         Err(NotDetached::NotBegun(why)) => {
             let why = format!("the supervisor cannot be started: {why}");
-            attempt.end_as(WorkEnd::Refused { why }, false).map(drop)
+            attempt.end_as(WorkEnd::Refused { why }, false)?;
+            Ok(None)
         }
         Err(NotDetached::Store(error)) => Err(error),
     }
@@ -162,7 +164,7 @@ fn detach(session: &Session, attempt: Attempt, spec: Spec) -> Result<(), StoreEr
 fn end_file(
     attempt: Attempt,
     result: Result<files::Changed, files::FileError>,
-) -> Result<(), StoreError> {
+) -> Result<Option<Detached>, StoreError> {
     let (end, changed) = match result {
         Ok(files::Changed { changed, detail }) => (WorkEnd::Done { detail }, changed),
         Err(error) => (
@@ -172,5 +174,6 @@ fn end_file(
             false,
         ),
     };
-    attempt.end_as(end, changed).map(drop)
+    attempt.end_as(end, changed)?;
+    Ok(None)
 }

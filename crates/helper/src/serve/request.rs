@@ -37,6 +37,10 @@ pub(super) fn answer(
         RequestBody::Register { .. }
         | RequestBody::Release { .. }
         | RequestBody::ForceRelease { .. } => change_holder(session, id, &body),
+        RequestBody::Holder => match session.store.holder() {
+            Ok(holder) => session.send(id, ResponseBody::Held { holder }),
+            Err(error) => session.refuse_by_store(id, &error),
+        },
         RequestBody::Facts {
             wanted,
             controller_now,

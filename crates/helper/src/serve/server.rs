@@ -5,6 +5,7 @@ use super::request;
 use super::session::{Piece, Session};
 use crate::boot;
 use crate::frame::{self, Frame, FrameError};
+use crate::process;
 use crate::store::{Store, StoreError};
 use overhaul_model::wire::{
     HostWork, PROTOCOL, Refusal, Request, RequestBody, Response, ResponseBody,
@@ -44,6 +45,8 @@ pub fn serve(dir: &Path) -> Result<(), ServeError> {
         .map_err(StoreError::io("found", dir))
         .and_then(|dir| Store::open(&dir))
         .and_then(|store| hello(&store).map(|hello| (store, hello)));
+    // Only now: the store may have been named from where we were.
+    process::go_to_root();
     let (store, hello) = match greeted {
         Ok(opened) => opened,
         Err(error) => {

@@ -5,6 +5,7 @@ use crate::store::{Store, StoreError};
 use overhaul_model::wire::{DATA_BYTES_MAX, Refusal, Response, ResponseBody};
 use std::collections::HashMap;
 use std::fs::File;
+use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -95,6 +96,29 @@ impl Session {
         let json = serde_json::to_vec(&Response { id, body })
             .map_err(|error| FrameError::Stream(error.into()))?;
         self.note(frame::write_json(&mut *lock(&self.out), &json))
+    }
+
+    /// Adds an answer to those that go together; see [`Session::send_together`].
+    pub(super) fn add(&self, answers: &mut Vec<u8>, id: u32, body: ResponseBody) {
+        let added = serde_json::to_vec(&Response { id, body })
+            .map_err(|error| FrameError::Stream(error.into()))
+            .and_then(|json| frame::write_json(answers, &json));
+        if let Err(error) = added {
+            // What there was before it is sent all the same.
+            self.send_together(answers);
+            self.refuse_bad(id, error.to_string());
+        }
+    }
+
+    /// Sends whole frames with one write, so that they make one packet, and whoever carries them on is woken once.
+    pub(super) fn send_together(&self, answers: &mut Vec<u8>) {
+        if answers.is_empty() {
+            return;
+        }
+        let written = lock(&self.out).write_all(answers);
+        // That the stream broke is noted; there is nobody left to be told.
+        let _ = self.note(written.map_err(FrameError::Stream));
+        answers.clear();
     }
 
     /// Sends data of a request. Waits while the other end does not read: whoever makes the data waits

@@ -62,6 +62,7 @@ pub enum Beginning {
 pub struct Attempt {
     dir: PathBuf,
     begin: ReceiptBegin,
+    kind: WorkKind,
     alive: File,
 }
 
@@ -111,6 +112,7 @@ fn make(dir: &Path, begin: ReceiptBegin, kind: &WorkKind) -> Result<Attempt, Sto
         Ok(alive) => Ok(Attempt {
             dir: dir.to_owned(),
             begin,
+            kind: kind.clone(),
             alive,
         }),
         Err(error) => {
@@ -148,6 +150,11 @@ impl Attempt {
     /// Its directory.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// It as others see it.
+    pub fn receipt(&self) -> Receipt {
+        Receipt::new(self.dir.clone(), self.begin.clone(), self.kind.clone())
     }
 
     /// The lock that says that it runs, for a process that carries the work on. The lock lives as long

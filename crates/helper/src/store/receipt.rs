@@ -59,6 +59,10 @@ impl Store {
 }
 
 impl Receipt {
+    pub(super) fn new(dir: PathBuf, begin: ReceiptBegin, kind: WorkKind) -> Self {
+        Self { dir, begin, kind }
+    }
+
     /// How it began.
     pub fn begin(&self) -> &ReceiptBegin {
         &self.begin

@@ -14,6 +14,10 @@ use std::time::{Duration, Instant};
 /// being replaced; beyond this the supervisor is started without it.
 const READY_S_MAX: u64 = 20;
 
+/// Longest description that is written without a thread: a new pipe takes so much at once on every system, whoever
+/// reads it and when.
+const SPEC_AT_ONCE_BYTES_MAX: usize = 4 * 1024;
+
 /// Bytes of a unit's name that are taken from the store's identity: keys of two stores on one host
 /// may be equal.
 const STORE_MARK_BYTES: usize = 8;
@@ -39,13 +43,13 @@ pub enum NotDetached {
 ///
 /// # Errors
 /// When nobody carries the work on.
-pub fn detach(store: &Store, attempt: &Attempt, mut spec: Spec) -> Result<(), NotDetached> {
+pub fn detach(store: &Store, attempt: &Attempt, mut spec: Spec) -> Result<Detached, NotDetached> {
     let mut note = "a session of its own".to_owned();
     if let Some((command, unit)) = by_systemd(store, attempt) {
         match start(command, &spec, attempt) {
-            Ok(()) => {
+            Ok(detached) => {
                 leave_note(attempt, &format!("the scope {unit}"));
-                return Ok(());
+                return Ok(detached);
             }
             Err(NotDetached::NotBegun(why)) => {
                 spec.leave_group = true;
@@ -56,9 +60,21 @@ pub fn detach(store: &Store, attempt: &Attempt, mut spec: Spec) -> Result<(), No
     }
     let mut command = process::plain("/proc/self/exe", ["supervise"]);
     command.arg(attempt.dir());
-    start(command, &spec, attempt)?;
+    let detached = start(command, &spec, attempt)?;
     leave_note(attempt, &note);
-    Ok(())
+    Ok(detached)
+}
+
+/// A supervisor that is there.
+#[derive(Debug)]
+pub struct Detached(Child);
+
+impl Detached {
+    /// Waits for a supervisor whose work is over, so that it leaves no zombie.
+    pub fn reap(mut self) {
+        // It can only be somebody else who has taken note of its end.
+        let _ = self.0.wait();
+    }
 }
 
 /// For people who look for the work's place; nothing depends on it.
@@ -88,16 +104,16 @@ fn by_systemd(store: &Store, attempt: &Attempt) -> Option<(Command, String)> {
     Some((command, unit))
 }
 
-fn start(mut command: Command, spec: &Spec, attempt: &Attempt) -> Result<(), NotDetached> {
+fn start(mut command: Command, spec: &Spec, attempt: &Attempt) -> Result<Detached, NotDetached> {
     let spec = serde_json::to_vec(spec).map_err(|e| NotDetached::NotBegun(e.to_string()))?;
     // The supervisor's standard error is the lock of the attempt: it holds it from its first moment on,
     // and what systemd-run complains of is found there.
-    let mut child = command
+    command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(attempt.share_lock()?)
-        .spawn()
-        .map_err(|error| NotDetached::NotBegun(error.to_string()))?;
+        .stderr(attempt.share_lock()?);
+    let mut child =
+        process::spawn(&mut command).map_err(|error| NotDetached::NotBegun(error.to_string()))?;
     hand_over(&mut child, spec);
     let ready = child.stdout.take().is_some_and(|pipe| {
         let mut pipe = File::from(std::os::fd::OwnedFd::from(pipe));
@@ -112,10 +128,7 @@ fn start(mut command: Command, spec: &Spec, attempt: &Attempt) -> Result<(), Not
     if ready {
         return match child.try_wait() {
             Ok(Some(status)) if !status.success() => Err(NotDetached::Died),
-            _ => {
-                reap(child);
-                Ok(())
-            }
+            _ => Ok(Detached(child)),
         };
     }
     let why = match child.wait() {
@@ -125,9 +138,14 @@ fn start(mut command: Command, spec: &Spec, attempt: &Attempt) -> Result<(), Not
     Err(NotDetached::NotBegun(why))
 }
 
-/// Writes the description in a thread: systemd-run may hang before anybody reads it.
+/// Writes a long description in a thread: systemd-run may hang before anybody reads it.
 fn hand_over(child: &mut Child, spec: Vec<u8>) {
     if let Some(mut pipe) = child.stdin.take() {
+        if spec.len() <= SPEC_AT_ONCE_BYTES_MAX {
+            // A supervisor that does not get all of it ends, and says so by that.
+            let _ = pipe.write_all(&spec);
+            return;
+        }
         // Without a thread the pipe closes, and the supervisor finds no description and ends.
         let _ = std::thread::Builder::new().spawn(move || pipe.write_all(&spec));
     }
@@ -147,9 +165,4 @@ fn said_ready(pipe: &mut File, within: Duration) -> bool {
     }
     let mut byte = [0_u8; 1];
     pipe.read_exact(&mut byte).is_ok() && byte == [READY]
-}
-
-/// Waits for the supervisor in a thread while this process lives, so that it leaves no zombie.
-fn reap(mut child: Child) {
-    let _ = std::thread::Builder::new().spawn(move || child.wait());
 }

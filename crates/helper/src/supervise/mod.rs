@@ -6,7 +6,7 @@ mod spec;
 mod voice;
 mod watch;
 
-pub use detach::{NotDetached, detach};
+pub use detach::{Detached, NotDetached, detach};
 pub(crate) use run::wish_to_end;
 pub use run::{SuperviseError, run};
 pub use spec::Spec;

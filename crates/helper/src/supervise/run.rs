@@ -73,6 +73,7 @@ pub enum SuperviseError {
 pub fn run(dir: &Path) -> Result<(), SuperviseError> {
     let spec: Spec = serde_json::from_reader(io::stdin().lock().take(SPEC_BYTES_MAX))?;
     cut_loose();
+    process::go_to_root();
     if spec.leave_group {
         leave_group();
     }
@@ -178,8 +179,7 @@ fn start(spec: &Spec, to: io::PipeWriter, value_to: Option<io::PipeWriter>) -> R
         None => to.try_clone().map_err(|e| e.to_string())?,
     };
     command.stdin(input(&spec.exec)?).stdout(out).stderr(to);
-    let child = command
-        .spawn()
+    let child = process::spawn(&mut command)
         .map_err(|error| format!("the command cannot be started: {error}"))?;
     // The child is waited for with all orphans, by id.
     i32::try_from(child.id())
