@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Faults of one run.
-const FAULTS: (usize, usize) = (2, 4);
+const FAULTS: (usize, usize) = (3, 5);
 
 /// Runs of which the journal is read again for the table of states and events: one of so many.
 const READ_AGAIN_EVERY: u64 = 8;

@@ -1,6 +1,6 @@
 //! Every place at which a controller can be killed, one by one and in pairs.
 
-use crate::fault::Script;
+use crate::fault::{Fault, Kind, Moment, Script, When};
 use crate::judge::Violation;
 use crate::scene::{Scene, SimError};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,8 +12,16 @@ pub const PAIRS_WHOLE_MAX: usize = 200;
 /// Deaths to be played.
 #[derive(Clone, Debug, Default)]
 pub struct CrashPlan {
-    /// Each is a list of points.
-    pub deaths: Vec<Vec<usize>>,
+    /// Each run's script.
+    pub scripts: Vec<Script>,
+}
+
+/// Controllers that are killed at these points.
+fn killed(deaths: Vec<usize>) -> Script {
+    Script {
+        deaths,
+        ..Script::default()
+    }
 }
 
 impl CrashPlan {
@@ -21,7 +29,35 @@ impl CrashPlan {
     pub fn singles(scene: &Scene, every: usize) -> Self {
         let points = (0..scene.calm.points).step_by(every.max(1));
         Self {
-            deaths: points.map(|point| vec![point]).collect(),
+            scripts: points.map(|point| killed(vec![point])).collect(),
+        }
+    }
+
+    /// The helper of each host dies around each write of each receipt, and its host is cut off from power there;
+    /// of large plans one of `every`.
+    pub fn receipts(scene: &Scene, every: usize) -> Self {
+        let moments = [
+            Moment::Before,
+            Moment::Received,
+            Moment::Done,
+            Moment::Answering,
+        ];
+        let kinds = [Kind::HelperDies, Kind::Reboot];
+        let all = scene.works.iter().flat_map(|position| {
+            let at = move |moment| When::Step(position.clone(), moment);
+            moments.into_iter().flat_map(move |moment| {
+                kinds.map(|kind| Fault {
+                    kind,
+                    when: at(moment),
+                })
+            })
+        });
+        let script = |fault| Script {
+            faults: vec![fault],
+            ..Script::default()
+        };
+        Self {
+            scripts: all.step_by(every.max(1)).map(script).collect(),
         }
     }
 
@@ -37,7 +73,7 @@ impl CrashPlan {
         let pairs = (0..points)
             .flat_map(|first| (first + 1..=points).map(move |second| vec![first, second]));
         Self {
-            deaths: pairs.step_by(step).collect(),
+            scripts: pairs.step_by(step).map(killed).collect(),
         }
     }
 }
@@ -54,7 +90,7 @@ pub struct Crashes {
     /// Decisions of people.
     pub decided: u64,
     /// The others.
-    pub broken: Vec<(Vec<usize>, Vec<Violation>)>,
+    pub broken: Vec<(String, Vec<Violation>)>,
 }
 
 impl CrashPlan {
@@ -68,11 +104,9 @@ impl CrashPlan {
         std::thread::scope(|scope| {
             for _ in 0..threads.max(1) {
                 scope.spawn(|| {
-                    while let Some(deaths) = self.deaths.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let played = scene.play(&Script {
-                            deaths: deaths.clone(),
-                            ..Script::default()
-                        });
+                    while let Some(script) = self.scripts.get(next.fetch_add(1, Ordering::Relaxed))
+                    {
+                        let played = scene.play(script);
                         let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
                         match (&mut *all, played) {
                             (Ok(crashes), Ok(played)) => {
@@ -82,7 +116,7 @@ impl CrashPlan {
                                 match played.violations.is_empty() {
                                     true => crashes.kept += 1,
                                     false => {
-                                        crashes.broken.push((deaths.clone(), played.violations))
+                                        crashes.broken.push((words(script), played.violations))
                                     }
                                 }
                             }
@@ -95,4 +129,16 @@ impl CrashPlan {
         });
         all.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn words(script: &Script) -> String {
+    let faults = script
+        .faults
+        .iter()
+        .map(|f| format!("{} {}", f.kind, f.when));
+    let deaths = script
+        .deaths
+        .iter()
+        .map(|point| format!("killed at {point}"));
+    faults.chain(deaths).collect::<Vec<_>>().join(", ")
 }

@@ -208,17 +208,19 @@ impl Hand {
                 return None;
             }
             let now = world.clock.now_ms();
-            let half = now
-                .saturating_add(ends_ms.saturating_sub(now) / 2)
-                .max(now.saturating_add(1));
-            let strikes = world.will_strike(&order.position, Moment::Working);
-            let until = if strikes { half.min(ends_ms) } else { ends_ms };
+            let left = ends_ms.saturating_sub(now);
+            let strikes = |moment| world.will_strike(&order.position, moment).then_some(moment);
+            let (until, moment) = match strikes(Moment::Working).or(strikes(Moment::Done)) {
+                Some(Moment::Working) => (now.saturating_add(left / 2), Some(Moment::Working)),
+                Some(moment) => (ends_ms.saturating_sub(1), Some(moment)),
+                None => (ends_ms, None),
+            };
             tokio::select! {
                 biased;
                 () = changed.notified() => {}
                 () = world.clock.until(until) => {
-                    if strikes {
-                        self.moment(order, Moment::Working).await;
+                    if let Some(moment) = moment {
+                        self.moment(order, moment).await;
                     }
                 }
             }

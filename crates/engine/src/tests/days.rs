@@ -452,6 +452,22 @@ async fn a_host_that_was_installed_anew_between_two_steps_is_seen_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_host_that_forgot_us_is_asked_to_accept_us_again() {
+    let mut y = does("y", 10, Repeat::Safe);
+    y.retry.attempts = 2;
+    let body = sequence("s", vec![block(does("x", 10_000, ONCE)), block(y)]);
+    let world = World::new(plan(&["a"], 1, roll("all", body)));
+    let forgets = async {
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        let mut inner = world.inner();
+        inner.targets.get_mut(&HostName::new("a")).unwrap().holder = None;
+    };
+    let (end, ()) = tokio::join!(world.once(), forgets);
+    assert_eq!(end, COMPLETE);
+    assert_eq!(count(&world, "a", "y"), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_host_that_was_set_back_behind_what_the_journal_knows_is_doubted() {
     let body = sequence(
         "s",

@@ -11,8 +11,10 @@ const SHOWN_MAX: usize = 10;
 /// Plays all of them and prints what came of it.
 pub fn print(threads: usize, every: usize, pairs: usize) -> Result<ExitCode, String> {
     let mut good = true;
-    println!("| plan | points | kept | pairs | kept | controllers | decisions | s |");
-    println!("|---|---:|---:|---:|---:|---:|---:|---:|");
+    println!(
+        "| plan | points | kept | pairs | kept | receipts | kept | controllers | decisions | s |"
+    );
+    println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     let mut broken = Vec::new();
     let mut not_covered = Vec::new();
     let mut plans = scenes::workflows()?;
@@ -30,20 +32,24 @@ pub fn print(threads: usize, every: usize, pairs: usize) -> Result<ExitCode, Str
         let played = |plan: CrashPlan| plan.play(&scene, threads).map_err(|e| e.to_string());
         let single = played(CrashPlan::singles(&scene, every))?;
         let double = played(CrashPlan::pairs(&scene, pairs))?;
+        let receipts = played(CrashPlan::receipts(&scene, every))?;
         println!(
-            "| {name} | {} of {} | {} | {} | {} | {} | {} | {:.0} |",
+            "| {name} | {} of {} | {} | {} | {} | {} | {} | {} | {} | {:.0} |",
             single.played,
             scene.calm.points,
             single.kept,
             double.played,
             double.kept,
-            single.controllers + double.controllers,
-            single.decided + double.decided,
+            receipts.played,
+            receipts.kept,
+            single.controllers + double.controllers + receipts.controllers,
+            single.decided + double.decided + receipts.decided,
             began.elapsed().as_secs_f64(),
         );
-        good &= single.broken.is_empty() && double.broken.is_empty();
-        broken.extend(told(&name, &single));
-        broken.extend(told(&name, &double));
+        for crashes in [&single, &double, &receipts] {
+            good &= crashes.broken.is_empty();
+            broken.extend(told(&name, crashes));
+        }
     }
     for (name, why) in not_covered {
         let first = why.lines().next().unwrap_or_default();
@@ -63,10 +69,10 @@ pub fn print(threads: usize, every: usize, pairs: usize) -> Result<ExitCode, Str
 
 fn told(name: &str, crashes: &Crashes) -> Vec<String> {
     let some = crashes.broken.iter().take(SHOWN_MAX);
-    some.flat_map(|(deaths, violations)| {
+    some.flat_map(|(script, violations)| {
         violations
             .iter()
-            .map(move |v| format!("{name}: killed at {deaths:?}: {}: {}", v.law, v.what))
+            .map(move |v| format!("{name}: {script}: {}: {}", v.law, v.what))
     })
     .collect()
 }

@@ -3,7 +3,7 @@
 use jiff::Zoned;
 use overhaul_check::{CONTROLLER, CheckedPlan, check};
 use overhaul_model::definition::{Definition, WrittenAction, WrittenBlock, WrittenStep};
-use overhaul_model::facts::{FleetFacts, HostFacts, Known, Mount};
+use overhaul_model::facts::{FleetFacts, HostFacts, Known, Mount, Unit};
 use overhaul_model::finding::Severity;
 use overhaul_model::id::HostName;
 use overhaul_model::kind::Upgrader;
@@ -110,6 +110,7 @@ fn compiled(files: &Files) -> Result<CheckedPlan, String> {
     let begins: Zoned = RECORDED.parse().map_err(|e: jiff::Error| e.to_string())?;
     let mut facts = facts.hosts;
     another(&mut facts, "web2", "web3");
+    units_too(&mut facts, "web1", "db1");
     let plan = overhaul_plan::compile(&definition, &fleet.fleet, &facts).map_err(|errors| {
         let all: Vec<String> = errors.0.iter().map(ToString::to_string).collect();
         all.join("\n")
@@ -134,6 +135,20 @@ fn another(facts: &mut FleetFacts, model: &str, name: &str) {
         *value = value.chars().rev().collect();
     }
     facts.entry(HostName::new(name)).or_insert(of);
+}
+
+/// The demo's host has the database of the one and the web site of the other.
+fn units_too(facts: &mut FleetFacts, of: &str, to: &str) {
+    let units = facts
+        .get(&HostName::new(of))
+        .and_then(|of| of.units.value());
+    let units = units.cloned().unwrap_or_default();
+    let to = facts.get_mut(&HostName::new(to)).map(|to| &mut to.units);
+    if let Some(Known::Measured { value, .. }) = to {
+        let new = |unit: &Unit| !value.iter().any(|known| known.name == unit.name);
+        let more: Vec<Unit> = units.into_iter().filter(new).collect();
+        value.extend(more);
+    }
 }
 
 /// Playbooks stand where they are written; nothing runs them here.
