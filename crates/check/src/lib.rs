@@ -22,7 +22,7 @@ use overhaul_model::facts::FleetFacts;
 use overhaul_model::id::Position;
 use overhaul_model::plan::Plan;
 use std::collections::BTreeSet;
-use view::View;
+use view::{View, acts};
 
 /// Checks a plan: before the run with nothing settled, on resume with the positions that are over.
 ///
@@ -36,7 +36,8 @@ pub fn check(
     begins: &Zoned,
 ) -> Checked {
     let today = begins.date();
-    let view = View::new(plan, facts, settled, begins);
+    let acts = acts(plan);
+    let view = View::new(plan, &acts, facts, settled, begins);
     let mut findings = Vec::new();
     for rule in RULES {
         findings.extend(rule.findings(&view));

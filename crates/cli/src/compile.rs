@@ -4,6 +4,7 @@ use crate::args::{FactArgs, InputArgs};
 use crate::console::Console;
 use crate::durations;
 use crate::exit::Exit;
+use crate::facts_file;
 use crate::failure::Failure;
 use crate::gather;
 use crate::inputs::{self, Loaded};
@@ -44,12 +45,17 @@ pub async fn compiled(
     state: Option<&Path>,
     console: Console,
 ) -> Result<Compiled, Failure> {
+    // A large fleet's facts take longer to read than everything else.
+    let stored = facts.facts.clone();
+    let stored = stored.map(|path| std::thread::spawn(move || facts_file::stored_facts(&path)));
     let loaded = Loaded::from(input)?;
     for note in loaded.notes() {
         console.note(&note);
     }
-    let gathered = match &facts.facts {
-        Some(path) => inputs::stored_facts(path)?,
+    let mut gathered = match stored {
+        Some(reading) => reading
+            .join()
+            .map_err(|_| Failure::internal("the facts could not be read"))??,
         None => {
             let hosts = loaded.hosts();
             let reach = wiring::reach(
@@ -67,14 +73,14 @@ pub async fn compiled(
         }
     };
     if let Some(path) = &facts.save_facts {
-        inputs::save_facts(path, &gathered)?;
+        facts_file::save_facts(path, &gathered)?;
     }
     let mut plan = compile(&loaded.definition, &loaded.fleet.fleet, &gathered)?;
     let state = runs::state_dir(state)?;
     durations::foresee(&state, &mut plan, console);
     // Who looks at a plan days before it may begin wants to know what will be said then.
     let begins = first_chance(&plan);
-    let checked = checked_at(&plan, &gathered, &BTreeSet::new(), &state, &begins);
+    let checked = checked_at(&plan, &mut gathered, &BTreeSet::new(), &state, &begins);
     Ok(Compiled {
         facts: gathered,
         plan,
@@ -82,10 +88,11 @@ pub async fn compiled(
     })
 }
 
-/// What the checker says now, with these positions over; runs are kept in `state`.
+/// What the checker says now, with these positions over; runs are kept in `state`. While it looks, facts of this
+/// machine are among those of the hosts.
 pub fn checked(
     plan: &Plan,
-    facts: &FleetFacts,
+    facts: &mut FleetFacts,
     settled: &BTreeSet<Position>,
     state: &Path,
 ) -> Checked {
@@ -95,14 +102,16 @@ pub fn checked(
 /// What the checker says of a plan that begins, or goes on, at this moment.
 fn checked_at(
     plan: &Plan,
-    facts: &FleetFacts,
+    facts: &mut FleetFacts,
     settled: &BTreeSet<Position>,
     state: &Path,
     begins: &Zoned,
 ) -> Checked {
-    let mut facts = facts.clone();
-    facts.insert(HostName::new(CONTROLLER), gather::controller(state));
-    check(plan, &facts, settled, begins)
+    let controller = HostName::new(CONTROLLER);
+    facts.insert(controller.clone(), gather::controller(state));
+    let checked = check(plan, facts, settled, begins);
+    facts.remove(&controller);
+    checked
 }
 
 /// The first moment from now on at which the calendar lets the plan begin; now, when it never does.

@@ -6,7 +6,7 @@ use crate::kinds::Kinds;
 use crate::{near, programs, vault};
 use overhaul_model::definition::{DatasetKind, Definition, Release, SwitchError, WrittenAction};
 use overhaul_model::effects::{Effect, effects};
-use overhaul_model::facts::{FactsWanted, FleetFacts};
+use overhaul_model::facts::FactsWanted;
 use overhaul_model::fleet::{Fleet, Host};
 use overhaul_model::id::{HostName, RoleName};
 use overhaul_model::knowledge::Knowledge;
@@ -17,16 +17,14 @@ use overhaul_model::strategy::Data;
 use overhaul_source::{FleetInput, Problem, Problems, check_texts, definition, fleet, read};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read as _, Write as _};
+use std::fs::File;
+use std::io::{self, BufWriter, Read as _, Write as _};
 use std::ops::RangeInclusive;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// Largest stored plan or facts file: those of 100,000 hosts take about 100 MB.
 const JSON_BYTES_MAX: u64 = 1024 * 1024 * 1024;
-
-/// The version of the stored facts. In 1 there were fewer; what is not there is read as unknown.
-const FACTS_FORMAT: u32 = 2;
 
 /// A definition with its fleet, both whole and fitting each other.
 #[derive(Debug)]
@@ -115,8 +113,8 @@ fn copied(definition: &Definition) -> Vec<String> {
 /// The paths that a plan copies to the controller.
 fn copied_by_plan(plan: &Plan) -> Vec<String> {
     let mut paths = BTreeSet::new();
-    for placed in plan.positions() {
-        if let Primitive::Persist(persist) = &placed.step.work {
+    for step in plan.steps() {
+        if let Primitive::Persist(persist) = &step.work {
             let named = persist.paths.iter().filter(|path| *path != "/");
             paths.extend(named.cloned());
         }
@@ -190,8 +188,8 @@ pub fn wanted_by_plan(plan: &Plan) -> FactsWanted {
 
 /// Whether a step ends a machine: then what lies on it matters.
 fn ends_machines(plan: &Plan) -> bool {
-    let steps = plan.positions();
-    let mut effects = steps.iter().flat_map(|placed| effects(placed.step));
+    let steps = plan.steps().into_iter();
+    let mut effects = steps.flat_map(effects);
     effects.any(|effect| effect == Effect::MachineDestroyed)
 }
 
@@ -263,7 +261,7 @@ fn reachable(definition: &Definition, input: &FleetInput) -> Result<(), Failure>
 pub fn is_stored_plan(path: &Path) -> Result<bool, Failure> {
     let wrong = |error| file(path, "read", &error);
     let mut head = [0_u8; 256];
-    let mut opened = std::fs::File::open(path).map_err(wrong)?;
+    let mut opened = File::open(path).map_err(wrong)?;
     let read = opened.read(&mut head).map_err(wrong)?;
     let first = head
         .iter()
@@ -287,37 +285,6 @@ struct Format {
     format: u32,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StoredFacts {
-    format: u32,
-    hosts: FleetFacts,
-}
-
-/// Facts that `--save-facts` wrote.
-///
-/// # Errors
-/// When they cannot be read, or come from a newer program.
-pub fn stored_facts(path: &Path) -> Result<FleetFacts, Failure> {
-    let text = read_capped(path)?;
-    check_format(path, &text, "facts", 0..=FACTS_FORMAT)?;
-    Ok(parse::<StoredFacts>(path, &text, "a file of facts")?.hosts)
-}
-
-/// Keeps facts for `--facts`.
-///
-/// # Errors
-/// When the file cannot be written.
-pub fn save_facts(path: &Path, facts: &FleetFacts) -> Result<(), Failure> {
-    write_json(
-        path,
-        &StoredFacts {
-            format: FACTS_FORMAT,
-            hosts: facts.clone(),
-        },
-    )
-}
-
 /// Writes a value as JSON into a file that only its owner may read: hosts' variables are in it.
 ///
 /// # Errors
@@ -334,6 +301,17 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
 /// # Errors
 /// When the file cannot be written.
 pub fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
+    write_file(path, |out| out.write_all(text.as_bytes()))
+}
+
+/// The same for a file that is too large to be made as one text first.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_file(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), Failure> {
     let wrong = |error| file(path, "written", &error);
     let mut making = path.as_os_str().to_owned();
     making.push(format!(".{}.new", std::process::id()));
@@ -342,9 +320,10 @@ pub fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
         .create_new(true)
         .mode(0o600)
         .open(&making)
-        .and_then(|mut out| {
-            out.write_all(text.as_bytes())?;
-            out.sync_all()?;
+        .and_then(|out| {
+            let mut out = BufWriter::new(out);
+            fill(&mut out)?;
+            out.into_inner()?.sync_all()?;
             std::fs::rename(&making, path)
         });
     if written.is_err() {
@@ -355,13 +334,13 @@ pub fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
 
 fn read_capped(path: &Path) -> Result<String, Failure> {
     let mut text = String::new();
-    std::fs::File::open(path)
+    File::open(path)
         .and_then(|opened| opened.take(JSON_BYTES_MAX).read_to_string(&mut text))
         .map_err(|error| file(path, "read", &error))?;
     Ok(text)
 }
 
-fn check_format(
+pub fn check_format(
     path: &Path,
     text: &str,
     what: &str,
@@ -390,7 +369,7 @@ fn check_format(
     }
 }
 
-fn parse<T: serde::de::DeserializeOwned>(
+pub fn parse<T: serde::de::DeserializeOwned>(
     path: &Path,
     text: &str,
     what: &str,

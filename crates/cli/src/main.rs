@@ -9,6 +9,7 @@ mod draft;
 mod durations;
 mod exit;
 mod facts_cache;
+mod facts_file;
 mod failure;
 mod gather;
 mod hooks;

@@ -89,7 +89,16 @@ impl Told {
     /// # Errors
     /// When they cannot be read, or do not fit each other.
     pub fn of(dir: RunDir) -> Result<Self, Failure> {
-        let read = || -> Result<_, StoreError> { Ok((dir.plan()?, dir.records()?)) };
+        let read = || -> Result<_, StoreError> {
+            // Both are large in a large run, and neither needs the other.
+            let (plan, records) = std::thread::scope(|scope| {
+                let plan = scope.spawn(|| dir.plan());
+                let records = dir.records();
+                (plan.join(), records)
+            });
+            let plan = plan.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            Ok((plan, records?))
+        };
         let (plan, records) = read().map_err(|error| {
             let mut failure = Failure::from(error);
             failure.message = format!("run {}: {}", dir.id(), failure.message);
@@ -97,6 +106,18 @@ impl Told {
         })?;
         let run = replayed(plan, &records, dir.id())?;
         Ok(Self { dir, records, run })
+    }
+
+    /// The same with what was written since: until the lock of a run was taken, its journal may have grown.
+    ///
+    /// # Errors
+    /// As for [`Told::of`].
+    pub fn up_to_date(self) -> Result<Self, Failure> {
+        let last = self.records.last().map_or(0, |record| record.seq);
+        match self.dir.last_row()? == last {
+            true => Ok(self),
+            false => Self::of(self.dir),
+        }
     }
 
     /// The plan.

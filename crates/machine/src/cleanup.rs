@@ -79,6 +79,7 @@ impl Run {
         self.fence = None;
         self.open.clear();
         self.active.clear();
+        self.rolling.clear();
         for host in self.hosts.values_mut() {
             host.link = crate::HostLink::Absent;
             host.holds = false;

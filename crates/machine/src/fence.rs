@@ -206,8 +206,8 @@ impl Run {
         if self.stand != Stand::Open || self.scope_closed_by(key).is_some() {
             return true;
         }
-        let host = self.tree.position(key).and_then(|p| p.host);
-        host.is_none_or(|host| fence.allows_host(&host))
+        let host = self.tree.host(key);
+        host.is_none_or(|host| fence.allows_host(host))
             && !fence.outside.contains(&key.node)
             && !fence.parted.contains(&key.node)
     }

@@ -47,7 +47,7 @@ impl Run {
     /// The host that must have accepted this controller before a position can go on: of a step of the
     /// controller, while it is about the act, the controller itself.
     pub(crate) fn needs(&self, key: &Key) -> Option<HostName> {
-        let host = self.tree.position(key).and_then(|p| p.host);
+        let host = self.tree.host(key).cloned();
         let step = self.tree.step(key.node);
         let state = self.slots.get(key).map(|slot| &slot.state);
         match (step, state) {
@@ -58,7 +58,7 @@ impl Run {
 
     /// The host that must have accepted this controller before a command.
     pub(crate) fn asked_by(&self, command: &Command, key: &Key) -> Option<HostName> {
-        let host = self.tree.position(key).and_then(|p| p.host);
+        let host = self.tree.host(key).cloned();
         match (command, self.tree.step(key.node)) {
             // A person's new machine is looked at before anything is asked of it.
             (Command::Act { .. }, Some(step)) if proves(step) => None,
@@ -69,7 +69,7 @@ impl Run {
 
     /// The hosts that an attempt at a position may need: that of its lane, and the controller.
     pub(crate) fn may_need(&self, key: &Key) -> Vec<HostName> {
-        let host = self.tree.position(key).and_then(|p| p.host);
+        let host = self.tree.host(key).cloned();
         let step = self.tree.step(key.node);
         let own = step.and_then(|step| executor(step, host.clone()));
         let mut out: Vec<HostName> = host.into_iter().chain(own).collect();

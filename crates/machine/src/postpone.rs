@@ -192,7 +192,7 @@ impl Run {
         let Kind::Roll { turns, .. } = &self.tree.node(roll).kind else {
             return TurnIs::Over;
         };
-        let active = self.active.iter().find(|(key, _)| key.node == roll);
+        let active = self.rolls_under_way().find(|(key, _)| key.node == roll);
         let Some((_, Active::Roll { batch, begun, .. })) = active else {
             return TurnIs::ToCome;
         };
@@ -206,7 +206,7 @@ impl Run {
     /// Turns that were admitted and are not over.
     fn admitted(&self) -> BTreeSet<Key> {
         let mut out = self.late.clone().unwrap_or_default();
-        for (key, active) in &self.active {
+        for (key, active) in self.rolls_under_way() {
             let (Some(node), Active::Roll { under_way, .. }) = (self.body_of(key.node), active)
             else {
                 continue;

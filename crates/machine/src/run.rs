@@ -71,6 +71,8 @@ pub struct Run {
     pub(crate) open: BTreeSet<Key>,
     /// Blocks that were begun and are not over.
     pub(crate) active: BTreeMap<Key, Active>,
+    /// The rolls among them: what begins next is looked for there after each event.
+    pub(crate) rolling: BTreeSet<usize>,
     pub(crate) hosts: BTreeMap<HostName, HostState>,
     /// Hosts that were let away from a service, until their turns are over.
     pub(crate) away: BTreeMap<ServiceName, BTreeSet<HostName>>,
@@ -117,6 +119,7 @@ impl Run {
             slots: BTreeMap::new(),
             open: BTreeSet::new(),
             active: BTreeMap::new(),
+            rolling: BTreeSet::new(),
             hosts: BTreeMap::new(),
             away: BTreeMap::new(),
             machines: BTreeMap::new(),
@@ -309,7 +312,7 @@ impl Run {
             Event::Settled { .. } => None,
             _ => return false,
         };
-        let host = self.tree.position(key).and_then(|p| p.host);
+        let host = self.tree.host(key).cloned();
         if let Some(Outcome::Succeeded { outputs, .. }) = outcome {
             self.machine_worked(step, host.as_ref(), Machine::from_outputs(outputs));
             if !outputs.is_empty() && !planted::is("outputs-forgotten") {

@@ -62,11 +62,11 @@ impl Run {
         let Some(step) = self.tree.step(key.node) else {
             return;
         };
-        let over = self.slots.get(key).is_some_and(|slot| slot.state.is_over());
-        if !over || step.stage.as_str() != PREPARE || self.plan.timing.prework.is_none() {
+        if self.plan.timing.prework.is_none() || step.stage.as_str() != PREPARE {
             return;
         }
-        if let Some(host) = &key.turn {
+        let over = self.slots.get(key).is_some_and(|slot| slot.state.is_over());
+        if let Some(host) = key.turn.as_ref().filter(|_| over) {
             self.turns.prepared.entry(host.clone()).or_insert(record.at);
         }
     }

@@ -4,7 +4,7 @@ use overhaul_model::id::{HostName, Position, StepId};
 use overhaul_model::plan::{Block, CLEANUP, Plan, Turns};
 use overhaul_model::primitive::Measure;
 use overhaul_model::step::{Lane, Step};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// The plan cannot be run. The checker finds this earlier and says more.
@@ -71,7 +71,7 @@ pub(crate) enum Kind {
 pub(crate) struct Tree {
     nodes: Vec<Node>,
     /// Steps and repairs by their id.
-    by_id: BTreeMap<StepId, usize>,
+    by_id: HashMap<StepId, usize>,
     ids: Vec<StepId>,
     /// The stage that a run never enters by itself.
     cleanup: Option<usize>,
@@ -81,24 +81,29 @@ impl Tree {
     pub fn new(plan: &Plan) -> Result<Self, NotRunnable> {
         let mut tree = Self {
             nodes: Vec::new(),
-            by_id: BTreeMap::new(),
+            by_id: HashMap::new(),
             ids: Vec::new(),
             cleanup: None,
         };
         tree.add(plan, &plan.root, None, None)?;
         tree.set_cleanup_apart();
-        let mut seen = BTreeSet::new();
-        for placed in plan.positions() {
-            if let Some(host) = &placed.position.host
-                && !plan.hosts.contains_key(host)
-            {
-                return Err(NotRunnable::NoHost(host.clone()));
+        let known: HashSet<&HostName> = plan.hosts.keys().collect();
+        let mut seen = HashSet::new();
+        let mut wrong = None;
+        plan.each_place(&mut |place| {
+            if wrong.is_some() {
+                return;
             }
-            if !seen.insert(placed.position.clone()) {
-                return Err(NotRunnable::Twice(placed.position));
+            if let Some(host) = place.host.filter(|host| !known.contains(host)) {
+                wrong = Some(NotRunnable::NoHost(host.clone()));
+            } else if !seen.insert((&place.step.id, place.host)) {
+                wrong = Some(NotRunnable::Twice(place.position()));
             }
+        });
+        match wrong {
+            Some(wrong) => Err(wrong),
+            None => Ok(tree),
         }
-        Ok(tree)
     }
 
     /// The whole goes past the stage `cleanup`.
@@ -330,6 +335,14 @@ impl Tree {
         }
     }
 
+    /// The host of a position's lane.
+    pub fn host<'k>(&'k self, key: &'k Key) -> Option<&'k HostName> {
+        match &self.node(key.node).kind {
+            Kind::Step(step) => step.place(key.turn.as_ref())?.host,
+            _ => key.turn.as_ref(),
+        }
+    }
+
     /// The node of a step or repair at this position, if the plan has it.
     pub fn locate(&self, position: &Position) -> Option<Key> {
         let node = *self.by_id.get(&position.step)?;
@@ -349,6 +362,10 @@ impl Tree {
             (Some(hosts), Some(_)) => hosts.first().cloned(),
         };
         let key = Key { node, turn };
-        (self.position(&key).as_ref() == Some(position)).then_some(key)
+        let found = match self.step(node) {
+            Some(step) => step.place(key.turn.as_ref())?.host,
+            None => key.turn.as_ref(),
+        };
+        (found == position.host.as_ref()).then_some(key)
     }
 }

@@ -203,7 +203,12 @@ impl Run {
             }
         };
         match active {
-            Some(active) => drop(self.active.insert(key, active)),
+            Some(active) => {
+                if matches!(active, Active::Roll { .. }) {
+                    self.rolling.insert(key.node);
+                }
+                self.active.insert(key, active);
+            }
             None => queue.push_back(Move::Over(key)),
         }
     }
@@ -292,8 +297,8 @@ impl Run {
     /// kept in mind.
     fn go_past(&mut self, queue: &mut VecDeque<Move>) {
         let idle = |active: &Active| matches!(active, Active::Roll { under_way, .. } if under_way.is_empty());
-        let idle = self.active.iter().filter(|(_, active)| idle(active));
-        let idle: Vec<Key> = idle.map(|(key, _)| key.clone()).collect();
+        let idle = self.rolls_under_way().filter(|(_, active)| idle(active));
+        let idle: Vec<Key> = idle.map(|(key, _)| key).collect();
         for key in idle {
             let Kind::Roll { turns, body, .. } = &self.tree.node(key.node).kind else {
                 continue;
@@ -319,6 +324,7 @@ impl Run {
             self.left.extend(left);
             if over {
                 self.active.remove(&key);
+                self.rolling.remove(&key.node);
                 self.past.insert(key.node);
                 queue.push_back(Move::Over(key));
             } else if went {
@@ -363,8 +369,8 @@ impl Run {
     /// Begins turns: batches in order, at most so many hosts at once, none beyond the failure budget, none
     /// beyond the limits of this sitting.
     fn admit(&mut self, queue: &mut VecDeque<Move>) {
-        let rolls = self.active.iter().filter(|(key, a)| self.has_room(key, a));
-        let rolls: Vec<Key> = rolls.map(|(key, _)| key.clone()).collect();
+        let rolls = self.rolls_under_way().map(|(key, _)| key);
+        let rolls: Vec<Key> = rolls.filter(|key| self.next_turn(key).is_some()).collect();
         if rolls.is_empty() {
             return;
         }
@@ -420,20 +426,27 @@ impl Run {
             .map(|(place, host)| (*body, place, host.clone()))
     }
 
-    /// Whether a further turn could begin, if no host had failed.
-    fn has_room(&self, key: &Key, active: &Active) -> bool {
-        matches!(active, Active::Roll { .. }) && self.next_turn(key).is_some()
+    /// The rolls that were begun and are not over. A roll stands in no other one, so that it has no turn.
+    pub(crate) fn rolls_under_way(&self) -> impl Iterator<Item = (Key, &Active)> {
+        let keys = self.rolling.iter().map(|node| Key {
+            node: *node,
+            turn: None,
+        });
+        keys.filter_map(|key| {
+            let active = self.active.get(&key)?;
+            Some((key, active))
+        })
     }
 
     /// Hosts with a failed or unknown step, or that only a person can bring back.
     pub(crate) fn failed_hosts(&self) -> usize {
-        let mut failed: BTreeSet<HostName> = BTreeSet::new();
+        let mut failed: BTreeSet<&HostName> = BTreeSet::new();
         for key in &self.open {
-            let Some(host) = self.tree.position(key).and_then(|p| p.host) else {
+            let Some(host) = self.tree.host(key) else {
                 continue;
             };
             let bad = self.slots.get(key).is_some_and(|s| s.state.is_bad());
-            if bad || self.hosts.get(&host).is_some_and(|h| h.blocked().is_some()) {
+            if bad || self.hosts.get(host).is_some_and(|h| h.blocked().is_some()) {
                 failed.insert(host);
             }
         }

@@ -85,8 +85,7 @@ impl Durations {
     /// Puts what was recorded into a plan. What a person wrote stands.
     pub fn foresee(&self, plan: &mut Plan) {
         let mut found = BTreeMap::new();
-        for placed in plan.positions() {
-            let step = placed.step;
+        for step in plan.steps() {
             if plan.basis(&step.id) == Basis::Written || found.contains_key(&step.id) {
                 continue;
             }

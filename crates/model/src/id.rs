@@ -217,12 +217,12 @@ impl Digest {
 
     /// From the bytes of a finished SHA-256.
     pub fn from_raw(raw: &[u8]) -> Self {
-        use fmt::Write as _;
+        let digit = |four: u8| char::from_digit(u32::from(four), 16).unwrap_or_default();
+        let digits = raw
+            .iter()
+            .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
         let mut text = String::with_capacity(raw.len().saturating_mul(2));
-        for byte in raw {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
+        text.extend(digits);
         Self(text)
     }
 

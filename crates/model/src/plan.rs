@@ -230,6 +230,22 @@ impl Block {
     }
 }
 
+impl Block {
+    /// Every step in it, in the order of the tree.
+    pub fn steps(&self) -> Vec<&Step> {
+        fn collect<'a>(child: Child<'a>, out: &mut Vec<&'a Step>) {
+            match child {
+                Child::Step(step) => out.push(step),
+                Child::Block(Block::Step(step)) => out.push(step),
+                Child::Block(block) => block.children().into_iter().for_each(|c| collect(c, out)),
+            }
+        }
+        let mut out = Vec::new();
+        collect(Child::Block(self), &mut out);
+        out
+    }
+}
+
 /// A child of a block: a whole block, or a step that stands alone (open and close of a scope).
 #[derive(Clone, Copy, Debug)]
 pub enum Child<'a> {
@@ -248,6 +264,25 @@ pub struct Placed<'a> {
     pub step: &'a Step,
 }
 
+/// The same by reference: a large plan has some hundred thousand of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The step.
+    pub step: &'a Step,
+    /// The host of its lane.
+    pub host: Option<&'a HostName>,
+}
+
+impl Place<'_> {
+    /// The position.
+    pub fn position(&self) -> Position {
+        Position {
+            step: self.step.id.clone(),
+            host: self.host.cloned(),
+        }
+    }
+}
+
 impl Plan {
     /// The plan's hash: the digest of its JSON, in which all maps are ordered.
     ///
@@ -262,41 +297,46 @@ impl Plan {
     /// In a roll inside a roll the inner roll's hosts are the lanes.
     pub fn positions(&self) -> Vec<Placed<'_>> {
         let mut out = Vec::new();
-        self.place(Child::Block(&self.root), None, &mut out);
+        self.each_place(&mut |place| {
+            out.push(Placed {
+                position: place.position(),
+                step: place.step,
+            });
+        });
         out
+    }
+
+    /// Shows all positions in the order of [`Plan::positions`].
+    pub fn each_place<'a>(&'a self, see: &mut impl FnMut(Place<'a>)) {
+        self.place(Child::Block(&self.root), None, see);
     }
 
     fn place<'a>(
         &'a self,
         child: Child<'a>,
         turn: Option<&'a HostName>,
-        out: &mut Vec<Placed<'a>>,
+        see: &mut impl FnMut(Place<'a>),
     ) {
         let block = match child {
-            Child::Step(step) => return Self::place_step(step, turn, out),
-            Child::Block(Block::Step(step)) => return Self::place_step(step, turn, out),
+            Child::Step(step) => return step.place(turn).into_iter().for_each(see),
+            Child::Block(Block::Step(step)) => return step.place(turn).into_iter().for_each(see),
             Child::Block(block) => block,
         };
         if let Block::Roll { id, body, .. } = block {
-            let hosts = self
-                .rolls
-                .get(id)
-                .into_iter()
-                .flat_map(|t| t.batches.iter().flatten());
-            for host in hosts {
-                self.place(Child::Block(body), Some(host), out);
+            let turns = self.rolls.get(id).into_iter();
+            for host in turns.flat_map(|turns| turns.batches.iter().flatten()) {
+                self.place(Child::Block(body), Some(host), see);
             }
             return;
         }
         for child in block.children() {
-            self.place(child, turn, out);
+            self.place(child, turn, see);
         }
     }
 
-    fn place_step<'a>(step: &'a Step, turn: Option<&'a HostName>, out: &mut Vec<Placed<'a>>) {
-        if let Some(position) = step.position(turn) {
-            out.push(Placed { position, step });
-        }
+    /// Every step once, however many hosts it has, in the order of the tree.
+    pub fn steps(&self) -> Vec<&Step> {
+        self.root.steps()
     }
 
     /// The step with this id.
@@ -316,13 +356,21 @@ impl Step {
     /// Where the step stands during a host's turn (`None`: outside any roll); `None` when it does
     /// not concern that host, or needs a turn and has none.
     pub fn position(&self, turn: Option<&HostName>) -> Option<Position> {
+        self.place(turn).map(|place| place.position())
+    }
+
+    /// The same by reference.
+    pub fn place<'a>(&'a self, turn: Option<&'a HostName>) -> Option<Place<'a>> {
         let host = match &self.lane {
-            Lane::Run => return Some(Position::alone(self.id.clone())),
-            Lane::Host(host) => host,
-            Lane::Turn => turn?,
+            Lane::Run => None,
+            Lane::Host(host) => Some(host),
+            Lane::Turn => Some(turn?),
         };
-        let concerned = self.only.as_ref().is_none_or(|only| only.contains(host));
-        concerned.then(|| Position::on(self.id.clone(), host.clone()))
+        let concerned = match (host, &self.only) {
+            (Some(host), Some(only)) => only.contains(host),
+            (Some(_), None) | (None, _) => true,
+        };
+        concerned.then_some(Place { step: self, host })
     }
 
     /// The digest of the step as planned; a step is the same only with the same id and digest.

@@ -11,7 +11,7 @@ pub(crate) mod tests;
 mod turning;
 
 pub use coverage::{Away, Coverage, Single, coverage};
-pub use schedule::{Placement, schedule};
+pub use schedule::{Placement, critical_path, schedule};
 pub use turning::{TurnBack, Way, WayStep, Ways, WindowTurn, back_length, turn_backs, ways};
 
 use crate::id::{HostName, ServiceName, StepId};
@@ -171,10 +171,4 @@ pub fn of_services(
 pub fn predict(plan: &Plan) -> Vec<PredictedWindow> {
     let services = forecast(plan).services.into_iter();
     services.flat_map(|service| service.hosts).collect()
-}
-
-/// How long the whole plan is expected to take when nothing fails and nobody is waited for.
-pub fn critical_path(plan: &Plan) -> Span {
-    let ends = schedule(plan).into_iter().map(|placement| placement.ends);
-    ends.max().unwrap_or_default()
 }

@@ -5,7 +5,7 @@ use crate::upgraders::Way;
 use overhaul_model::definition::{Definition, Origin, RoleUpgrade};
 use overhaul_model::facts::{FleetFacts, PostgresCluster};
 use overhaul_model::fleet::{Fleet, Host};
-use overhaul_model::id::{DatasetName, HostName, RoleName, StepId};
+use overhaul_model::id::{DatasetName, HostName, RoleName, ServiceName, StepId};
 use overhaul_model::knowledge::Knowledge;
 use overhaul_model::plan::{Block, PLAN_FORMAT, Plan, PlanKind, Turns};
 use overhaul_model::timing::Timing;
@@ -16,6 +16,10 @@ pub(crate) struct Draft<'a> {
     pub fleet: &'a Fleet,
     pub facts: &'a FleetFacts,
     pub plan: Plan,
+    /// The fleet's hosts by role, in the order of their names.
+    pub by_role: BTreeMap<&'a RoleName, Vec<&'a Host>>,
+    /// The services that run on each host.
+    pub services_on: BTreeMap<&'a HostName, BTreeSet<&'a ServiceName>>,
     /// The turns of each role's hosts.
     pub turns: BTreeMap<RoleName, Turns>,
     /// The upgrader of each role, ready for its hosts.
@@ -57,11 +61,19 @@ impl<'a> Draft<'a> {
                 blocks: Vec::new(),
             },
         };
+        let mut by_role: BTreeMap<&RoleName, Vec<&Host>> = BTreeMap::new();
+        for host in fleet.hosts.values() {
+            for role in &host.roles {
+                by_role.entry(role).or_default().push(host);
+            }
+        }
         Self {
             definition,
             fleet,
             facts,
             plan,
+            by_role,
+            services_on: BTreeMap::new(),
             turns: BTreeMap::new(),
             ways: BTreeMap::new(),
             clusters: BTreeMap::new(),
@@ -78,6 +90,11 @@ impl<'a> Draft<'a> {
         if !self.errors.contains(&error) {
             self.errors.push(error);
         }
+    }
+
+    /// The hosts of the fleet that have a role, in the order of their names.
+    pub fn of_role(&self, role: &RoleName) -> &[&'a Host] {
+        self.by_role.get(role).map_or(&[], Vec::as_slice)
     }
 
     /// The hosts of a role, in the order of their turns.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub(crate) fn freeze(draft: &mut Draft<'_>) {
     let mut taken: BTreeMap<HostName, RoleName> = BTreeMap::new();
     for role in &draft.definition.roles {
-        let hosts: Vec<_> = draft.fleet.of_role(&role.role).collect();
+        let hosts = draft.of_role(&role.role).to_vec();
         if hosts.is_empty() {
             let role_name = role.role.to_string();
             draft.wrong(

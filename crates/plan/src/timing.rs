@@ -16,8 +16,7 @@ pub(crate) fn plan(draft: &mut Draft<'_>) {
         .flat_map(|block| block.steps())
         .filter(|step| step.expected.is_some());
     let written: BTreeSet<(&str, u32)> = written.map(|step| place(&step.origin)).collect();
-    let positions = draft.plan.positions().into_iter();
-    let steps = positions.map(|placed| placed.step);
+    let steps = draft.plan.steps().into_iter();
     let steps = steps.filter(|step| written.contains(&place(&step.origin)));
     let expected: BTreeMap<_, _> = steps
         .map(|step| {

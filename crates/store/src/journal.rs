@@ -6,6 +6,10 @@ use overhaul_engine::ports::{Journal, JournalError};
 use overhaul_model::event::{Event, Record};
 use overhaul_model::id::Digest;
 use rusqlite::{Connection, TransactionBehavior};
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Mutex, PoisonError};
 
 /// A row as it is stored.
 struct Row {
@@ -120,10 +124,15 @@ pub(crate) fn replay(connection: &Connection) -> Result<Vec<Record>, JournalErro
             Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
         })
         .map_err(read)?;
-    let mut records = Vec::new();
+    let parsed = parsed_in_parts(rows).map_err(read)?;
+    let mut records = Vec::with_capacity(parsed.len());
     let (mut last, mut before) = (0_u64, Record::genesis());
-    for row in rows {
-        let (found, text) = row.map_err(read)?;
+    for Parsed {
+        seq: found,
+        record,
+        digest,
+    } in parsed
+    {
         let seq = last.saturating_add(1);
         let broken = |why: String| JournalError::Chain { seq, why };
         if u64::try_from(found) != Ok(seq) {
@@ -131,15 +140,14 @@ pub(crate) fn replay(connection: &Connection) -> Result<Vec<Record>, JournalErro
                 "row {found} stands where row {seq} should; rows are missing"
             )));
         }
-        let record: Record = serde_json::from_str(&text)
-            .map_err(|error| broken(format!("the row cannot be read: {error}")))?;
+        let record = record.map_err(|error| broken(format!("the row cannot be read: {error}")))?;
         if record.seq != seq || record.before != before {
             return Err(broken(
                 "it does not carry the digest of the row before it; one of the two was changed"
                     .to_owned(),
             ));
         }
-        before = Digest::of(&text);
+        before = digest;
         last = seq;
         records.push(record);
     }
@@ -151,6 +159,61 @@ pub(crate) fn replay(connection: &Connection) -> Result<Vec<Record>, JournalErro
         return Err(JournalError::Chain { seq: last, why });
     }
     Ok(records)
+}
+
+/// Rows that are parsed at a time: enough that handing them over costs nothing beside it.
+const ROWS_AT_ONCE: usize = 1_000;
+
+/// A row as it stands alone.
+struct Parsed {
+    seq: i64,
+    record: Result<Record, serde_json::Error>,
+    digest: Digest,
+}
+
+impl Parsed {
+    fn of((seq, text): (i64, String)) -> Self {
+        Self {
+            seq,
+            record: serde_json::from_str(&text),
+            digest: Digest::of(&text),
+        }
+    }
+}
+
+/// Reads rows while other threads parse and digest those that were read before.
+fn parsed_in_parts(
+    rows: impl Iterator<Item = rusqlite::Result<(i64, String)>>,
+) -> rusqlite::Result<Vec<Parsed>> {
+    let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let (parts, queue) = sync_channel::<(usize, Vec<(i64, String)>)>(workers.saturating_mul(2));
+    let queue = Mutex::new(queue);
+    let work = || {
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let mut done = Vec::new();
+        while let Ok((number, rows)) = next() {
+            done.push((number, rows.into_iter().map(Parsed::of).collect::<Vec<_>>()));
+        }
+        done
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let mut rows = rows.peekable();
+        let mut number = 0_usize;
+        while rows.peek().is_some() {
+            let part: rusqlite::Result<Vec<_>> = rows.by_ref().take(ROWS_AT_ONCE).collect();
+            // Workers stay until the last part was handed over.
+            let _ = parts.send((number, part?));
+            number = number.saturating_add(1);
+        }
+        drop(parts);
+        let mut done = BTreeMap::new();
+        for worker in workers {
+            // A worker has nothing that could panic; rows that it had would be missing, which is found.
+            done.extend(worker.join().unwrap_or_default());
+        }
+        Ok(done.into_values().flatten().collect())
+    })
 }
 
 pub(crate) fn head(connection: &Connection) -> Result<(u64, Digest), JournalError> {

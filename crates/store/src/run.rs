@@ -215,14 +215,19 @@ impl RunDir {
     pub fn plan(&self) -> Result<Plan, StoreError> {
         let path = self.path.join("plan.json");
         let text = read_text(&path)?;
-        let format: Format = parse_json(&path, &text)?;
-        if format.format != PLAN_FORMAT {
-            return Err(StoreError::PlanFormat {
-                found: format.format,
+        let plan = parse_json::<Plan>(&path, &text);
+        // One of another format may look like one of ours, or may not.
+        let found = match &plan {
+            Ok(plan) => plan.format,
+            Err(_) => parse_json::<Format>(&path, &text)?.format,
+        };
+        match found {
+            PLAN_FORMAT => plan,
+            found => Err(StoreError::PlanFormat {
+                found,
                 known: PLAN_FORMAT,
-            });
+            }),
         }
-        parse_json(&path, &text)
     }
 
     /// The facts that the plan was made from.
@@ -252,6 +257,15 @@ impl RunDir {
         Ok(journal::replay(&database::open(
             &self.path.join("journal.sqlite"),
         )?)?)
+    }
+
+    /// The number of the last row.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn last_row(&self) -> Result<u64, StoreError> {
+        let connection = database::open(&self.path.join("journal.sqlite"))?;
+        Ok(journal::head(&connection)?.0)
     }
 
     /// All rows of a journal that cannot be written, as on a backup: read from a copy of the file and of what

@@ -1,13 +1,12 @@
 //! What archives that people had made of a host's files are worth when its machine ends.
 
 use super::machines::mount_of;
-use crate::view::View;
+use crate::view::{Act, View};
 use overhaul_model::action::Action;
-use overhaul_model::effects::{Effect, effects};
+use overhaul_model::effects::Effect;
 use overhaul_model::facts::Mount;
 use overhaul_model::id::{HostName, ServiceName};
 use overhaul_model::primitive::{Persist, Primitive};
-use overhaul_model::step::Step;
 use std::collections::BTreeSet;
 
 /// An archive that was made before.
@@ -19,25 +18,29 @@ pub(super) struct Made<'s> {
 
 /// The archives among the steps of a host before its machine ends. One counts as at rest when all services
 /// that the plan knows on the host were stopped, and none was started since.
-pub(super) fn made<'s>(view: &View<'_>, host: &HostName, before: &[&'s Step]) -> Vec<Made<'s>> {
-    let services = view.plan.services.iter();
-    let here = services.filter(|(_, service)| service.hosts.contains(host));
-    let mut up: BTreeSet<ServiceName> = here.map(|(name, _)| name.clone()).collect();
+pub(super) fn made<'s>(
+    view: &View<'_>,
+    host: &HostName,
+    before: &[&'s Act<'s>],
+) -> Vec<Made<'s>> {
+    let here = view.services_on(host).iter();
+    let mut up: BTreeSet<ServiceName> = here.map(|(name, _)| (*name).clone()).collect();
     let mut out: Vec<Made<'s>> = Vec::new();
-    for step in before {
+    for act in before {
+        let step = act.step;
         if let (Action::Archive { .. }, Primitive::Persist(persist)) = (&step.action, &step.work) {
             out.push(Made {
                 persist,
                 at_rest: up.is_empty() && !persist.live,
             });
         }
-        for effect in effects(step) {
+        for effect in &act.effects {
             match effect {
                 Effect::ServiceStops(name) => {
-                    up.remove(&name);
+                    up.remove(name);
                 }
                 Effect::ServiceStarts(name) => {
-                    up.insert(name);
+                    up.insert(name.clone());
                     for made in &mut out {
                         made.at_rest = false;
                     }

@@ -14,7 +14,7 @@ const HELP: &str = "the definition can be planned and judged; ROADMAP.md says wh
 pub(super) fn look(view: &View<'_>) -> Vec<Complaint> {
     let mut out = Vec::new();
     let mut things: BTreeMap<(Later, String), Vec<&StepId>> = BTreeMap::new();
-    for step in view.steps() {
+    for step in view.steps {
         match (&step.action, &step.work) {
             (Action::Later { what, .. }, work) => {
                 things

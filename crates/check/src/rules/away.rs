@@ -3,20 +3,22 @@
 //! The tree is followed in its order. A host is away from the first step that may disturb it until one
 //! that brings it back; a host that a block leaves down is away in all that follows.
 
-use crate::view::steps_in;
+use crate::view::{Act, Roll, View};
 use overhaul_model::effects::Effect;
-use overhaul_model::id::{HostName, ServiceName};
-use overhaul_model::plan::{Block, Child, Plan, Turns};
+use overhaul_model::id::{HostName, ServiceName, StepId};
+use overhaul_model::plan::{Block, Child};
 use overhaul_model::step::{Lane, Step};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is looked at.
 pub(super) struct Projection<'a> {
-    pub plan: &'a Plan,
+    root: &'a Block,
     /// The hosts that count.
-    pub members: BTreeSet<&'a HostName>,
+    members: BTreeSet<&'a HostName>,
     /// One service, or the host as a whole.
-    pub service: Option<&'a ServiceName>,
+    service: Option<&'a ServiceName>,
+    /// Rolls in which one of these hosts has a turn; the others take none of them away.
+    rolls: BTreeMap<&'a StepId, &'a Roll<'a>>,
 }
 
 /// What happens to a host in some steps.
@@ -50,11 +52,25 @@ impl Crowd<'_> {
 }
 
 impl<'a> Projection<'a> {
+    pub fn new(
+        view: &'a View<'a>,
+        members: BTreeSet<&'a HostName>,
+        service: Option<&'a ServiceName>,
+    ) -> Self {
+        let rolls = view.rolls_with(members.iter().copied());
+        Self {
+            root: &view.plan.root,
+            rolls: rolls.map(|roll| (roll.block.id(), roll)).collect(),
+            members,
+            service,
+        }
+    }
+
     /// Every crowd that can come about.
     pub fn crowds(&self) -> Vec<Crowd<'a>> {
         let mut out = Vec::new();
         let mut down = BTreeSet::new();
-        self.follow(&self.plan.root, &mut down, &mut out);
+        self.follow(self.root, &mut down, &mut out);
         out
     }
 
@@ -65,9 +81,9 @@ impl<'a> Projection<'a> {
         out: &mut Vec<Crowd<'a>>,
     ) {
         match block {
-            Block::Roll { id, body, .. } => {
-                if let Some(turns) = self.plan.rolls.get(id) {
-                    self.roll(block, body, turns, down, out);
+            Block::Roll { id, .. } => {
+                if let Some(roll) = self.rolls.get(id) {
+                    self.roll(roll, down, out);
                 }
             }
             Block::Parallel { blocks, .. } => self.at_once(block, blocks, down, out),
@@ -101,25 +117,28 @@ impl<'a> Projection<'a> {
             return;
         };
         if self.members.contains(host) {
-            let passage = self.passage(&[step], host);
+            let passage = self.passage(&[&Act::of(step)], host);
             self.pass(block, &[(host, passage)], 1, down, out);
         }
     }
 
     fn roll(
         &self,
-        block: &'a Block,
-        body: &'a Block,
-        turns: &'a Turns,
+        roll: &'a Roll<'a>,
         down: &mut BTreeSet<&'a HostName>,
         out: &mut Vec<Crowd<'a>>,
     ) {
-        let at_once = usize::try_from(turns.at_once).unwrap_or(usize::MAX);
-        let steps = steps_in(Child::Block(body));
-        for batch in &turns.batches {
+        let at_once = usize::try_from(roll.turns.at_once).unwrap_or(usize::MAX);
+        for batch in &roll.turns.batches {
             let members = batch.iter().filter(|host| self.members.contains(host));
-            let passages = members.map(|host| (host, self.passage(&steps, host)));
-            self.pass(block, &passages.collect::<Vec<_>>(), at_once, down, out);
+            let passages = members.map(|host| (host, self.passage(&roll.acts, host)));
+            self.pass(
+                roll.block,
+                &passages.collect::<Vec<_>>(),
+                at_once,
+                down,
+                out,
+            );
         }
     }
 
@@ -189,15 +208,15 @@ impl<'a> Projection<'a> {
         down.retain(|host| !come_back.contains(host));
     }
 
-    fn passage(&self, steps: &[&Step], host: &HostName) -> Passage {
+    fn passage(&self, steps: &[&Act<'_>], host: &HostName) -> Passage {
         let mut passage = Passage::default();
         for step in steps {
             let concerned = step.only.as_ref().is_none_or(|only| only.contains(host));
             if !concerned {
                 continue;
             }
-            for effect in overhaul_model::effects::effects(step) {
-                match self.weight(&effect) {
+            for effect in &step.effects {
+                match self.weight(effect) {
                     Weight::Nothing => {}
                     Weight::Blink => passage.disturbed = true,
                     Weight::Down => {

@@ -11,7 +11,7 @@ const ZERO: Span = Span::from_ms(0);
 
 pub(super) fn look(view: &View<'_>) -> Vec<Complaint> {
     let mut out = Vec::new();
-    for step in view.steps() {
+    for step in view.steps {
         for sentence in of_step(step) {
             let help = "write a length of time above zero, or at least one attempt";
             out.push(Complaint::error(
@@ -21,7 +21,7 @@ pub(super) fn look(view: &View<'_>) -> Vec<Complaint> {
             ));
         }
     }
-    for block in view.blocks() {
+    for block in &view.blocks {
         if let Block::Repair {
             id, attempts: 0, ..
         } = block

@@ -5,11 +5,12 @@
 use super::whole_role::is_dangerous;
 use crate::CONTROLLER;
 use crate::rule::Complaint;
-use crate::view::{View, steps_in};
+use crate::view::View;
 use overhaul_model::fleet::{Connection, Host};
 use overhaul_model::id::HostName;
 use overhaul_model::plan::{Block, Child};
 use overhaul_model::step::Lane;
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Addresses of the machine that a program runs on.
@@ -17,16 +18,18 @@ const SELF: [&str; 4] = ["localhost", "127.0.0.1", "::1", "localhost.localdomain
 
 pub(super) fn look(view: &View<'_>) -> Vec<Complaint> {
     let names = names(view);
+    // Most fleets have no host behind another one.
+    let meetings = LazyCell::new(|| Meetings::of(view));
     let mut out = Vec::new();
     for host in view.plan.hosts.values() {
         for jump in jumps(&host.connection) {
             let Some(through) = names.get(jump).filter(|through| ***through != host.name) else {
                 continue;
             };
-            out.extend(jump_host(view, host, through));
+            out.extend(jump_host(view, &meetings, host, through));
         }
         if is_controller(view, host) && changes(view, &host.name) {
-            out.push(of_controller(view, host));
+            out.push(of_controller(view, &meetings, host));
         }
     }
     out
@@ -94,12 +97,17 @@ fn changes(view: &View<'_>, host: &HostName) -> bool {
         .any(|step| is_dangerous(step) && !view.is_settled(step, host))
 }
 
-fn jump_host(view: &View<'_>, host: &Host, through: &HostName) -> Option<Complaint> {
+fn jump_host(
+    view: &View<'_>,
+    meetings: &Meetings<'_>,
+    host: &Host,
+    through: &HostName,
+) -> Option<Complaint> {
     if !changes(view, through) {
         return None;
     }
     let subject = format!("host:{}", host.name);
-    if let Some(block) = together(view, &host.name, through) {
+    if let Some(block) = meetings.together(&host.name, through) {
         let sentence = format!(
             "it is reached through {through}, which may reboot while this host is under way, in {}",
             block.id()
@@ -122,10 +130,10 @@ fn is_controller(view: &View<'_>, host: &Host) -> bool {
         || controller.is_some() && controller == id(&host.name)
 }
 
-fn of_controller(view: &View<'_>, host: &Host) -> Complaint {
+fn of_controller(view: &View<'_>, meetings: &Meetings<'_>, host: &Host) -> Complaint {
     let subject = format!("host:{}", host.name);
     let mut others = view.plan.hosts.keys().filter(|other| **other != host.name);
-    if let Some(block) = others.find_map(|other| together(view, other, &host.name)) {
+    if let Some(block) = others.find_map(|other| meetings.together(other, &host.name)) {
         let sentence = format!(
             "it is this controller, and others are under way while it reboots, in {}",
             block.id()
@@ -138,31 +146,88 @@ fn of_controller(view: &View<'_>, host: &Host) -> Complaint {
     Complaint::warning(subject, sentence, help)
 }
 
-/// The block in which two hosts may be under way at once, the second one in a dangerous step.
-fn together<'v>(view: &View<'v>, one: &HostName, other: &HostName) -> Option<&'v Block> {
-    view.blocks().into_iter().find(|block| match block {
-        Block::Roll { id, body, .. } => {
-            let Some(turns) = view.plan.rolls.get(id).filter(|turns| turns.at_once > 1) else {
-                return false;
-            };
-            let dangerous = steps_in(Child::Block(body)).into_iter().any(is_dangerous);
-            let batches = turns.batches.iter();
-            let mut both = batches.filter(|batch| batch.contains(one) && batch.contains(other));
-            dangerous && both.next().is_some()
+/// Blocks in which hosts may be under way at once, parents first.
+struct Meetings<'v> {
+    places: Vec<Place<'v>>,
+    /// The places in which a host is, by their number.
+    of: BTreeMap<&'v HostName, BTreeSet<usize>>,
+}
+
+/// A block, and the groups of its hosts: batches of a roll, or parts of a parallel block.
+struct Place<'v> {
+    block: &'v Block,
+    groups: BTreeMap<&'v HostName, BTreeSet<usize>>,
+    /// Whether hosts of one group meet; otherwise those of different ones do.
+    inside: bool,
+}
+
+impl<'v> Place<'v> {
+    /// None where no two hosts meet, or none of them is in a dangerous step.
+    fn of(view: &View<'v>, block: &'v Block) -> Option<Self> {
+        let (groups, inside): (Vec<BTreeSet<&HostName>>, bool) = match block {
+            Block::Roll { id, body, .. } => {
+                let turns = view.plan.rolls.get(id).filter(|turns| turns.at_once > 1)?;
+                let batches = turns.batches.iter();
+                let dangerous = body.steps().into_iter().any(is_dangerous);
+                (
+                    batches
+                        .filter(|_| dangerous)
+                        .map(|b| b.iter().collect())
+                        .collect(),
+                    true,
+                )
+            }
+            Block::Parallel { blocks, .. } => {
+                let parts = blocks.iter().map(|part| hosts_of(view, part));
+                (parts.collect(), false)
+            }
+            _ => return None,
+        };
+        let mut by_host: BTreeMap<&HostName, BTreeSet<usize>> = BTreeMap::new();
+        for (number, hosts) in groups.into_iter().enumerate() {
+            for host in hosts {
+                by_host.entry(host).or_default().insert(number);
+            }
         }
-        Block::Parallel { blocks, .. } => {
-            let parts: Vec<BTreeSet<&HostName>> =
-                blocks.iter().map(|part| hosts_of(view, part)).collect();
-            parts.iter().enumerate().any(|(at, part)| {
-                let elsewhere = parts
-                    .iter()
-                    .enumerate()
-                    .filter(|(other_at, _)| *other_at != at);
-                part.contains(one) && elsewhere.into_iter().any(|(_, part)| part.contains(other))
-            })
+        Some(Self {
+            block,
+            groups: by_host,
+            inside,
+        })
+    }
+
+    fn meet(&self, one: &HostName, other: &HostName) -> bool {
+        let (Some(one), Some(other)) = (self.groups.get(one), self.groups.get(other)) else {
+            return false;
+        };
+        match self.inside {
+            true => !one.is_disjoint(other),
+            false => one.iter().any(|group| other.iter().any(|o| o != group)),
         }
-        _ => false,
-    })
+    }
+}
+
+impl<'v> Meetings<'v> {
+    fn of(view: &View<'v>) -> Self {
+        let blocks = view.blocks.iter();
+        let places: Vec<Place<'_>> = blocks.filter_map(|block| Place::of(view, block)).collect();
+        let mut of: BTreeMap<&HostName, BTreeSet<usize>> = BTreeMap::new();
+        for (number, place) in places.iter().enumerate() {
+            for host in place.groups.keys() {
+                of.entry(host).or_default().insert(number);
+            }
+        }
+        Self { places, of }
+    }
+
+    /// The first block in which two hosts may be under way at once, one of them in a dangerous step.
+    fn together(&self, one: &HostName, other: &HostName) -> Option<&'v Block> {
+        let numbers = self.of.get(one)?.intersection(self.of.get(other)?);
+        let mut places = numbers.filter_map(|number| self.places.get(*number));
+        places
+            .find(|place| place.meet(one, other))
+            .map(|place| place.block)
+    }
 }
 
 /// Hosts that a block is about.

@@ -1,12 +1,12 @@
 //! Copies of datasets: outside their host, of everything, read back.
 
 use crate::rule::Complaint;
-use crate::view::View;
+use crate::view::{Act, View};
 use overhaul_model::action::{Action, DatabaseOp};
 use overhaul_model::definition::DatasetKind;
-use overhaul_model::effects::{Effect, effects};
+use overhaul_model::effects::Effect;
 use overhaul_model::id::{DatasetName, HostName};
-use overhaul_model::plan::PlannedDataset;
+use overhaul_model::plan::{Place, PlannedDataset};
 use overhaul_model::primitive::{Command, Feed, Fetch, Primitive};
 use overhaul_model::step::Step;
 use overhaul_model::template::step_word;
@@ -20,12 +20,12 @@ pub(super) fn verified(view: &View<'_>) -> Vec<Complaint> {
             if view.is_settled(step, host) {
                 continue;
             }
-            for effect in effects(step) {
+            for effect in &step.effects {
                 let Effect::DatasetChanges(dataset) = effect else {
                     continue;
                 };
                 let before = steps.get(..place).unwrap_or_default();
-                if let Some(wrong) = wrong_with_copies(view, host, before, &dataset) {
+                if let Some(wrong) = wrong_with_copies(view, host, before, dataset) {
                     let sentence = format!("{dataset} is changed, and {wrong}");
                     let help =
                         "name the dataset under `backup:` of its role, and gather facts again";
@@ -43,9 +43,9 @@ pub(super) fn verified(view: &View<'_>) -> Vec<Complaint> {
 }
 
 /// A release that changes under data of which there is no copy, or a machine that is ended with it.
-fn uncopied(view: &View<'_>, host: &HostName, steps: &[&Step]) -> Vec<Complaint> {
+fn uncopied(view: &View<'_>, host: &HostName, steps: &[&Act<'_>]) -> Vec<Complaint> {
     let changes = steps.iter().position(|step| {
-        effects(step)
+        step.effects
             .iter()
             .any(|effect| matches!(effect, Effect::ReleaseChanges(_) | Effect::MachineDestroyed))
     });
@@ -68,7 +68,7 @@ fn uncopied(view: &View<'_>, host: &HostName, steps: &[&Step]) -> Vec<Complaint>
             let subject = format!("dataset:{name}");
             let help = "name the dataset under `backup:` of its role";
             let step = steps.get(changes)?;
-            if !effects(step).contains(&Effect::MachineDestroyed) {
+            if !step.effects.contains(&Effect::MachineDestroyed) {
                 let sentence = format!("the release of {host} changes under it, and {wrong}");
                 return Some(Complaint::warning(subject, sentence, help));
             }
@@ -94,7 +94,7 @@ struct Copy<'s> {
 fn wrong_with_copies(
     view: &View<'_>,
     host: &HostName,
-    before: &[&Step],
+    before: &[&Act<'_>],
     name: &DatasetName,
 ) -> Option<String> {
     let mut copies = Vec::new();
@@ -197,15 +197,15 @@ fn in_the_way<'f>(taken: &BTreeSet<&'f str>, file: &str) -> Option<&'f str> {
 pub(super) fn files(view: &View<'_>) -> Vec<Complaint> {
     let mut out = Vec::new();
     let mut taken: BTreeSet<&str> = BTreeSet::new();
-    for placed in view.plan.positions() {
-        let file = match &placed.step.work {
+    view.plan.each_place(&mut |Place { step, .. }| {
+        let file = match &step.work {
             Primitive::Fetch(fetch) => &fetch.file,
             Primitive::Feed(feed) => &feed.file,
             Primitive::Persist(persist) => &persist.file,
             Primitive::Restore(restore) => &restore.file,
-            _ => continue,
+            _ => return,
         };
-        let subject = format!("step:{}", placed.step.id);
+        let subject = format!("step:{}", step.id);
         let plain = file.split('/').all(|part| {
             !part.is_empty() && part != "." && part != ".." && !part.contains(['\0', '\\'])
         });
@@ -214,12 +214,9 @@ pub(super) fn files(view: &View<'_>) -> Vec<Complaint> {
             let help = "write names separated by single slashes";
             out.push(Complaint::error(subject.clone(), sentence, help));
         }
-        let fetched = matches!(
-            placed.step.work,
-            Primitive::Fetch(_) | Primitive::Persist(_)
-        );
+        let fetched = matches!(step.work, Primitive::Fetch(_) | Primitive::Persist(_));
         if !fetched || file.contains("{{") {
-            continue;
+            return;
         }
         let help = "give each copy a file of its own";
         if let Some(other) = in_the_way(&taken, file) {
@@ -229,6 +226,6 @@ pub(super) fn files(view: &View<'_>) -> Vec<Complaint> {
             let sentence = format!("another copy goes to `{file}` too");
             out.push(Complaint::error(subject, sentence, help));
         }
-    }
+    });
     out
 }

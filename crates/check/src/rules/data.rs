@@ -1,8 +1,8 @@
 //! Data is at rest while it is changed, and from its copy on.
 
 use crate::rule::Complaint;
-use crate::view::View;
-use overhaul_model::effects::{Effect, effects};
+use crate::view::{Act, View};
+use overhaul_model::effects::Effect;
 use overhaul_model::id::{DatasetName, HostName, ServiceName};
 use overhaul_model::step::Step;
 
@@ -14,14 +14,14 @@ enum Move {
     Changes,
 }
 
-fn moves(step: &Step, dataset: &DatasetName, service: &ServiceName) -> Vec<Move> {
-    effects(step)
-        .into_iter()
+fn moves(step: &Act<'_>, dataset: &DatasetName, service: &ServiceName) -> Vec<Move> {
+    step.effects
+        .iter()
         .filter_map(|effect| match effect {
-            Effect::ServiceStops(name) if name == *service => Some(Move::Stops),
-            Effect::ServiceStarts(name) if name == *service => Some(Move::Starts),
-            Effect::DatasetCopied(name) if name == *dataset => Some(Move::Copied),
-            Effect::DatasetChanges(name) if name == *dataset => Some(Move::Changes),
+            Effect::ServiceStops(name) if name == service => Some(Move::Stops),
+            Effect::ServiceStarts(name) if name == service => Some(Move::Starts),
+            Effect::DatasetCopied(name) if name == dataset => Some(Move::Copied),
+            Effect::DatasetChanges(name) if name == dataset => Some(Move::Changes),
             _ => None,
         })
         .collect()
@@ -40,9 +40,17 @@ struct Story<'s> {
 
 fn stories<'s>(view: &'s View<'_>) -> Vec<Story<'s>> {
     let mut out = Vec::new();
-    for (dataset, planned) in &view.plan.datasets {
-        let service = &planned.of;
-        for (host, steps) in &view.lanes {
+    let changes = |act: &&Act<'_>| {
+        let mut effects = act.effects.iter();
+        effects.any(|effect| matches!(effect, Effect::DatasetChanges(_)))
+    };
+    let changed = view
+        .lanes
+        .iter()
+        .filter(|(_, steps)| steps.iter().any(changes));
+    for (host, steps) in changed {
+        for (dataset, planned) in &view.plan.datasets {
+            let service = &planned.of;
             let (mut stopped, mut copied_while_up, mut started_since_copy) = (false, false, false);
             for step in steps {
                 for its_move in moves(step, dataset, service) {
@@ -61,7 +69,7 @@ fn stories<'s>(view: &'s View<'_>) -> Vec<Story<'s>> {
                             dataset,
                             service,
                             host,
-                            change: step,
+                            change: step.step,
                             stopped,
                             copied_while_up,
                             started_since_copy,

@@ -3,9 +3,9 @@
 use super::archives::{self, is_below};
 use super::packages::list;
 use crate::rule::Complaint;
-use crate::view::View;
+use crate::view::{Act, View};
 use overhaul_model::action::Action;
-use overhaul_model::effects::{Effect, effects};
+use overhaul_model::effects::Effect;
 use overhaul_model::facts::{HostFacts, Known};
 use overhaul_model::id::HostName;
 use overhaul_model::primitive::Primitive;
@@ -16,19 +16,19 @@ use std::collections::BTreeSet;
 struct End<'v> {
     host: &'v HostName,
     step: &'v Step,
-    before: &'v [&'v Step],
-    after: &'v [&'v Step],
+    before: &'v [&'v Act<'v>],
+    after: &'v [&'v Act<'v>],
 }
 
 fn ends<'v>(view: &'v View<'v>) -> Vec<End<'v>> {
     let mut out = Vec::new();
     for (host, steps) in &view.lanes {
         for (place, step) in steps.iter().enumerate() {
-            let ends = effects(step).contains(&Effect::MachineDestroyed);
+            let ends = step.effects.contains(&Effect::MachineDestroyed);
             if ends && !view.is_settled(step, host) {
                 out.push(End {
                     host,
-                    step,
+                    step: step.step,
                     before: steps.get(..place).unwrap_or_default(),
                     after: steps.get(place.saturating_add(1)..).unwrap_or_default(),
                 });
@@ -145,7 +145,7 @@ fn uncarried(view: &View<'_>, end: &End<'_>, data: Vec<String>) -> Vec<Complaint
     out
 }
 
-fn carried<'s>(steps: &[&'s Step]) -> BTreeSet<&'s str> {
+fn carried<'s>(steps: &[&'s Act<'s>]) -> BTreeSet<&'s str> {
     // An archive goes nowhere from the controller.
     paths(steps, |step| match (&step.action, &step.work) {
         (Action::Archive { .. }, _) => None,
@@ -154,7 +154,7 @@ fn carried<'s>(steps: &[&'s Step]) -> BTreeSet<&'s str> {
     })
 }
 
-fn restored<'s>(steps: &[&'s Step]) -> BTreeSet<&'s str> {
+fn restored<'s>(steps: &[&'s Act<'s>]) -> BTreeSet<&'s str> {
     paths(steps, |step| match &step.work {
         Primitive::Restore(restore) => Some(&restore.paths),
         _ => None,
@@ -162,10 +162,10 @@ fn restored<'s>(steps: &[&'s Step]) -> BTreeSet<&'s str> {
 }
 
 fn paths<'s>(
-    steps: &[&'s Step],
+    steps: &[&'s Act<'s>],
     of: impl Fn(&'s Step) -> Option<&'s Vec<String>>,
 ) -> BTreeSet<&'s str> {
-    let lists = steps.iter().filter_map(|step| of(step));
+    let lists = steps.iter().filter_map(|act| of(act.step));
     lists.flatten().map(String::as_str).collect()
 }
 

@@ -1,8 +1,8 @@
 //! Copies are young enough when they are needed.
 
 use crate::rule::Complaint;
-use crate::view::{View, steps_in};
-use overhaul_model::effects::{Effect, effects};
+use crate::view::View;
+use overhaul_model::effects::Effect;
 use overhaul_model::id::{DatasetName, HostName, StepId};
 use overhaul_model::plan::{Block, Child, Plan, PlannedDataset, Turns};
 use overhaul_model::span::Span;
@@ -27,14 +27,14 @@ fn stale(
     let begins = Clock::of(view.plan, host);
     let mut copied: Option<&Step> = None;
     for step in view.lanes.get(host)? {
-        for effect in effects(step) {
+        for effect in &step.effects {
             let needs = match effect {
-                Effect::DatasetCopied(of) if of == *name => {
+                Effect::DatasetCopied(of) if of == name => {
                     // Of several parts the first one is the oldest.
-                    copied = copied.or(Some(step));
+                    copied = copied.or(Some(step.step));
                     false
                 }
-                Effect::DatasetChanges(of) => of == *name,
+                Effect::DatasetChanges(of) => of == name,
                 Effect::ReleaseChanges(_) | Effect::MachineDestroyed => true,
                 _ => false,
             };
@@ -113,7 +113,7 @@ impl<'a> Clock<'a> {
     }
 
     fn roll(&mut self, turns: &Turns, body: &'a Block, mut now: u64) -> u64 {
-        let steps = steps_in(Child::Block(body));
+        let steps = body.steps();
         let turn = steps.iter().fold(0_u64, |sum, step| {
             sum.saturating_add(step.limits.expected.as_ms())
         });

@@ -1,19 +1,18 @@
 //! Ids are what positions, receipts and decisions are found by.
 
 use crate::rule::Complaint;
-use crate::view::{View, steps_in};
-use overhaul_model::id::{Position, StepId};
-use overhaul_model::plan::{Block, Child};
-use std::collections::BTreeSet;
+use crate::view::View;
+use overhaul_model::id::{HostName, StepId};
+use overhaul_model::plan::Block;
+use std::collections::{BTreeSet, HashSet};
 
 pub(super) fn unique(view: &View<'_>) -> Vec<Complaint> {
     let blocks = view
-        .blocks()
-        .into_iter()
+        .blocks
+        .iter()
         .filter(|block| !matches!(block, Block::Step(_)))
         .map(|block| block.id());
-    let steps = steps_in(Child::Block(&view.plan.root));
-    let ids = blocks.chain(steps.iter().map(|step| &step.id));
+    let ids = blocks.chain(view.steps.iter().map(|step| &step.id));
     let mut seen: BTreeSet<&StepId> = BTreeSet::new();
     let mut twice: BTreeSet<String> = BTreeSet::new();
     for id in ids {
@@ -22,12 +21,12 @@ pub(super) fn unique(view: &View<'_>) -> Vec<Complaint> {
         }
     }
     // One id, but two turns on one host, as in a roll that names a host twice or a roll inside a roll.
-    let mut positions: BTreeSet<Position> = BTreeSet::new();
-    for placed in view.plan.positions() {
-        if !positions.insert(placed.position.clone()) {
-            twice.insert(format!("step:{}", placed.position));
+    let mut places: HashSet<(&StepId, Option<&HostName>)> = HashSet::new();
+    view.plan.each_place(&mut |place| {
+        if !places.insert((&place.step.id, place.host)) {
+            twice.insert(format!("step:{}", place.position()));
         }
-    }
+    });
     twice
         .into_iter()
         .map(|subject| {

@@ -2,12 +2,10 @@
 
 use super::away::Projection;
 use crate::rule::Complaint;
-use crate::view::{View, steps_in};
+use crate::view::{Act, View};
 use overhaul_model::definition::Test;
-use overhaul_model::effects::{Effect, effects};
+use overhaul_model::effects::Effect;
 use overhaul_model::id::ServiceName;
-use overhaul_model::plan::{Block, Child};
-use overhaul_model::step::Step;
 
 pub(super) fn minimum(view: &View<'_>) -> Vec<Complaint> {
     let plan = view.plan;
@@ -25,11 +23,7 @@ pub(super) fn minimum(view: &View<'_>) -> Vec<Complaint> {
             out.push(Complaint::error(subject.clone(), sentence, help));
         }
         out.extend(unguarded(view, name, service.keep));
-        let projection = Projection {
-            plan,
-            members: service.hosts.iter().collect(),
-            service: Some(name),
-        };
+        let projection = Projection::new(view, service.hosts.iter().collect(), Some(name));
         let worst = projection
             .crowds()
             .into_iter()
@@ -52,13 +46,13 @@ pub(super) fn minimum(view: &View<'_>) -> Vec<Complaint> {
 
 /// Rolls that take a host away before a guard has counted the others.
 fn unguarded(view: &View<'_>, name: &ServiceName, keep: u32) -> Vec<Complaint> {
-    let counts = |step: &Step| {
+    let counts = |step: &Act<'_>| {
         step.guards.iter().any(|guard| {
             matches!(&guard.test, Test::Members { service, at_least } if service == name && *at_least >= keep)
         })
     };
-    let takes_away = |step: &Step| {
-        effects(step).iter().any(|effect| match effect {
+    let takes_away = |step: &Act<'_>| {
+        step.effects.iter().any(|effect| match effect {
             Effect::HostDown | Effect::AnythingMayBlink => true,
             Effect::ServiceStops(service) | Effect::ServiceMayBlink(service) => service == name,
             _ => false,
@@ -66,20 +60,9 @@ fn unguarded(view: &View<'_>, name: &ServiceName, keep: u32) -> Vec<Complaint> {
     };
     let hosts = view.plan.services.get(name).map(|service| &service.hosts);
     let mut out = Vec::new();
-    for block in view.blocks() {
-        let Block::Roll { id, body, .. } = block else {
-            continue;
-        };
-        let turns = view.plan.rolls.get(id);
-        let mut rolled = turns
-            .iter()
-            .flat_map(|turns| turns.batches.iter().flatten());
-        if !rolled.any(|host| hosts.is_some_and(|hosts| hosts.contains(host))) {
-            continue;
-        }
-        let first = steps_in(Child::Block(body))
-            .into_iter()
-            .find(|step| counts(step) || takes_away(step));
+    for roll in view.rolls_with(hosts.into_iter().flatten()) {
+        let mut acts = roll.acts.iter();
+        let first = acts.find(|step| counts(step) || takes_away(step));
         if let Some(step) = first.filter(|step| !counts(step)) {
             let sentence = format!(
                 "{} takes a host away, and nothing counts the others before it",

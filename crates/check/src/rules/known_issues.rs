@@ -19,7 +19,7 @@ fn of_issue(view: &View<'_>, issue: &KnownIssue) -> Vec<Complaint> {
         versions: &view.plan.knowledge.versions,
     };
     let (mut concerned, mut unknown) = (Vec::new(), Vec::new());
-    for name in view.fresh_hosts() {
+    for &name in &view.fresh {
         let Some(host) = view.plan.hosts.get(name) else {
             continue;
         };

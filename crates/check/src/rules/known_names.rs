@@ -1,9 +1,9 @@
 //! The right machine: every name in the plan leads to something in the plan.
 
 use crate::rule::Complaint;
-use crate::view::View;
+use crate::view::{Act, View};
 use overhaul_model::action::Action;
-use overhaul_model::effects::{Effect, effects};
+use overhaul_model::effects::Effect;
 use overhaul_model::id::HostName;
 use overhaul_model::plan::{Block, Child, Plan};
 use overhaul_model::step::{Lane, Step};
@@ -14,7 +14,7 @@ const HELP: &str = "compile the plan anew from its definition";
 pub(super) fn look(view: &View<'_>) -> Vec<Complaint> {
     let plan = view.plan;
     let mut out = Vec::new();
-    for step in view.steps() {
+    for step in view.steps {
         out.extend(of_step(plan, step));
     }
     for (name, dataset) in &plan.datasets {
@@ -37,7 +37,7 @@ pub(super) fn look(view: &View<'_>) -> Vec<Complaint> {
     out
 }
 
-fn of_step(plan: &Plan, step: &Step) -> Vec<Complaint> {
+fn of_step(plan: &Plan, step: &Act<'_>) -> Vec<Complaint> {
     let mut unknown = Vec::new();
     let lane = match &step.lane {
         Lane::Host(host) => Some(host),
@@ -50,12 +50,12 @@ fn of_step(plan: &Plan, step: &Step) -> Vec<Complaint> {
     if step.only.as_ref().is_some_and(BTreeSet::is_empty) {
         unknown.push("any host: it concerns none".to_owned());
     }
-    for effect in effects(step) {
+    for effect in &step.effects {
         match effect {
             Effect::ServiceStops(name)
             | Effect::ServiceStarts(name)
             | Effect::ServiceMayBlink(name)
-                if !plan.services.contains_key(&name) =>
+                if !plan.services.contains_key(name) =>
             {
                 unknown.push(format!("service {name}"));
             }

@@ -91,12 +91,12 @@ pub(super) fn units(view: &View<'_>) -> Vec<Complaint> {
         let Some(units) = facts.units.value() else {
             continue;
         };
-        for (name, service) in &view.plan.services {
+        for (name, service) in view.services_on(host) {
             let known = units
                 .iter()
                 .any(|unit| unit.name == service.unit && unit.load != "not-found");
             let listed = LISTED.iter().any(|suffix| service.unit.ends_with(suffix));
-            if !service.hosts.contains(host) || known || !listed || service.unit.contains("{{") {
+            if known || !listed || service.unit.contains("{{") {
                 continue;
             }
             let sentence = format!("its unit {} is not on {host}", service.unit);

@@ -54,10 +54,7 @@ fn lost(next: &NextRelease) -> impl Iterator<Item = &LostPackage> {
 /// Services of the plan whose unit comes from such a package.
 fn services(view: &View<'_>, host: &HostName, next: &NextRelease) -> Vec<Complaint> {
     let mut out = Vec::new();
-    for (name, service) in &view.plan.services {
-        if !service.hosts.contains(host) {
-            continue;
-        }
+    for (name, service) in view.services_on(host) {
         for lost in lost(next).filter(|lost| brings(lost, &service.unit)) {
             let mut sentence = format!(
                 "its unit {} on {host} comes from {} {}, which {} does not have",

@@ -11,6 +11,7 @@ use overhaul_model::effects::{Effect, effects};
 use overhaul_model::facts::{HostFacts, Unit};
 use overhaul_model::id::HostName;
 use overhaul_model::knowledge::{Border, NoMix, installed_version};
+use overhaul_model::plan::Place;
 use overhaul_model::step::Step;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,9 +20,10 @@ const HELP: &str = "stop all members of the old version before the first new one
 pub(super) fn look(view: &View<'_>) -> Vec<Complaint> {
     let mut out = Vec::new();
     for (kind, no_mix) in &view.plan.knowledge.no_mix {
-        for members in clusters(view, kind, &no_mix.units) {
+        let patterns = Patterns::of(no_mix);
+        for members in clusters(view, kind, &patterns) {
             for border in &no_mix.apart {
-                let sides = Sides::before(view, &members, no_mix, border);
+                let sides = Sides::before(view, &members, &patterns, border);
                 if let Some(meeting) = sides.and_then(|sides| sides.first_meeting(view)) {
                     let names: Vec<&str> = members.iter().map(|host| host.as_str()).collect();
                     let subject = format!("cluster:{kind} {}", names.join(","));
@@ -36,7 +38,7 @@ pub(super) fn look(view: &View<'_>) -> Vec<Complaint> {
 }
 
 /// Members of each cluster of a kind.
-fn clusters<'v>(view: &View<'v>, kind: &str, units: &[String]) -> Vec<BTreeSet<&'v HostName>> {
+fn clusters<'v>(view: &View<'v>, kind: &str, units: &Patterns<'_>) -> Vec<BTreeSet<&'v HostName>> {
     let mut known: BTreeMap<&str, BTreeSet<&HostName>> = BTreeMap::new();
     let mut all = BTreeSet::new();
     let mut certain = true;
@@ -69,21 +71,32 @@ fn clusters<'v>(view: &View<'v>, kind: &str, units: &[String]) -> Vec<BTreeSet<&
         .collect()
 }
 
-fn its_units<'f>(facts: &'f HostFacts, patterns: &[String]) -> impl Iterator<Item = &'f Unit> {
+fn its_units<'f>(facts: &'f HostFacts, patterns: &Patterns<'_>) -> impl Iterator<Item = &'f Unit> {
     let units = facts.units.value().into_iter().flatten();
-    units.filter(move |unit| fits_any(patterns, &unit.name))
+    units.filter(move |unit| patterns.fit(&unit.name))
 }
 
-/// Whether a unit is one of these; one `*` stands for any text.
-fn fits_any(patterns: &[String], unit: &str) -> bool {
-    patterns
-        .iter()
-        .any(|pattern| match pattern.split_once('*') {
-            Some((head, tail)) => unit
+/// Names of units; one `*` stands for any text.
+struct Patterns<'v>(Vec<(&'v str, Option<&'v str>)>);
+
+impl<'v> Patterns<'v> {
+    fn of(no_mix: &'v NoMix) -> Self {
+        let units = no_mix.units.iter();
+        let split = units.map(|unit| match unit.split_once('*') {
+            Some((head, tail)) => (head, Some(tail)),
+            None => (unit.as_str(), None),
+        });
+        Self(split.collect())
+    }
+
+    fn fit(&self, unit: &str) -> bool {
+        self.0.iter().any(|(head, tail)| match tail {
+            Some(tail) => unit
                 .strip_prefix(head)
                 .is_some_and(|rest| rest.ends_with(tail)),
-            None => pattern == unit,
+            None => unit == *head,
         })
+    }
 }
 
 /// Where a member stands.
@@ -97,7 +110,7 @@ struct Member {
 /// Where all members of a cluster stand beside one border.
 struct Sides<'a> {
     members: BTreeMap<&'a HostName, Member>,
-    no_mix: &'a NoMix,
+    patterns: &'a Patterns<'a>,
     border: &'a Border,
 }
 
@@ -106,7 +119,7 @@ impl<'a> Sides<'a> {
     fn before(
         view: &View<'a>,
         hosts: &BTreeSet<&'a HostName>,
-        no_mix: &'a NoMix,
+        patterns: &'a Patterns<'a>,
         border: &'a Border,
     ) -> Option<Self> {
         let of_release = border.of == view.plan.to.os;
@@ -120,13 +133,13 @@ impl<'a> Sides<'a> {
                 // Not installed, or not asked: this border says nothing.
                 installed_version(Some(facts), &border.of).ok()??
             };
-            let up = its_units(facts, &no_mix.units).any(|unit| unit.active == "active");
+            let up = its_units(facts, patterns).any(|unit| unit.active == "active");
             let passed = border.is_passed(version);
             members.insert(*host, Member { passed, up });
         }
         Some(Self {
             members,
-            no_mix,
+            patterns,
             border,
         })
     }
@@ -136,18 +149,17 @@ impl<'a> Sides<'a> {
         if let Some(who) = self.meeting() {
             return Some(format!("{who} now"));
         }
-        for placed in view.plan.positions() {
-            let Some(host) = &placed.position.host else {
-                continue;
+        let mut met = None;
+        view.plan.each_place(&mut |Place { step, host }| {
+            let Some(host) = host.filter(|_| met.is_none()) else {
+                return;
             };
-            if view.settled.contains(&placed.position) || !self.pass(host, placed.step) {
-                continue;
+            if !view.is_settled(step, host) && self.pass(host, step) {
+                let meeting = self.meeting();
+                met = meeting.map(|who| format!("{who} after {}", step.id));
             }
-            if let Some(who) = self.meeting() {
-                return Some(format!("{who} after {}", placed.step.id));
-            }
-        }
-        None
+        });
+        met
     }
 
     fn meeting(&self) -> Option<String> {
@@ -165,7 +177,7 @@ impl<'a> Sides<'a> {
             return false;
         };
         match &step.action {
-            Action::Service { unit, op, .. } if fits_any(&self.no_mix.units, unit) => {
+            Action::Service { unit, op, .. } if self.patterns.fit(unit) => {
                 match op {
                     ServiceOp::Stop | ServiceOp::Hold => member.up = false,
                     ServiceOp::Start | ServiceOp::LetGo | ServiceOp::Restart => member.up = true,

@@ -3,12 +3,12 @@
 use crate::rule::Complaint;
 use crate::view::View;
 use overhaul_model::action::Undo;
-use overhaul_model::effects::{Effect, effects};
+use overhaul_model::effects::Effect;
 
 pub(super) fn look(view: &View<'_>) -> Vec<Complaint> {
     let mut out = Vec::new();
-    for step in view.steps() {
-        let what = effects(step).into_iter().find_map(|effect| match effect {
+    for step in view.steps {
+        let what = step.effects.iter().find_map(|effect| match effect {
             Effect::ReleaseChanges(release) => Some(format!("brings the host to {release}")),
             Effect::MachineDestroyed => Some("ends the machine with all that is on it".to_owned()),
             Effect::DatasetChanges(dataset) => Some(format!("brings {dataset} to another form")),

@@ -1,10 +1,10 @@
 //! Every host goes from the one release to the other, and it is proven.
 
 use crate::rule::Complaint;
-use crate::view::View;
+use crate::view::{Act, View};
 use overhaul_model::action::Action;
 use overhaul_model::definition::Release;
-use overhaul_model::effects::{Effect, effects};
+use overhaul_model::effects::Effect;
 use overhaul_model::later::Later;
 use overhaul_model::primitive::{Measure, Primitive};
 use overhaul_model::step::Step;
@@ -26,7 +26,7 @@ pub(super) fn reaches(view: &View<'_>) -> Vec<Complaint> {
 }
 
 /// What a lane lacks on its way to the release.
-fn lacking(steps: &[&Step], to: &Release) -> Option<String> {
+fn lacking(steps: &[&Act<'_>], to: &Release) -> Option<String> {
     let (mut reached, mut rebooted, mut proven) = (None, false, false);
     for step in steps {
         // What it leads to, once it is available; that it is not, another rule says.
@@ -35,9 +35,9 @@ fn lacking(steps: &[&Step], to: &Release) -> Option<String> {
             ..
         } = step.action
         {
-            (reached, rebooted, proven) = (Some(to.clone()), true, false);
+            (reached, rebooted, proven) = (Some(to), true, false);
         }
-        for effect in effects(step) {
+        for effect in &step.effects {
             match effect {
                 Effect::ReleaseChanges(release) => {
                     reached = Some(release);
@@ -52,7 +52,7 @@ fn lacking(steps: &[&Step], to: &Release) -> Option<String> {
     }
     match reached {
         None => Some(format!("no step brings it to {to}")),
-        Some(other) if other != *to => Some(format!("it ends on {other}, not on {to}")),
+        Some(other) if other != to => Some(format!("it ends on {other}, not on {to}")),
         Some(_) if !rebooted => Some(format!("it is not rebooted into {to}")),
         Some(_) if !proven => Some(format!(
             "nobody looks whether it is on {to} after the reboot"

@@ -1,22 +1,20 @@
 //! Repeat classes that hold what they promise.
 
 use crate::rule::Complaint;
-use crate::view::{View, steps_in};
+use crate::view::View;
 use overhaul_model::action::Repeat;
-use overhaul_model::plan::{Block, Child};
+use overhaul_model::plan::Block;
 
 pub(super) fn once(view: &View<'_>) -> Vec<Complaint> {
     let mut out = Vec::new();
-    for block in view.blocks() {
+    for block in &view.blocks {
         let Block::Repair {
             id, body, remedy, ..
         } = block
         else {
             continue;
         };
-        let inside = steps_in(Child::Block(body))
-            .into_iter()
-            .chain(steps_in(Child::Block(remedy)));
+        let inside = body.steps().into_iter().chain(remedy.steps());
         for step in inside.filter(|step| matches!(step.repeat, Repeat::Once(_))) {
             let sentence = format!("it must happen once, and {id} repeats it");
             let help = "take it out of what is repaired";
@@ -27,7 +25,7 @@ pub(super) fn once(view: &View<'_>) -> Vec<Complaint> {
             ));
         }
     }
-    for step in view.steps() {
+    for step in view.steps {
         if matches!(step.repeat, Repeat::Once(_)) && step.retry.attempts > 1 {
             let sentence = "it must happen once, and is retried by itself".to_owned();
             let help = "take `retry` out: after a failure a person decides";
@@ -42,8 +40,8 @@ pub(super) fn once(view: &View<'_>) -> Vec<Complaint> {
 }
 
 pub(super) fn check_first(view: &View<'_>) -> Vec<Complaint> {
-    view.steps()
-        .into_iter()
+    view.steps
+        .iter()
         .filter(|step| step.repeat == Repeat::CheckFirst && step.check.is_none())
         .map(|step| {
             let sentence = "it repeats only after its check, and has none".to_owned();

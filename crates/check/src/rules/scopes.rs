@@ -7,7 +7,7 @@ use overhaul_model::plan::Block;
 
 pub(super) fn close_safe(view: &View<'_>) -> Vec<Complaint> {
     let mut out = Vec::new();
-    for block in view.blocks() {
+    for block in &view.blocks {
         let Block::Scope {
             id, open, close, ..
         } = block

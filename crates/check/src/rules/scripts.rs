@@ -8,8 +8,8 @@ use overhaul_model::step::Step;
 use overhaul_model::template::{Quoting, texts_of_measure, texts_of_primitive};
 
 pub(super) fn raw(view: &View<'_>) -> Vec<Complaint> {
-    view.steps()
-        .into_iter()
+    view.steps
+        .iter()
         .filter(|step| scripts(step).iter().any(|text| has_raw(text)))
         .map(|step| {
             let sentence = "a value goes into its script without quotes, by `| raw`".to_owned();

@@ -1,28 +1,24 @@
 //! Services: what stops starts again, and not everything stops at once.
 
 use crate::rule::Complaint;
-use crate::view::{View, steps_in};
+use crate::view::{Act, Roll, View};
 use overhaul_model::action::{Action, ServiceOp};
 use overhaul_model::effects::{Effect, effects};
 use overhaul_model::id::{HostName, ServiceName};
-use overhaul_model::plan::{Block, Child, Turns};
-use overhaul_model::step::Step;
+use overhaul_model::plan::{Block, Turns};
 use std::collections::{BTreeMap, BTreeSet};
 
 const START_HELP: &str = "start it again, in the slot `start` as a rule; or name it in `retired`, or in `expected` until a day";
 
-fn stops(step: &Step) -> Vec<ServiceName> {
-    effects(step)
-        .into_iter()
-        .filter_map(|effect| match effect {
-            Effect::ServiceStops(name) => Some(name),
-            _ => None,
-        })
-        .collect()
+fn stops<'s>(effects: &'s [Effect]) -> impl Iterator<Item = &'s ServiceName> {
+    effects.iter().filter_map(|effect| match effect {
+        Effect::ServiceStops(name) => Some(name),
+        _ => None,
+    })
 }
 
 /// Units that no service is, which are stopped and not started again, each with the step that stops it.
-fn units_left_down<'s>(steps: &[&'s Step]) -> BTreeMap<&'s str, &'s Step> {
+fn units_left_down<'s>(steps: &[&'s Act<'s>]) -> BTreeMap<&'s str, &'s Act<'s>> {
     let mut down = BTreeMap::new();
     for step in steps {
         let Action::Service {
@@ -46,8 +42,9 @@ fn units_left_down<'s>(steps: &[&'s Step]) -> BTreeMap<&'s str, &'s Step> {
     down
 }
 
-fn starts(step: &Step, service: &ServiceName) -> bool {
-    effects(step).contains(&Effect::ServiceStarts(service.clone()))
+fn starts(effects: &[Effect], service: &ServiceName) -> bool {
+    let mut effects = effects.iter();
+    effects.any(|effect| matches!(effect, Effect::ServiceStarts(name) if name == service))
 }
 
 pub(super) fn stopped_started(view: &View<'_>) -> Vec<Complaint> {
@@ -72,15 +69,15 @@ pub(super) fn stopped_started(view: &View<'_>) -> Vec<Complaint> {
                 START_HELP,
             ));
         }
-        let mut down: BTreeMap<ServiceName, &Step> = BTreeMap::new();
+        let mut down: BTreeMap<&ServiceName, &Act<'_>> = BTreeMap::new();
         for step in steps {
-            for service in stops(step) {
+            for service in stops(&step.effects) {
                 down.insert(service, step);
             }
-            down.retain(|service, _| !starts(step, service));
+            down.retain(|service, _| !starts(&step.effects, service));
         }
         down.retain(|service, _| {
-            let planned = view.plan.services.get(service);
+            let planned = view.plan.services.get(*service);
             !stays_down(service, planned.map_or("", |service| &service.unit))
         });
         for (service, step) in down {
@@ -95,10 +92,11 @@ pub(super) fn stopped_started(view: &View<'_>) -> Vec<Complaint> {
             ));
         }
     }
-    for block in view.blocks() {
+    for block in &view.blocks {
         // When the body is given up or the run is aborted, only `close` comes.
         if let Block::Scope { open, close, .. } = block {
-            for service in stops(open).into_iter().filter(|name| !starts(close, name)) {
+            let (opening, closing) = (effects(open), effects(close));
+            for service in stops(&opening).filter(|name| !starts(&closing, name)) {
                 let sentence = format!(
                     "{} stops it, and {} does not start it again when the run is aborted in between",
                     open.id, close.id
@@ -117,21 +115,16 @@ pub(super) fn stopped_started(view: &View<'_>) -> Vec<Complaint> {
 
 pub(super) fn some_stay_up(view: &View<'_>) -> Vec<Complaint> {
     let mut out = Vec::new();
-    for block in view.blocks() {
-        let Block::Roll { id, body, .. } = block else {
-            continue;
-        };
-        let Some(turns) = view.plan.rolls.get(id) else {
-            continue;
-        };
-        for (name, service) in &view.plan.services {
-            let hosts: BTreeSet<&HostName> = service.hosts.iter().collect();
-            if hosts.len() < 2 || !all_at_once(turns, &hosts) || !disturbs(body, name) {
+    for (name, service) in &view.plan.services {
+        let hosts: BTreeSet<&HostName> = service.hosts.iter().collect();
+        for Roll { block, turns, acts } in view.rolls_with(&service.hosts) {
+            if hosts.len() < 2 || !all_at_once(turns, &hosts) || !disturb(acts, name) {
                 continue;
             }
             let sentence = format!(
-                "all of its {} hosts may be down at once in {id}",
-                hosts.len()
+                "all of its {} hosts may be down at once in {}",
+                hosts.len(),
+                block.id()
             );
             let help = "lower `at_once`, or write `order: one-by-one`";
             out.push(Complaint::warning(
@@ -152,12 +145,11 @@ fn all_at_once(turns: &Turns, hosts: &BTreeSet<&HostName>) -> bool {
     })
 }
 
-fn disturbs(body: &Block, service: &ServiceName) -> bool {
-    steps_in(Child::Block(body)).into_iter().any(|step| {
-        effects(step).iter().any(|effect| match effect {
-            Effect::ServiceStops(name) | Effect::ServiceMayBlink(name) => name == service,
-            Effect::HostDown | Effect::AnythingMayBlink => true,
-            _ => false,
-        })
+fn disturb(acts: &[&Act<'_>], service: &ServiceName) -> bool {
+    let mut effects = acts.iter().flat_map(|act| &act.effects);
+    effects.any(|effect| match effect {
+        Effect::ServiceStops(name) | Effect::ServiceMayBlink(name) => name == service,
+        Effect::HostDown | Effect::AnythingMayBlink => true,
+        _ => false,
     })
 }

@@ -13,15 +13,16 @@ const HELP: &str = "make room, or enlarge the filesystem, and gather facts again
 
 pub(super) fn look(view: &View<'_>) -> Vec<Complaint> {
     let mut out = Vec::new();
-    for host in view.fresh_hosts() {
-        let needs: Vec<&PlannedSpace> = view
-            .plan
-            .space
-            .iter()
-            .filter(|space| space.host.as_ref() == Some(host))
-            .collect();
-        let mounts = view.facts.get(host).and_then(|facts| facts.mounts.value());
-        out.extend(of_host(host, &needs, mounts.map(Vec::as_slice)));
+    let mut needs: BTreeMap<&HostName, Vec<&PlannedSpace>> = BTreeMap::new();
+    for space in &view.plan.space {
+        if let Some(host) = &space.host {
+            needs.entry(host).or_default().push(space);
+        }
+    }
+    for host in &view.fresh {
+        let needs = needs.get(host).map(Vec::as_slice).unwrap_or_default();
+        let mounts = view.facts.get(*host).and_then(|facts| facts.mounts.value());
+        out.extend(of_host(host, needs, mounts.map(Vec::as_slice)));
     }
     // Once anything has begun, copies may lie there already: what is free no longer says what was needed.
     if view.settled.is_empty() {

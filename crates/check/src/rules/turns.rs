@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 pub(super) fn look(view: &View<'_>) -> Vec<Complaint> {
     let mut out = Vec::new();
-    for block in view.blocks() {
+    for block in &view.blocks {
         let Block::Roll { id, .. } = block else {
             continue;
         };

@@ -15,9 +15,9 @@ const HELP: &str = "see that the host is reached, and gather facts again";
 
 pub(super) fn look(view: &View<'_>) -> Vec<Complaint> {
     let mut out = Vec::new();
-    for host in view.fresh_hosts() {
+    for host in &view.fresh {
         let subject = format!("host:{host}");
-        let Some(facts) = view.facts.get(host) else {
+        let Some(facts) = view.facts.get(*host) else {
             let sentence = "nothing was measured of it".to_owned();
             out.push(Complaint::error(subject, sentence, HELP));
             continue;

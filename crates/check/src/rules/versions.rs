@@ -2,9 +2,9 @@
 
 use super::packages::list;
 use crate::rule::Complaint;
-use crate::view::View;
+use crate::view::{Act, View};
 use overhaul_model::action::Action;
-use overhaul_model::effects::{Effect, effects};
+use overhaul_model::effects::Effect;
 use overhaul_model::facts::HostFacts;
 use overhaul_model::id::HostName;
 use overhaul_model::knowledge::{VersionPath, installed_version};
@@ -17,7 +17,7 @@ const GATHER: &str =
 pub(super) fn path(view: &View<'_>) -> Vec<Complaint> {
     let mut out = Vec::new();
     for (name, path) in &view.plan.knowledge.versions {
-        for host in view.fresh_hosts() {
+        for &host in &view.fresh {
             let facts = view.facts.get(host);
             let steps = view.lanes.get(host).map(Vec::as_slice).unwrap_or_default();
             let way = if *name == view.plan.to.os {
@@ -42,12 +42,12 @@ pub(super) fn path(view: &View<'_>) -> Vec<Complaint> {
 }
 
 /// The releases that a host goes through. What is not known, other rules tell.
-fn way_of_release(facts: Option<&HostFacts>, steps: &[&Step]) -> Vec<String> {
+fn way_of_release(facts: Option<&HostFacts>, steps: &[&Act<'_>]) -> Vec<String> {
     let measured = facts.and_then(|facts| facts.release.value());
     let now = measured.map(|release| release.version.clone());
-    let ahead = steps.iter().flat_map(|step| effects(step));
+    let ahead = steps.iter().flat_map(|step| &step.effects);
     let ahead = ahead.filter_map(|effect| match effect {
-        Effect::ReleaseChanges(release) => Some(release.release),
+        Effect::ReleaseChanges(release) => Some(release.release.clone()),
         _ => None,
     });
     now.into_iter().chain(ahead).collect()
@@ -56,7 +56,7 @@ fn way_of_release(facts: Option<&HostFacts>, steps: &[&Step]) -> Vec<String> {
 /// The versions of a package that a host goes through; none where it is not installed.
 fn way_of_package(
     facts: Option<&HostFacts>,
-    steps: &[&Step],
+    steps: &[&Act<'_>],
     name: &str,
     path: &VersionPath,
 ) -> Result<Vec<String>, String> {
@@ -119,7 +119,7 @@ fn of_set(view: &View<'_>, set: &BTreeSet<String>) -> Vec<Complaint> {
     let subject = format!("packages:{}", names.join(","));
     let (mut now, mut afterwards) = (Versions::default(), Versions::default());
     let mut unknown = Vec::new();
-    for host in view.fresh_hosts() {
+    for &host in &view.fresh {
         for package in set {
             let measured = installed_version(view.facts.get(host), package);
             let measured = measured.unwrap_or_else(|_| {

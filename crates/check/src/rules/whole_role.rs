@@ -1,7 +1,7 @@
 //! No whole role of several members in one dangerous step.
 
 use crate::rule::Complaint;
-use crate::view::{View, steps_in};
+use crate::view::View;
 use overhaul_model::effects::{Effect, effects};
 use overhaul_model::id::{HostName, RoleName};
 use overhaul_model::plan::{Block, Child, Plan, Turns};
@@ -100,8 +100,8 @@ impl<'a> Danger<'a> {
     }
 
     fn of_roll(&self, turns: &'a Turns, body: &'a Block) -> Counts<'a> {
-        let steps = steps_in(Child::Block(body));
-        let dangerous: Vec<&Step> = steps
+        let dangerous: Vec<&Step> = body
+            .steps()
             .into_iter()
             .filter(|step| is_dangerous(step))
             .collect();

@@ -21,11 +21,7 @@ pub(super) fn one_at_a_time(view: &View<'_>) -> Vec<Complaint> {
             help,
         ));
     }
-    let projection = Projection {
-        plan,
-        members: plan.hosts.keys().collect(),
-        service: None,
-    };
+    let projection = Projection::new(view, plan.hosts.keys().collect(), None);
     for crowd in projection.crowds() {
         let zones = |hosts: &BTreeSet<&HostName>| -> BTreeSet<&ZoneName> {
             let hosts = hosts.iter().filter_map(|name| plan.hosts.get(*name));

@@ -2,6 +2,7 @@
 
 use crate::console::Console;
 use crate::exit::Exit;
+use crate::facts_file;
 use crate::failure::{Failure, Outcome};
 use crate::gather;
 use crate::inputs;
@@ -33,13 +34,13 @@ pub async fn run(args: &ClassifyArgs, state: Option<&Path>, console: Console) ->
         tracking::same_fleet(&path, &before, &input.fleet.name)?;
     }
     let facts = match &args.facts {
-        Some(file) => inputs::stored_facts(file)?,
+        Some(file) => facts_file::stored_facts(file)?,
         None => {
             tracking::gathered(&input, &hosts, &args.hosts, &wanted(args.kinds.as_deref())?).await?
         }
     };
     if let Some(file) = &args.save_facts {
-        inputs::save_facts(file, &facts)?;
+        facts_file::save_facts(file, &facts)?;
     }
     let decisions = decisions(&before);
     let mut classified = classify(&input.fleet, &facts, &decisions, &tracking::controller());

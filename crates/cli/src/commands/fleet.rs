@@ -3,6 +3,7 @@
 use crate::commands::classify::decisions;
 use crate::console::Console;
 use crate::exit::Exit;
+use crate::facts_file;
 use crate::failure::{Failure, Outcome};
 use crate::inputs;
 use crate::show;
@@ -37,7 +38,7 @@ pub fn run(args: &TrackedArgs, state: Option<&Path>, console: Console) -> Outcom
     let facts = args
         .facts
         .as_deref()
-        .map(inputs::stored_facts)
+        .map(facts_file::stored_facts)
         .transpose()?;
     let mut warnings = Vec::new();
     if let Some(facts) = &facts {

@@ -5,6 +5,7 @@ use crate::commands::classify::wanted;
 use crate::console::Console;
 use crate::draft::Draft;
 use crate::exit::Exit;
+use crate::facts_file;
 use crate::failure::{Failure, Outcome, file};
 use crate::inputs;
 use crate::kinds::Kinds;
@@ -29,7 +30,7 @@ pub async fn run(args: &InitArgs, state: Option<&Path>, console: Console) -> Out
     let (upgrade, tracker_path) = places(args);
     none_there([&upgrade, &tracker_path])?;
     let facts = match &args.facts {
-        Some(path) => inputs::stored_facts(path)?,
+        Some(path) => facts_file::stored_facts(path)?,
         None => {
             let wanted = wanted(args.kinds.as_deref())?;
             tracking::gathered(&input, &input.fleet.hosts, &args.hosts, &wanted).await?

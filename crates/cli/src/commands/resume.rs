@@ -48,8 +48,7 @@ pub async fn resume(
         }
         Err(error) => return Err(error.into()),
     };
-    // The journal may have grown until the lock was taken.
-    let told = Told::of(told.dir)?;
+    let told = told.up_to_date()?;
     let plan = told.plan().clone();
     let passwords = inputs::passwords(&args.fleet)?;
     let reach = wiring::reach(
@@ -61,13 +60,13 @@ pub async fn resume(
     )?;
     know_machines(&told, &reach);
     let aborting = is_aborting(&told)?;
-    let facts = facts(&told, &reach, aborting, console).await?;
+    let mut facts = facts(&told, &reach, aborting, console).await?;
     let mut settled = settled(&told, aborting);
     let later = later(&told);
     let own = |host: &HostName| later.contains(host);
     let positions = told.run.positions().map(|(position, _)| position);
     settled.extend(positions.filter(|p| p.host.as_ref().is_some_and(own)));
-    let checked = checked(&plan, &facts, &settled, told.dir.path());
+    let checked = checked(&plan, &mut facts, &settled, told.dir.path());
     if !console.json {
         console.out(&show::findings::findings(&checked.findings));
     }
@@ -119,7 +118,7 @@ pub async fn clean(
     facts.extend(gather::facts(&reach, &others, &asked).await?);
     let all = told.run.positions().map(|(position, _)| position);
     let settled: BTreeSet<Position> = all.filter(|p| !wanted.contains(p)).collect();
-    let checked = checked(&plan, &facts, &settled, told.dir.path());
+    let checked = checked(&plan, &mut facts, &settled, told.dir.path());
     if !console.json {
         console.out(&show::findings::findings(&checked.findings));
     }

@@ -65,7 +65,7 @@ pub async fn run(args: &RunArgs, state: Option<&Path>, console: Console) -> Outc
         &args.hosts,
         &data,
     )?;
-    let facts = gather::facts(&reach, wanted.hosts.keys(), &wanted.facts).await?;
+    let mut facts = gather::facts(&reach, wanted.hosts.keys(), &wanted.facts).await?;
     gather::none_in_trouble(&facts)?;
     nobody_holds(&reach, &facts, &args.fleet).await?;
     let plan = match wanted.input {
@@ -76,7 +76,7 @@ pub async fn run(args: &RunArgs, state: Option<&Path>, console: Console) -> Outc
             plan
         }
     };
-    let checked = checked(&plan, &facts, &BTreeSet::new(), &state);
+    let checked = checked(&plan, &mut facts, &BTreeSet::new(), &state);
     show_before(&plan, &checked.findings, console);
     let Some(passed) = checked.passed else {
         return Err(blocked(&checked.findings));

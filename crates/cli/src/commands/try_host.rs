@@ -47,10 +47,15 @@ pub async fn try_host(args: &TryArgs, state: Option<&Path>, console: Console) ->
     if args.depth.thorough {
         wanted.go_deep(Some(path.to_codename.clone()));
     }
-    let facts = gather::facts(&reach, fleet.hosts.keys(), &wanted).await?;
+    let mut facts = gather::facts(&reach, fleet.hosts.keys(), &wanted).await?;
     gather::none_in_trouble(&facts)?;
     let plan = overhaul_plan::compile(&definition, &fleet, &facts)?;
-    let checked = checked(&plan, &facts, &BTreeSet::new(), &runs::state_dir(state)?);
+    let checked = checked(
+        &plan,
+        &mut facts,
+        &BTreeSet::new(),
+        &runs::state_dir(state)?,
+    );
     if console.json {
         console.out_json(&serde_json::json!({
             "facts": facts,

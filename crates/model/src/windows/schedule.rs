@@ -4,6 +4,8 @@ use crate::id::HostName;
 use crate::plan::{Block, CLEANUP, Child, Plan, Turns};
 use crate::span::Span;
 use crate::step::{Lane, Step};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 /// A step on a host, in time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,20 +26,31 @@ pub struct Placement<'a> {
 /// Batches follow one another; in a batch each turn begins as soon as one of `at_once` places is free.
 /// Guards are taken to hold, gates to be answered at once.
 pub fn schedule(plan: &Plan) -> Vec<Placement<'_>> {
+    let mut out = Vec::new();
     let mut placer = Placer {
         plan,
-        out: Vec::new(),
+        see: |placement| out.push(placement),
     };
     placer.place(Child::Block(&plan.root), None, Span::default());
-    placer.out
+    out
 }
 
-struct Placer<'a> {
+/// How long the whole plan is expected to take when nothing fails and nobody is waited for.
+pub fn critical_path(plan: &Plan) -> Span {
+    let mut placer = Placer {
+        plan,
+        see: |_: Placement<'_>| {},
+    };
+    placer.place(Child::Block(&plan.root), None, Span::default())
+}
+
+/// Goes through the tree in time, and shows each step at its place.
+struct Placer<'a, S> {
     plan: &'a Plan,
-    out: Vec<Placement<'a>>,
+    see: S,
 }
 
-impl<'a> Placer<'a> {
+impl<'a, S: FnMut(Placement<'a>)> Placer<'a, S> {
     /// Places what stands below; gives the moment at which all of it is over.
     fn place(&mut self, child: Child<'a>, turn: Option<&'a HostName>, begins: Span) -> Span {
         let block = match child {
@@ -79,7 +92,7 @@ impl<'a> Placer<'a> {
             return begins;
         }
         let ends = begins.plus(self.plan.expected(step, host));
-        self.out.push(Placement {
+        (self.see)(Placement {
             step,
             host,
             begins,
@@ -92,13 +105,16 @@ impl<'a> Placer<'a> {
         let mut at = begins;
         for batch in &turns.batches {
             let places = usize::try_from(turns.at_once.max(1)).unwrap_or(usize::MAX);
-            let mut free = vec![at; places.min(batch.len())];
+            // When each place is free again, the first one on top.
+            let mut free = BinaryHeap::from(vec![Reverse(at); places.min(batch.len())]);
             for host in batch {
-                if let Some(first_free) = free.iter_mut().min() {
-                    *first_free = self.place(Child::Block(body), Some(host), *first_free);
+                if let Some(Reverse(first_free)) = free.pop() {
+                    let ends = self.place(Child::Block(body), Some(host), first_free);
+                    free.push(Reverse(ends));
                 }
             }
-            at = free.into_iter().max().unwrap_or(at);
+            let last = free.into_iter().map(|Reverse(ends)| ends).max();
+            at = last.unwrap_or(at);
         }
         at
     }

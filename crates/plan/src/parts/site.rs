@@ -107,18 +107,19 @@ impl Site<'_> {
         draft: &Draft<'_>,
     ) -> Vec<(ServiceName, PlannedService, BTreeSet<HostName>)> {
         let own: BTreeSet<&HostName> = self.hosts.iter().map(|host| &host.name).collect();
-        let found = draft
-            .plan
-            .services
-            .iter()
-            .filter_map(|(name, service)| {
+        let names = own.iter().filter_map(|host| draft.services_on.get(host));
+        let names: BTreeSet<&ServiceName> = names.flatten().copied().collect();
+        let found = names
+            .into_iter()
+            .filter_map(|name| {
+                let service = draft.plan.services.get(name)?;
                 let here: BTreeSet<HostName> = service
                     .hosts
                     .iter()
                     .filter(|host| own.contains(host))
                     .cloned()
                     .collect();
-                (!here.is_empty()).then(|| (name.clone(), service.clone(), here))
+                Some((name.clone(), service.clone(), here))
             })
             .collect();
         in_order(draft, found)

@@ -1,0 +1,44 @@
+#!/bin/sh
+# Durable events per second: 50 lanes that share commits through the shipped journal, against a bare loop over SQLite
+# that commits each row with the same settings. On this disk, and on a memory disk for the processor time of an event.
+#
+#     bench/journal/run.sh [LANES [SECONDS [REPEATS]]]      # 50 lanes, 5 seconds, 3 repeats by default
+#
+# The two take turns in one process; the median of the repeats is told. BENCH_DIR names a folder on the disk to use.
+set -eu
+cd "$(dirname "$0")/../.."
+lanes=${1:-50}
+seconds=${2:-5}
+repeats=${3:-3}
+cargo build --quiet --release -p overhaul-store --example lanes
+program=$PWD/target/release/examples/lanes
+
+on() {
+    name=$1
+    folder=$2
+    [ -d "$folder" ] && [ -w "$folder" ] || { echo "bench/journal: $folder cannot be written to" >&2; exit 1; }
+    work=$(mktemp -d "$folder/overhaul-journal.XXXXXX")
+    trap 'rm -rf "$work"' EXIT
+    for repeat in $(seq "$repeats"); do
+        mkdir "$work/$repeat"
+        "$program" "$work/$repeat" "$lanes" "$seconds" >>"$work/told"
+    done
+    awk -v disk="$name" -v middle="$(((repeats + 1) / 2))" '
+        function median(list, n,    i, j, t) {
+            for (i = 2; i <= n; i++) for (j = i; j > 1 && list[j - 1] > list[j]; j--) { t = list[j]; list[j] = list[j - 1]; list[j - 1] = t }
+            return list[middle]
+        }
+        $1 == "lanes" { l++; rate[l] = $2; cpu[l] = $4; size[l] = $11 }
+        $1 == "each" { e++; erate[e] = $2; ecpu[e] = $4 }
+        $1 == "ratio" { r++; ratio[r] = $2 }
+        END {
+            printf "%-12s %-22s %9.0f events/s %8.1f us of processor each, %.0f in a commit\n", disk, "lanes, shared commits", median(rate, l), median(cpu, l), median(size, l)
+            printf "%-12s %-22s %9.0f events/s %8.1f us of processor each\n", disk, "a commit for each row", median(erate, e), median(ecpu, e)
+            printf "%-12s %-22s %9.2f\n", disk, "ratio", median(ratio, r)
+        }' "$work/told"
+    rm -rf "$work"
+}
+
+trap 'exit 130' INT TERM HUP
+on disk "${BENCH_DIR:-/tmp}"
+on memory /dev/shm
