@@ -10,6 +10,7 @@ mod judge;
 mod members;
 mod near;
 mod next;
+mod positions;
 mod postpone;
 pub mod report;
 mod run;

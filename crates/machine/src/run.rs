@@ -736,20 +736,6 @@ impl Run {
         slot.map_or(&WAITING, |slot| &slot.state)
     }
 
-    /// All positions with their states, in the plan's order.
-    pub fn positions(&self) -> impl Iterator<Item = (Position, &StepState)> {
-        let placed = self
-            .plan
-            .positions()
-            .into_iter()
-            .map(|placed| placed.position);
-        let all: Vec<Position> = placed.collect();
-        all.into_iter().map(|position| {
-            let state = self.state(&position);
-            (position, state)
-        })
-    }
-
     /// The step at a position.
     pub fn step(&self, position: &Position) -> Option<&Arc<Step>> {
         self.tree.step(self.tree.locate(position)?.node)

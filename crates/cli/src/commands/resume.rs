@@ -205,12 +205,7 @@ fn later(told: &Told) -> BTreeSet<HostName> {
 /// Hosts that the rest of the run is about, and the others.
 fn needed(told: &Told) -> (BTreeSet<HostName>, BTreeSet<HostName>) {
     let later = later(told);
-    let with_work: BTreeSet<HostName> = told
-        .run
-        .positions()
-        .filter(|(_, state)| !state.is_over())
-        .filter_map(|(position, _)| position.host)
-        .collect();
+    let with_work = told.run.hosts_with_work();
     let held = |host: &HostName| {
         let link = told.run.link(host);
         !matches!(
