@@ -2,7 +2,9 @@
 # How long `overhaul resume` takes from its start until a host hears of it: a run of many hosts with a long journal, which
 # the shipped state machine and journal wrote (crates/cli/examples/large_run.rs).
 #
-#     bench/resume/run.sh [HOSTS [EVENTS [REPEATS]]]      # 10000 hosts, 300000 events, 3 repeats by default; as root also cold
+#     bench/resume/run.sh [HOSTS [EVENTS [REPEATS [ORDER]]]]    # 10000 hosts, 300000 events, 3 repeats by default; as root also cold
+#
+# ORDER is at-once by default: all hosts are under way at the same time; in-turn is the order of bench/plan.
 #
 # All addresses of the fleet are this machine's (127.0.0.0/8), and one socket listens for all of them: the clock stops when
 # it has the first byte of the first connection, which is the greeting of our SSH client. Then the program is ended. It needs
@@ -12,6 +14,7 @@ cd "$(dirname "$0")/../.."
 hosts=${1:-10000}
 events=${2:-300000}
 repeats=${3:-3}
+order=${4:-at-once}
 
 fail() {
     echo "bench/resume: $*" >&2
@@ -28,11 +31,12 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP
 
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])')
-target/release/examples/large_fleet "$work" "$hosts" "$port" >"$work/planted"
+target/release/examples/large_fleet "$work" "$hosts" "$port" "$order" >"$work/planted"
 "$overhaul" --state "$work/state" plan "$work/upgrade.yaml" --fleet "$work/fleet.yaml" --facts "$work/facts.json" -o "$work/plan.json" >"$work/out" 2>&1 || fail "no plan: $(cat "$work/out")"
-written=$(target/release/examples/large_run "$work/state" "$work/plan.json" bench "$events")
+wrote=$(target/release/examples/large_run "$work/state" "$work/plan.json" bench "$events")
 run=$work/state/runs/bench
-echo "$hosts hosts, $written events; plan $(($(stat -c %s "$run/plan.json") / 1000000)) MB, journal $(($(stat -c %s "$run/journal.sqlite") / 1000000)) MB"
+echo "$wrote"
+echo "$hosts hosts; plan $(($(stat -c %s "$run/plan.json") / 1000000)) MB, journal $(($(stat -c %s "$run/journal.sqlite") / 1000000)) MB"
 
 python3 - "$overhaul" "$work" "$port" "$repeats" <<'END'
 import os, resource, socket, subprocess, sys, time

@@ -1,8 +1,8 @@
 //! Writes a large fleet for `bench/plan` and `bench/resume`: a definition, a fleet, and facts as `--save-facts` writes
 //! them. Each host is a recorded one of the lab with names, sizes, ids and times of its own; one in a hundred has
-//! one thing that the checker must find. The same seed gives the same files.
+//! one thing that the checker must find.
 //!
-//!     cargo run --release -p overhaul-cli --example large_fleet -- DIR HOSTS [PORT [SEED]]
+//!     cargo run --release -p overhaul-cli --example large_fleet -- DIR HOSTS [PORT [ORDER]]
 
 use jiff::{Timestamp, ToSpan as _};
 use overhaul_model::facts::{
@@ -22,6 +22,8 @@ use std::path::Path;
 const ROLES: usize = 200;
 /// Failure domains.
 const ZONES: usize = 20;
+/// The same seed gives the same files, but for the times in them.
+const SEED: u64 = 1;
 /// One host of so many has something to be found.
 const FINDING_EVERY: usize = 100;
 
@@ -36,23 +38,28 @@ struct Recorded {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
-    let usage = "usage: large_fleet DIR HOSTS [PORT [SEED]]";
+    let usage = "usage: large_fleet DIR HOSTS [PORT [in-turn|at-once]]";
     let dir = args.next().ok_or(usage)?;
     let hosts: usize = args.next().ok_or(usage)?.parse()?;
     let port: u16 = args.next().map_or(Ok(22), |port| port.parse())?;
-    let seed: u64 = args.next().map_or(Ok(1), |seed| seed.parse())?;
+    let at_once = match args.next().as_deref() {
+        None | Some("in-turn") => false,
+        Some("at-once") => true,
+        Some(_) => return Err(usage.into()),
+    };
     let dir = Path::new(&dir);
     std::fs::create_dir_all(dir)?;
-    std::fs::write(dir.join("upgrade.yaml"), definition())?;
+    std::fs::write(dir.join("upgrade.yaml"), definition(at_once))?;
     std::fs::write(dir.join("fleet.yaml"), fleet(hosts, port))?;
     let mut out = BufWriter::new(std::fs::File::create(dir.join("facts.json"))?);
-    let found = facts(&mut out, hosts, seed)?;
+    let found = facts(&mut out, hosts)?;
     out.flush()?;
     writeln!(std::io::stdout(), "{found}")?;
     Ok(())
 }
 
-fn definition() -> String {
+/// All roles in turn, each zone by zone; or all hosts of all roles at once, which no checker lets pass.
+fn definition(at_once: bool) -> String {
     let mut out = String::from(
         "# A large fleet: every role has a service with a minimum, zones go one at a time.\n\
          upgrade: large\n\
@@ -68,11 +75,18 @@ fn definition() -> String {
             "  s{role:03}: {{on: r{role:03}, unit: app{role:03}, healthy: {{tcp: \"{{{{ host.address }}}}:8080\"}}, keep: 1, window: {{budget: 12h}}}}"
         );
     }
+    if at_once {
+        out.push_str("stages: {all: {slots: [prepare, drain, backup, stop, export, change, restore, configure, migrate, start, verify, undrain, finish], roles: at-once}}\n");
+    }
+    let order = match at_once {
+        true => "{all: {at_once: 1000}}",
+        false => "{zone-by-zone: {batches: [1, 50%]}}",
+    };
     out.push_str("roles:\n");
     for role in 0..ROLES {
         let _ = writeln!(
             out,
-            "  r{role:03}:\n    strategy: in-place\n    order: {{zone-by-zone: {{batches: [1, 50%]}}}}"
+            "  r{role:03}:\n    strategy: in-place\n    order: {order}"
         );
         for (slot, count) in [
             ("prepare", 3),
@@ -119,11 +133,11 @@ fn address(host: usize) -> String {
 }
 
 /// Writes the facts; tells how many findings there must be.
-fn facts(out: &mut impl Write, hosts: usize, seed: u64) -> Result<usize, Box<dyn Error>> {
+fn facts(out: &mut impl Write, hosts: usize) -> Result<usize, Box<dyn Error>> {
     let mut recorded: Recorded = serde_json::from_str(RECORDED)?;
     let template = recorded.hosts.remove(&HostName::new(TEMPLATE));
     let template = upgraded(template.ok_or("the recorded host is not there")?);
-    let mut random = StdRng::seed_from_u64(seed);
+    let mut random = StdRng::seed_from_u64(SEED);
     // A few minutes ago, so that nothing is too old.
     let gathered = Timestamp::now().checked_sub(10.minutes())?;
     let mut found = 0;

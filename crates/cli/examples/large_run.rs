@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::io::Write as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Time between two events.
 const PACE: SignedDuration = SignedDuration::from_millis(20);
@@ -42,10 +43,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         journal,
         at: Timestamp::now().checked_sub(length)?,
         last,
+        next: Spent::default(),
+        apply: Spent::default(),
+        open_max: 0,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     runtime.block_on(writer.write_all(&id))?;
-    writeln!(std::io::stdout(), "{}", writer.run.seq())?;
+    let (next, apply) = (&writer.next, &writer.apply);
+    writeln!(
+        std::io::stdout(),
+        "{} events, {:.1} us to apply one; what is to be done was asked {} times, {:.0} us each, {} hosts open at most",
+        apply.times,
+        apply.us(),
+        next.times,
+        next.us(),
+        writer.open_max
+    )?;
     Ok(())
 }
 
@@ -55,6 +68,29 @@ struct Writer {
     at: Timestamp,
     /// The number of the last event.
     last: u64,
+    /// What the state machine took.
+    next: Spent,
+    apply: Spent,
+    /// Open positions at one time, at most.
+    open_max: usize,
+}
+
+/// Time that calls took.
+#[derive(Default)]
+struct Spent {
+    times: u32,
+    all: Duration,
+}
+
+impl Spent {
+    fn since(&mut self, began: Instant) {
+        self.times += 1;
+        self.all += began.elapsed();
+    }
+
+    fn us(&self) -> f64 {
+        self.all.as_secs_f64() * 1e6 / f64::from(self.times)
+    }
 }
 
 impl Writer {
@@ -76,7 +112,11 @@ impl Writer {
             person,
         })?;
         while self.run.seq() < self.last && self.run.verdict().is_none() {
-            for command in self.run.next(self.at).commands {
+            let began = Instant::now();
+            let next = self.run.next(self.at);
+            self.next.since(began);
+            self.open_max = self.open_max.max(next.standing.open.len());
+            for command in next.commands {
                 for event in self.answers(command) {
                     if self.run.seq() < self.last {
                         self.happen(event)?;
@@ -91,7 +131,9 @@ impl Writer {
     fn happen(&mut self, event: Event) -> Result<(), Box<dyn Error>> {
         self.at = self.at.checked_add(PACE)?;
         let record = self.journal.write(self.at, event)?;
+        let began = Instant::now();
         self.run.apply(&record)?;
+        self.apply.since(began);
         Ok(())
     }
 

@@ -380,3 +380,25 @@ fn a_row_is_synced_before_it_is_acknowledged() {
     }
     assert!(acknowledged >= 5, "{text}");
 }
+
+#[tokio::test]
+async fn a_long_journal_is_read_whole_and_a_gap_far_behind_is_found() {
+    let state = tempfile::tempdir().unwrap();
+    let dir = new_run(state.path());
+    let (mut journal, _inbox) = dir.open().unwrap();
+    let mut written = Vec::new();
+    for second in 0..3_456 {
+        let at = Timestamp::from_second(second).unwrap();
+        written.push(journal.write(at, event()).unwrap());
+    }
+    journal.commit().await.unwrap();
+    assert_eq!(dir.last_row().unwrap(), 3_456);
+    assert!(dir.records().unwrap() == written);
+    let connection = rusqlite::Connection::open(dir.path().join("journal.sqlite")).unwrap();
+    connection
+        .execute("DELETE FROM journal WHERE seq = 2345", [])
+        .unwrap();
+    let error = dir.records().unwrap_err().to_string();
+    let wanted = "row 2346 stands where row 2345 should; rows are missing";
+    assert!(error.contains(wanted), "{error}");
+}

@@ -232,6 +232,9 @@ impl Order<'_> {
 }
 
 pub fn at_every_moment(life: &Life) {
+    let open = life.run.positions().filter(|(_, state)| !state.is_over());
+    let with_work: BTreeSet<HostName> = open.filter_map(|(position, _)| position.host).collect();
+    assert_eq!(life.run.hosts_with_work(), with_work);
     at_once(&life.run);
     if let Some(Event::Started {
         position, attempt, ..
