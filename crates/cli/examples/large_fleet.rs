@@ -249,18 +249,7 @@ fn distinct(template: &HostFacts, host: usize, at: Timestamp, random: &mut StdRn
         at,
     };
     facts.names.interfaces = Known::Measured {
-        value: vec![Interface {
-            name: "lan0".to_owned(),
-            mac,
-            driver: "virtio_net".to_owned(),
-            bus_path: "0000:00:03.0".to_owned(),
-            named_by: NamedBy::Rule,
-            used_in: vec![NamedPlace {
-                file: "/etc/network/interfaces".to_owned(),
-                line: 12,
-                name: "lan0".to_owned(),
-            }],
-        }],
+        value: vec![interface(mac)],
         at,
     };
     if let Known::Measured { value: mounts, .. } = &mut facts.mounts {
@@ -286,6 +275,22 @@ fn distinct(template: &HostFacts, host: usize, at: Timestamp, random: &mut StdRn
         });
     }
     facts
+}
+
+/// What a machine of a cloud has, named by a file of its administrator.
+fn interface(mac: String) -> Interface {
+    Interface {
+        name: "lan0".to_owned(),
+        mac,
+        driver: "virtio_net".to_owned(),
+        bus_path: "0000:00:03.0".to_owned(),
+        named_by: NamedBy::Rule,
+        used_in: vec![NamedPlace {
+            file: "/etc/network/interfaces".to_owned(),
+            line: 12,
+            name: "lan0".to_owned(),
+        }],
+    }
 }
 
 /// Something that gives one finding.

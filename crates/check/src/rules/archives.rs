@@ -18,11 +18,7 @@ pub(super) struct Made<'s> {
 
 /// The archives among the steps of a host before its machine ends. One counts as at rest when all services
 /// that the plan knows on the host were stopped, and none was started since.
-pub(super) fn made<'s>(
-    view: &View<'_>,
-    host: &HostName,
-    before: &[&'s Act<'s>],
-) -> Vec<Made<'s>> {
+pub(super) fn made<'s>(view: &View<'_>, host: &HostName, before: &[&'s Act<'s>]) -> Vec<Made<'s>> {
     let here = view.services_on(host).iter();
     let mut up: BTreeSet<ServiceName> = here.map(|(name, _)| (*name).clone()).collect();
     let mut out: Vec<Made<'s>> = Vec::new();
