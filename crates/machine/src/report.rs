@@ -81,6 +81,9 @@ pub struct Report {
     pub waivers: Vec<Waiver>,
     /// Findings that the run was begun in spite of.
     pub warnings: Vec<String>,
+    /// What steps have seen on their hosts and want people to know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub noticed: Vec<Noticed>,
     /// What the run has left behind and somebody may want to clear away.
     pub leftovers: Vec<Leftover>,
     /// Attempts after the first.
@@ -307,6 +310,15 @@ pub struct DeclinedRow {
     pub why: String,
 }
 
+/// Something that a step has seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Noticed {
+    /// Where; `None`: on the controller.
+    pub host: Option<HostName>,
+    /// What.
+    pub what: String,
+}
+
 /// Something that the run has left behind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Leftover {
@@ -343,6 +355,8 @@ pub enum LeftoverKind {
     Backup,
     /// The old content of a file, beside it.
     OldFile,
+    /// Lines of known host keys that are those of a machine that is gone.
+    KnownHosts,
     /// Something that a step named in an output.
     Named,
 }
@@ -402,6 +416,7 @@ pub fn report(plan: &Plan, records: &[Record]) -> Report {
         declined: Vec::new(),
         waivers: plan.waivers.clone(),
         warnings: Vec::new(),
+        noticed: leftovers::noticed(&tracks),
         leftovers: Vec::new(),
         retries: tracks.retries(),
         unknowns: unknowns(records),

@@ -18,6 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// could only be guessed: the checker would judge it by what it did not know yet.
 pub const PLAN_FORMAT: u32 = 2;
 
+/// The output of a step that tells line by line what it has seen on its host; the report shows it.
+pub const NOTICED_OUTPUT: &str = "noticed";
+
 /// The id of the stage that no run enters by itself: its steps are begun by name, after the end.
 pub const CLEANUP: &str = "cleanup";
 

@@ -22,6 +22,10 @@ pub(crate) const MOVE_CLUSTER: Script =
 pub(crate) const CLUSTER_MOVED: Script =
     Script("cluster-moved", include_str!("scripts/cluster_moved.sh"));
 
+/// Tells of failed units and errors in the journal; fails when a unit has failed and is not expected to.
+/// Arguments: `unit` or `line`, its name or text, what is said of it, three by three.
+pub(crate) const LOOK_OVER: Script = Script("look-over", include_str!("scripts/look_over.sh"));
+
 /// A script: the name that `ps` shows, and its text.
 #[derive(Clone, Copy)]
 pub(crate) struct Script(&'static str, &'static str);
@@ -52,6 +56,7 @@ mod tests {
             READ_PLAIN,
             MOVE_CLUSTER,
             CLUSTER_MOVED,
+            LOOK_OVER,
         ] {
             assert!(!text.contains("{{") && !text.contains("{%"), "{name}");
         }

@@ -36,6 +36,8 @@ pub(crate) enum Part {
     LetGo,
     /// Health of the services.
     Health,
+    /// Failed units and errors in the journal, where something of the kind is expected.
+    LookOver,
     /// What was in the way of carried paths is removed.
     RemoveSetAside,
     /// What this version knows how to plan, and not how to carry out.
@@ -129,7 +131,11 @@ const PARTS: [(Slot, &[(Part, For)]); 14] = [
     ),
     (
         Slot::Verify,
-        &[(Part::Health, For::Every), (Part::Written, For::Every)],
+        &[
+            (Part::Health, For::Every),
+            (Part::Written, For::Every),
+            (Part::LookOver, For::Every),
+        ],
     ),
     (Slot::Undrain, &[(Part::Written, For::Every)]),
     (Slot::Finish, &[(Part::Written, For::Every)]),

@@ -302,13 +302,22 @@ pub fn measure(measure: &Measure) -> Vec<Piece> {
             shell("dpkg --audit\napt-get check"),
             say("Both must say nothing of packages that are broken or half installed."),
         ],
-        Measure::PackagesInstalled { names } => vec![
-            shell(format!(
-                "dpkg-query -W -f '${{Package}} ${{Status}}\\n' {}",
-                words(names)
-            )),
-            say("Each must be `install ok installed`."),
-        ],
+        Measure::PackagesInstalled { names } => {
+            let plain = |name: &String| name.split('=').next().unwrap_or(name).to_owned();
+            let asked: Vec<String> = names.iter().map(plain).collect();
+            let versions: Vec<&String> = names.iter().filter(|name| name.contains('=')).collect();
+            let mut out = vec![
+                shell(format!(
+                    "dpkg-query -W -f '${{Package}} ${{Status}} ${{Version}}\\n' {}",
+                    words(&asked)
+                )),
+                say("Each must be `install ok installed`."),
+            ];
+            for version in versions {
+                out.push(say(format!("In this version: `{version}`.")));
+            }
+            out
+        }
         Measure::FileIs(file) if file.absent => {
             vec![shell(format!("[ ! -e {} ]", shell_word(&file.path)))]
         }

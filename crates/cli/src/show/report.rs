@@ -12,6 +12,7 @@ pub fn report(report: &Report) -> String {
     services(report, &mut out);
     decisions(report, &mut out);
     troubles(report, &mut out);
+    noticed(report, &mut out);
     leftovers(report, &mut out);
     timeline(report, &mut out);
     out
@@ -21,6 +22,7 @@ pub fn report(report: &Report) -> String {
 pub fn summary(report: &Report) -> String {
     let mut out = head(report);
     services(report, &mut out);
+    noticed(report, &mut out);
     leftovers(report, &mut out);
     out
 }
@@ -337,6 +339,17 @@ fn troubles(report: &Report, out: &mut String) {
             host.host,
             host.install_ids.len()
         );
+    }
+}
+
+fn noticed(report: &Report, out: &mut String) {
+    if report.noticed.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\nseen on the hosts");
+    for row in &report.noticed {
+        let host = row.host.as_ref().map_or("controller", |host| host.as_str());
+        let _ = writeln!(out, "  {host}: {}", text::one_line(&row.what, 400));
     }
 }
 

@@ -182,3 +182,44 @@ fn a_host_without_facts_is_host_trouble() {
     let shown = scene.call(&call("check", &[])).with(6);
     insta::assert_snapshot!(shown.stderr);
 }
+
+/// A file server that stays as it is, or is made anew with its files carried.
+const SWITCHED: &str = r#"upgrade: small
+from: {os: debian, release: "12"}
+to: {os: debian, release: "13"}
+roles:
+  files:
+    strategy: stateful
+    change: in-place
+    upgrader: tiny
+    carry: [/srv/files]
+    rebuild: {by: person}
+"#;
+
+#[test]
+fn a_switched_change_is_planned_and_told_apart_from_the_plan_before() {
+    let scene = scene("12");
+    scene.write(
+        "fleet.yaml",
+        "fleet: shop\nhosts:\n  db1: {address: 192.0.2.1, user: root, roles: [files]}\n",
+    );
+    scene.write("upgrade.yaml", SWITCHED);
+    let plain = |args: &[&str]| {
+        let shown = scene.call(&call("plan", args));
+        shown.all()
+    };
+    scene.call(&call("plan", &["-o", "old.json"])).with(0);
+    let switched = ["--change", "files=rebuild"];
+    let mut all = plain(&[&switched[..], &["--diff", "old.json"]].concat());
+    all.push_str(&plain(&["--diff", "old.json"]));
+    for args in [
+        &["--change", "nobody=rebuild"][..],
+        &["--change", "files"],
+        &["--change", "files=anew"],
+        &["--diff", "no-plan-and-no-run"],
+        &["--diff", "facts.json"],
+    ] {
+        all.push_str(&plain(args));
+    }
+    insta::assert_snapshot!(all);
+}

@@ -73,14 +73,51 @@ fn judge_states(list: &str) -> Measurement {
     }
 }
 
-/// Whether all of these are installed.
+/// A package as people ask apt for it: `name`, `name:architecture`, `name=version`.
+struct Wanted<'a> {
+    /// As dpkg-query is asked.
+    query: &'a str,
+    /// As dpkg-query names it.
+    name: &'a str,
+    /// The one version that counts.
+    version: Option<&'a str>,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(text: &'a str) -> Self {
+        let (query, version) = match text.split_once('=') {
+            Some((query, version)) => (query, Some(version)),
+            None => (text, None),
+        };
+        // A name may carry its architecture, which the list does not repeat.
+        let name = query.split(':').next().unwrap_or(query);
+        Self {
+            query,
+            name,
+            version,
+        }
+    }
+
+    fn is_in(&self, list: &str) -> bool {
+        list.lines().any(|line| {
+            let mut fields = line.split_ascii_whitespace();
+            fields.next() == Some(self.name)
+                && fields.next() == Some("installed")
+                && self
+                    .version
+                    .is_none_or(|version| fields.next() == Some(version))
+        })
+    }
+}
+
+/// Whether all of these are installed, in the version that is named where one is.
 pub(super) fn installed(names: &[String], within: Duration) -> Measurement {
     let mut arguments = vec![
         "--show",
         "--showformat=${Package} ${db:Status-Status} ${Version}\n",
         "--",
     ];
-    arguments.extend(names.iter().map(String::as_str));
+    arguments.extend(names.iter().map(|wanted| Wanted::of(wanted).query));
     let done = match run_bounded(plain("dpkg-query", &arguments), within, DPKG_BYTES_MAX) {
         Ok(done) => done,
         Err(gone) => return unknown(format!("dpkg-query: {gone}")),
@@ -94,15 +131,8 @@ pub(super) fn installed(names: &[String], within: Duration) -> Measurement {
 }
 
 fn judge_installed(names: &[String], list: &str) -> Measurement {
-    let has = |name: &String| {
-        // A name may carry its architecture, which the list does not repeat.
-        let plain = name.split(':').next().unwrap_or(name);
-        list.lines().any(|line| {
-            let mut fields = line.split_ascii_whitespace();
-            fields.next() == Some(plain) && fields.next() == Some("installed")
-        })
-    };
-    let lacking: Vec<String> = names.iter().filter(|name| !has(name)).cloned().collect();
+    let lacks = |name: &&String| !Wanted::of(name).is_in(list);
+    let lacking: Vec<String> = names.iter().filter(lacks).cloned().collect();
     if lacking.is_empty() {
         let evidence = format!("{} packages installed", names.len());
         return Measurement::So { evidence };
@@ -172,5 +202,21 @@ mod tests {
             judge_installed(&names, "").words(),
             "not installed: a, b:amd64"
         );
+    }
+
+    #[test]
+    fn a_version_that_is_named_is_the_one_that_counts() {
+        let list = "a installed 1:1.0-1\nb installed 2.0\n";
+        for (name, evidence) in [
+            ("a=1:1.0-1", "1 packages installed"),
+            ("b:amd64=2.0", "1 packages installed"),
+            ("a=1:1.0-2", "not installed: a=1:1.0-2"),
+            ("a=1.0-1", "not installed: a=1.0-1"),
+            ("c=2.0", "not installed: c=2.0"),
+        ] {
+            let names = [name.to_owned()];
+            assert_eq!(judge_installed(&names, list).words(), evidence);
+        }
+        assert_eq!(Wanted::of("b:amd64=2:3=4").query, "b:amd64");
     }
 }

@@ -1,16 +1,19 @@
 //! What a run has left behind: open scopes, masked units, copies, old clusters, held hosts.
 
 use super::timeline::{Track, Tracks};
-use super::{HostRow, Leftover, LeftoverKind, StepStanding};
+use super::{HostRow, Leftover, LeftoverKind, Noticed, StepStanding};
 use overhaul_model::action::{Action, DatabaseOp, ServiceOp};
 use overhaul_model::id::{HostName, Position};
-use overhaul_model::plan::{Block, Child, Plan};
+use overhaul_model::plan::{Block, Child, NOTICED_OUTPUT, Plan};
 use overhaul_model::primitive::{Fetch, Persist, Primitive};
 use overhaul_model::step::Step;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An output whose name begins so tells, line by line, what its step has left behind.
 pub const LEFTOVER_OUTPUT_PREFIX: &str = "leftover";
+
+/// Where sshd listens when nothing is said.
+const SSH_PORT: u16 = 22;
 
 /// The output of a streamed copy that holds its digest.
 const DIGEST_OUTPUT: &str = "sha256";
@@ -23,6 +26,7 @@ pub(super) fn leftovers(plan: &Plan, tracks: &Tracks<'_>, hosts: &[HostRow]) -> 
         left_out(position, track, &mut out);
         of_step(position, track, &mut out);
         named(position, track, &mut out);
+        known_hosts(plan, position, track, &mut out);
     }
     out.extend(
         hosts
@@ -39,6 +43,57 @@ pub(super) fn leftovers(plan: &Plan, tracks: &Tracks<'_>, hosts: &[HostRow]) -> 
     // Stable: what one step names stays in its order, headings included.
     out.sort_by(|a, b| (a.kind, &a.host).cmp(&(b.kind, &b.host)));
     out
+}
+
+/// What steps say that they have seen, line by line.
+pub(super) fn noticed(tracks: &Tracks<'_>) -> Vec<Noticed> {
+    let mut out = Vec::new();
+    for (position, track) in tracks.over() {
+        let told = track.outputs.get(NOTICED_OUTPUT).and_then(|v| v.as_str());
+        let lines = told.into_iter().flat_map(str::lines);
+        let lines = lines.map(str::trim).filter(|line| !line.is_empty());
+        out.extend(lines.map(|line| Noticed {
+            host: position.host.clone(),
+            what: line.to_owned(),
+        }));
+    }
+    // What two steps have seen is told once.
+    let mut seen = BTreeSet::new();
+    out.retain(|row| seen.insert((row.host.clone(), row.what.clone())));
+    out.sort_by(|a, b| a.host.cmp(&b.host));
+    out
+}
+
+/// A provider made a new machine: its host keys are proven for this run alone, and the operator's files
+/// still have those of the machine before.
+fn known_hosts(plan: &Plan, position: &Position, track: &Track<'_>, out: &mut Vec<Leftover>) {
+    let made = match &track.step.work {
+        Primitive::Machine(act) => act.provider.is_some() && act.op.makes_new(),
+        _ => false,
+    };
+    let host = position.host.as_ref().and_then(|name| plan.hosts.get(name));
+    let Some(host) = host.filter(|_| made && track.standing == StepStanding::Done) else {
+        return;
+    };
+    let connection = &host.connection;
+    let name = match connection.port {
+        Some(port) if port != SSH_PORT => format!("'[{}]:{port}'", connection.address),
+        _ => connection.address.clone(),
+    };
+    let files = connection.known_hosts.iter();
+    let files = files.fold(String::new(), |out, file| out + " -f " + file);
+    out.push(Leftover {
+        kind: LeftoverKind::KnownHosts,
+        host: None,
+        what: format!(
+            "known host keys of {} ({name}) are those of the machine before, where it has any",
+            host.name
+        ),
+        way: format!(
+            "ssh-keygen -F {name}{files} shows the lines with their numbers, ssh-keygen -R {name}{files} takes them away; the new keys that the provider proved lie in the folder known_hosts of the run"
+        ),
+        sha256: None,
+    });
 }
 
 /// Scopes whose opening took effect and whose closing did not.

@@ -9,7 +9,9 @@ use overhaul_model::event::{Choice, Decision, Generation};
 use overhaul_model::facts::BootProof;
 use overhaul_model::fleet::{Connection, Host};
 use overhaul_model::plan::{Block, PLAN_FORMAT, PlanKind, PlannedService, Turns};
-use overhaul_model::primitive::{Ask, EditFile, Exec, Fetch, Measure, Primitive};
+use overhaul_model::primitive::{
+    Ask, EditFile, Exec, Fetch, MachineAct, MachineOp, Measure, Primitive,
+};
 use overhaul_model::step::{Lane, Step};
 
 /// Moments are written as seconds after the run was opened.
@@ -419,4 +421,64 @@ fn an_empty_journal_makes_an_empty_report() {
     assert_eq!(report.began, None);
     assert!(report.timeline.is_empty() && report.leftovers.is_empty());
     assert_eq!(report.counts.get(&StepStanding::Waiting), Some(&10));
+}
+
+#[test]
+fn what_steps_have_seen_and_host_keys_of_machines_that_are_gone_are_told() {
+    let act = MachineAct {
+        provider: Some("lab".into()),
+        op: MachineOp::Rebuild,
+        machine: "db1".to_owned(),
+        image: None,
+        params: BTreeMap::new(),
+        answers_within: Span::from_s(60),
+    };
+    let machine = Action::Machine {
+        op: MachineOp::Rebuild,
+        release: None,
+    };
+    let touches = Touches::Only(Vec::new());
+    let blocks = vec![
+        Block::Step(Box::new(step("rebuild", machine, Primitive::Machine(act)))),
+        Block::Step(Box::new(step("look", Action::Run { touches }, command()))),
+    ];
+    let mut plan = plan();
+    plan.root = Block::Roll {
+        id: "upgrade".into(),
+        title: "databases, one by one".to_owned(),
+        body: Box::new(Block::Sequence {
+            id: "upgrade/body".into(),
+            title: "body".to_owned(),
+            blocks,
+        }),
+    };
+    let told = |plan: &Plan| {
+        let opened = Event::RunOpened {
+            run: "20261121-070512-ab12".into(),
+            plan: plan.hash().unwrap(),
+            person: "ada".into(),
+            warned: Vec::new(),
+        };
+        let seen =
+            "unit a.service has failed: expected until 2027-03-31: x\n\n journal, 2 times: y\n";
+        let records = journal(vec![
+            (0, opened),
+            (0, took(1)),
+            (1, registered("b1", 0)),
+            (2, started("rebuild", 1)),
+            (3, ended("rebuild", 1, worked(&[]))),
+            (4, started("look", 1)),
+            (5, ended("look", 1, worked(&[("noticed", seen)]))),
+        ]);
+        let mut report = report(plan, &records);
+        report
+            .leftovers
+            .retain(|left| left.kind == LeftoverKind::KnownHosts);
+        (report.noticed, report.leftovers)
+    };
+    let plain = told(&plan);
+    let connection = &mut plan.hosts.values_mut().next().unwrap().connection;
+    connection.port = Some(2222);
+    connection.known_hosts = vec!["/etc/lab/known".to_owned()];
+    insta::assert_json_snapshot!([plain, told(&plan)]);
 }

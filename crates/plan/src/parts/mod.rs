@@ -7,6 +7,7 @@ mod copies;
 mod health;
 mod hold;
 mod later;
+mod look;
 mod move_cluster;
 mod near;
 mod new_machine;

@@ -1,6 +1,8 @@
 //! A slot of a role, for which a part makes steps.
 
-use super::{begin, carry, copies, health, hold, later, new_machine, release_change, written};
+use super::{
+    begin, carry, copies, health, hold, later, look, new_machine, release_change, written,
+};
 use crate::draft::Draft;
 use crate::limits;
 use crate::slug::slug;
@@ -40,6 +42,7 @@ pub(crate) fn blocks(draft: &mut Draft<'_>, site: &Site<'_>, part: Part) -> Vec<
         Part::Restore => carry::restore(draft, site),
         Part::LetGo => hold::let_go(draft, site),
         Part::Health => health::steps(draft, site),
+        Part::LookOver => look::steps(draft, site),
         Part::Later(what) => later::steps(draft, site, what),
         Part::RemoveSetAside => carry::remove_set_aside(site),
     };

@@ -9,6 +9,7 @@
 )]
 
 mod kinds;
+mod look;
 mod orders;
 mod refusals;
 mod scripts;

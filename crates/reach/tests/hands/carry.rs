@@ -10,14 +10,16 @@ use overhaul_model::event::{Outcome, Settlement};
 use overhaul_model::id::Digest;
 use overhaul_model::primitive::{Existing, Persist, Primitive, Restore};
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 over_each_transport! {
     a_tree_comes_and_goes_unchanged,
     a_cut_copy_goes_on_and_a_cut_restore_is_begun_again,
     what_a_host_cannot_copy_is_named,
+    full_disks_are_named_and_gone_on_from,
 }
 
 const FILE: &str = "web-1/site";
@@ -188,4 +190,79 @@ async fn what_a_host_cannot_copy_is_named(by: By) {
         not_begun(&outcome).contains("cannot be opened"),
         "{outcome:?}"
     );
+}
+
+/// A small disk of its own at a folder, for as long as the value lives.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn new(at: PathBuf, size: &str) -> Self {
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "this test mounts a disk and makes owners: run it as root"
+        );
+        fs::create_dir_all(&at).unwrap();
+        let disk = Self(at);
+        disk.mount(&format!("size={size},mode=0700"));
+        disk
+    }
+
+    fn mount(&self, options: &str) {
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "none"])
+            .arg(&self.0)
+            .status();
+        assert!(mount.unwrap().success(), "mount {options}");
+    }
+
+    fn resize(&self, size: &str) {
+        self.mount(&format!("remount,size={size}"));
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Lazily: whoever still has a file of it open lets go of it later.
+        let _gone = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+async fn full_disks_are_named_and_gone_on_from(by: By) {
+    let scene = Scene::new(by);
+    let (reach, _) = scene.registered().await;
+    let host = Disk::new(tree(&scene), "64m");
+    let content = make(&scene, 9_000_000);
+    std::os::unix::fs::chown(tree(&scene).join("below"), Some(54_321), Some(54_322)).unwrap();
+
+    let controller = Disk::new(scene.data(), "4m");
+    let full = reach.act(persist(&scene, "full"), quiet()).await;
+    assert!(format!("{full:?}").contains("No space left"), "{full:?}");
+    assert!(!scene.data().join(FILE).exists());
+    controller.resize("64m");
+    let kept = fs::metadata(scene.data().join("web-1/.site.partial")).unwrap();
+    assert!(kept.len() > 1_000_000, "whole chunks stay: {kept:?}");
+    let outcome = reach.act(persist(&scene, "room"), quiet()).await;
+    let digest = outputs(&outcome)["sha256"].as_str().unwrap().to_owned();
+
+    for entry in fs::read_dir(tree(&scene)).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => fs::remove_dir_all(path).unwrap(),
+            false => fs::remove_file(path).unwrap(),
+        }
+    }
+    host.resize("4m");
+    let full = reach
+        .act(restore(&scene, "full-back", &digest), quiet())
+        .await;
+    assert!(failure(&full).1.contains("No space left"), "{full:?}");
+    let mark = tree(&scene).with_file_name(".site.overhaul-restoring");
+    assert!(mark.exists());
+    host.resize("64m");
+    let back = reach.act(restore(&scene, "back", &digest), quiet()).await;
+    outputs(&back);
+    assert!(!mark.exists());
+    assert!(fs::read(tree(&scene).join("large")).unwrap() == content);
+    let owner = fs::metadata(tree(&scene).join("below")).unwrap();
+    assert_eq!((owner.uid(), owner.gid()), (54_321, 54_322));
 }

@@ -271,6 +271,37 @@ async fn what_answers_after_a_rebuild_must_be_new() {
 }
 
 #[tokio::test]
+async fn what_a_person_made_anew_is_proven_by_another_machine_id() {
+    let scene = Scene::new(By::Native);
+    let own = own_id();
+    let cloud = Cloud::over(&scene, running(&own));
+    let (reach, _) = registered(&scene, 1).await;
+    let prove = |name: &str, expected: Option<&str>| {
+        let mut order = cloud.order(&scene, name, MachineOp::Prove, expected);
+        let Primitive::Machine(act) = &mut order.work else {
+            panic!("{order:?}");
+        };
+        act.provider = None;
+        act.image = None;
+        order.machine.as_mut().unwrap().provider = None;
+        order
+    };
+    let outcome = reach.act(prove("unknown", None), quiet()).await;
+    assert!(not_begun(&outcome).contains("not known which machine"));
+    let outcome = reach.act(prove("same", Some(&own)), quiet()).await;
+    let why = not_begun(&outcome);
+    assert!(
+        why.contains("still has the machine id of the old machine"),
+        "{why}"
+    );
+    let other = "0123456789abcdef0123456789abcdef";
+    let outcome = reach.act(prove("new", Some(other)), quiet()).await;
+    assert_eq!(outputs(&outcome)["machine_id"], own.as_str());
+    // No provider was called.
+    assert_eq!(cloud.machine(), running(&own));
+}
+
+#[tokio::test]
 async fn only_the_host_keys_that_the_provider_told_are_taken_and_the_operators_files_stay() {
     for by in [By::Native, By::Openssh] {
         let scene = Scene::new(by);

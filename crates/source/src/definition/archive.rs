@@ -1,9 +1,10 @@
 //! `archive:`, paths that are copied to the controller and kept there.
 
-use super::shapes::ARCHIVE;
+use super::shapes::TEXTS;
 use super::strategy::{is_plain, paths};
 use crate::node::{Node, Tree, shortened};
 use crate::reader::{self, Fields};
+use crate::shape::{Kind, Shape, may, must};
 use crate::templates::Desk;
 use overhaul_model::definition::Archive;
 
@@ -13,6 +14,35 @@ const ROOT: &str = "/";
 /// How the paths are written.
 const PATHS: &str =
     "write absolute paths without `.`, `..` and a `/` at the end, like [/etc, /srv/files]";
+
+/// Paths copied to the controller.
+pub(super) static ARCHIVE: Shape = Shape {
+    id: "archive",
+    what: "`archive`",
+    keys: &[&[
+        must(
+            "name",
+            Kind::Text,
+            "the archive's name; each host's has the host's name before it",
+        ),
+        may(
+            "one_filesystem",
+            Kind::Bool,
+            "whether what is mounted below is left out; with `root` true if left out",
+        ),
+        may("exclude", TEXTS, "absolute paths below, left out"),
+        may(
+            "live",
+            Kind::Bool,
+            "whether files may change meanwhile; with `root` true if left out",
+        ),
+    ]],
+    later: &[],
+    one_of: &[
+        may("paths", TEXTS, "absolute paths, none in another one"),
+        may("root", Kind::Bool, "`true`: the whole root file system"),
+    ],
+};
 
 /// An archive, as a person wrote it.
 pub(super) fn archive(desk: &Desk, node: &Node) -> Option<Archive> {

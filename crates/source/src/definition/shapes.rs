@@ -3,7 +3,7 @@
 use super::calendar::{CALENDAR, PREWORK};
 use super::knowledge_shapes::KNOWLEDGE;
 use super::role_shapes::ROLE;
-use super::{later_shapes, near_shapes};
+use super::{archive, later_shapes, near_shapes};
 use crate::shape::{Key, Kind, Shape, may, must};
 
 pub(super) const fn shape(
@@ -378,35 +378,6 @@ pub(super) static DATABASE: Shape = Shape {
     one_of: &[],
 };
 
-/// Paths copied to the controller.
-pub(super) static ARCHIVE: Shape = Shape {
-    id: "archive",
-    what: "`archive`",
-    keys: &[&[
-        must(
-            "name",
-            Kind::Text,
-            "the archive's name; each host's has the host's name before it",
-        ),
-        may(
-            "one_filesystem",
-            Kind::Bool,
-            "whether what is mounted below is left out; with `root` true if left out",
-        ),
-        may("exclude", TEXTS, "absolute paths below, left out"),
-        may(
-            "live",
-            Kind::Bool,
-            "whether files may change meanwhile; with `root` true if left out",
-        ),
-    ]],
-    later: &[],
-    one_of: &[
-        may("paths", TEXTS, "absolute paths, none in another one"),
-        may("root", Kind::Bool, "`true`: the whole root file system"),
-    ],
-};
-
 /// A bounded wait.
 pub(crate) static WAIT: Shape = shape(
     "wait",
@@ -582,7 +553,7 @@ const STEP_ACTIONS: &[Key] = &[
     may("database", Kind::Object(&DATABASE), "work on a dataset"),
     may(
         "archive",
-        Kind::Object(&ARCHIVE),
+        Kind::Object(&archive::ARCHIVE),
         "paths copied to the controller, and kept there",
     ),
     may(
