@@ -412,8 +412,7 @@ where
     /// An answer counts only when nothing happened to its subject since it was asked for.
     fn done(&mut self, flight: Flight, event: Event) -> Result<(), EngineError> {
         self.flights.remove(&flight);
-        let fits = self.run.version(&flight.command) == flight.version;
-        if fits || planted::is("stale-answers-count") {
+        if self.run.version(&flight.command) == flight.version {
             self.record(event)?;
         }
         Ok(())

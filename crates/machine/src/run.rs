@@ -334,8 +334,7 @@ impl Run {
         if began && fresh {
             host.sequence = host.sequence.saturating_add(1);
         }
-        // Nobody knows whether it is still there, or it did not begin what it was asked for: it may have
-        // forgotten us, and is asked to accept us before anything else.
+        // It may be gone, or have forgotten us: it is asked to accept us before anything else.
         let lost = matches!(
             event,
             Event::Ended {
@@ -352,8 +351,8 @@ impl Run {
     fn taken_over(&mut self, record: &Record) {
         self.unlimit();
         for host in self.hosts.values_mut() {
-            let forgotten = planted::is("takeover-without-registration");
-            if !forgotten && (!host.let_go() || !host.holds) {
+            let keeps = planted::is("takeover-without-registration") || host.let_go() && host.holds;
+            if !keeps {
                 host.link = HostLink::Absent;
             }
         }

@@ -16,7 +16,7 @@ const fn fault(name: &'static str, of: &'static str, what: &'static str) -> Plan
 }
 
 /// All of them.
-pub const PLANTED: [Planted; 24] = [
+pub const PLANTED: [Planted; 23] = [
     fault(
         "act-before-intent",
         "engine",
@@ -26,11 +26,6 @@ pub const PLANTED: [Planted; 24] = [
         "outcome-before-act",
         "engine",
         "the outcome is written, and nothing is done",
-    ),
-    fault(
-        "stale-answers-count",
-        "engine",
-        "answers count although their subject has changed",
     ),
     fault(
         "generation-not-raised",

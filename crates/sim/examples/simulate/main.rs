@@ -15,13 +15,17 @@ use overhaul_sim::{Campaign, Scene, Script};
 use std::process::ExitCode;
 use std::time::Instant;
 
+/// Runs within which each deliberate fault must be found.
+const PLANTED_RUNS_MAX: u64 = 4_000;
+
 /// How the program is called.
 const USAGE: &str = "\
 simulate --seed N                one run as a story
 simulate --seed N --runs K       K runs from seed N on, on all processors
 simulate --crash-points          every place at which a controller can be killed, of every workflow that runs
 simulate --crash-points --every N --pairs K   one of N places, and K pairs of each plan
-simulate --planted               every deliberate fault is found (a build with the feature `planted`)";
+simulate --planted               every deliberate fault is found (a build with the feature `planted`)
+simulate --planted --runs K      each within K runs, 4000 if left out";
 
 #[derive(Default)]
 struct Args {
@@ -85,7 +89,11 @@ fn run(args: &Args) -> Result<ExitCode, String> {
     }
     let scene = Scene::new("small", scenes::small()?).map_err(|error| error.to_string())?;
     if args.planted {
-        return planted(&scene, args.threads());
+        return planted(
+            &scene,
+            args.threads(),
+            args.runs.unwrap_or(PLANTED_RUNS_MAX),
+        );
     }
     match args.runs {
         None => story(&scene, args.seed),
@@ -94,12 +102,12 @@ fn run(args: &Args) -> Result<ExitCode, String> {
 }
 
 #[cfg(feature = "planted")]
-fn planted(scene: &Scene, threads: usize) -> Result<ExitCode, String> {
-    plants::print(scene, threads)
+fn planted(scene: &Scene, threads: usize, runs: u64) -> Result<ExitCode, String> {
+    plants::print(scene, threads, runs)
 }
 
 #[cfg(not(feature = "planted"))]
-fn planted(_: &Scene, _: usize) -> Result<ExitCode, String> {
+fn planted(_: &Scene, _: usize, _: u64) -> Result<ExitCode, String> {
     Err("this build has no deliberate faults: cargo xtask sim --planted builds one".to_owned())
 }
 

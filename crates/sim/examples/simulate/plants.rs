@@ -3,18 +3,15 @@
 use overhaul_sim::{Campaign, PLANTED, Scene, laws};
 use std::process::ExitCode;
 
-/// Runs within which each must be found.
-const RUNS_MAX: u64 = 4_000;
-
 /// Plants one after the other and prints the table.
-pub fn print(scene: &Scene, threads: usize) -> Result<ExitCode, String> {
+pub fn print(scene: &Scene, threads: usize, runs: u64) -> Result<ExitCode, String> {
     println!("| planted fault | crate | what | found by | after runs |");
     println!("|---|---|---|---|---:|");
     let mut found = 0;
     for planted in PLANTED {
         let campaign = Campaign {
             first: 0,
-            runs: RUNS_MAX,
+            runs,
             threads,
             stop_at_first: true,
             planted: planted.name,
@@ -35,7 +32,7 @@ pub fn print(scene: &Scene, threads: usize) -> Result<ExitCode, String> {
         );
     }
     println!(
-        "\n{found} of {} found within {RUNS_MAX} runs each",
+        "\n{found} of {} found within {runs} runs each",
         PLANTED.len()
     );
     Ok(match found == PLANTED.len() {

@@ -31,43 +31,63 @@ pub(crate) fn intents(evidence: &Evidence<'_>) -> Vec<String> {
     out
 }
 
-/// Outcomes in the journal that were not true when they were written.
-pub(crate) fn outcomes(evidence: &Evidence<'_>) -> Vec<String> {
+/// What a row of the journal says of an attempt.
+struct Told<'a> {
+    seq: u64,
+    position: &'a Position,
+    attempt: u32,
+    claim: Claim,
+}
+
+/// Everything that the journal claims, and the keys of attempts.
+fn told<'a>(
+    evidence: &Evidence<'a>,
+) -> (Vec<Told<'a>>, BTreeMap<(&'a Position, u32), &'a AttemptKey>) {
     let mut told = Vec::new();
-    let mut keys: BTreeMap<(&Position, u32), &AttemptKey> = BTreeMap::new();
+    let mut keys = BTreeMap::new();
     for record in evidence.records {
-        match &record.event {
+        let (position, attempt, claim) = match &record.event {
             Event::Started {
                 position,
                 attempt,
                 key,
             } => {
                 keys.insert((position, *attempt), key);
+                continue;
             }
             Event::Ended {
                 position,
                 attempt,
                 outcome,
-            } => {
-                told.push((record.seq, position, *attempt, claim(outcome)));
-            }
+            } => (position, *attempt, claim(outcome)),
             Event::Settled {
                 position,
                 attempt,
                 settlement,
-            } => {
-                let claim = match settlement {
-                    Settlement::NeverBegan => Some(Claim::NotBegun),
-                    Settlement::Ended(outcome) => claim(outcome),
-                    Settlement::Running | Settlement::Unknown { .. } => None,
-                };
-                told.push((record.seq, position, *attempt, claim));
-            }
-            _ => {}
+            } => match settlement {
+                Settlement::NeverBegan => (position, *attempt, Some(Claim::NotBegun)),
+                Settlement::Ended(outcome) => (position, *attempt, claim(outcome)),
+                Settlement::Running | Settlement::Unknown { .. } => continue,
+            },
+            _ => continue,
+        };
+        if let Some(claim) = claim {
+            told.push(Told {
+                seq: record.seq,
+                position,
+                attempt,
+                claim,
+            });
         }
     }
-    let mut out = Vec::new();
+    (told, keys)
+}
+
+/// Outcomes in the journal that were not true when they were written.
+pub(crate) fn outcomes(evidence: &Evidence<'_>) -> Vec<String> {
+    let (told, keys) = told(evidence);
     let mut told = told.into_iter().peekable();
+    let mut out = Vec::new();
     let (mut began, mut worked) = (BTreeSet::new(), BTreeSet::new());
     let mut denied: BTreeSet<&AttemptKey> = BTreeSet::new();
     for line in evidence.trace {
@@ -86,22 +106,23 @@ pub(crate) fn outcomes(evidence: &Evidence<'_>) -> Vec<String> {
                 worked.insert(key);
             }
             Happened::Durable(seq) => {
-                while let Some((_, position, attempt, claim)) = told.next_if(|(s, ..)| s <= seq) {
+                while let Some(row) = told.next_if(|row| row.seq <= *seq) {
+                    let position = row.position;
                     let is_work = evidence.plan.step(&position.step).is_some_and(is_work);
-                    let Some(key) = keys.get(&(position, attempt)).filter(|_| is_work) else {
+                    let Some(key) = keys.get(&(position, row.attempt)).filter(|_| is_work) else {
                         continue;
                     };
-                    match claim {
-                        Some(Claim::Worked) if !worked.contains(key) => {
+                    match row.claim {
+                        Claim::Worked if !worked.contains(key) => {
                             out.push(format!("{position} is told as done, and is not"));
                         }
-                        Some(Claim::NotBegun) => {
+                        Claim::Worked => {}
+                        Claim::NotBegun => {
                             if began.contains(key) {
                                 out.push(format!("{position} is told as not begun, and was"));
                             }
                             denied.insert(key);
                         }
-                        _ => {}
                     }
                 }
             }
