@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const START_HELP: &str = "start it again, in the slot `start` as a rule; or name it in `retired`, or in `expected` until a day";
 
-fn stops<'s>(effects: &'s [Effect]) -> impl Iterator<Item = &'s ServiceName> {
+fn stops(effects: &[Effect]) -> impl Iterator<Item = &ServiceName> {
     effects.iter().filter_map(|effect| match effect {
         Effect::ServiceStops(name) => Some(name),
         _ => None,
