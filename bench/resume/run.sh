@@ -21,6 +21,10 @@ fail() {
     exit 1
 }
 
+# Two sockets for each host and some files: what overhaul itself asks for.
+needed=$((hosts * 2 + 128))
+limit=$(ulimit -Hn)
+[ "$limit" = unlimited ] || [ "$limit" -ge "$needed" ] || fail "$hosts hosts need $needed open files, and this shell may have $limit: fewer hosts, or a higher limit"
 for program in target/release/overhaul target/release/overhaul-helper; do
     [ -x "$program" ] || fail "$program is lacking: scripts/build"
 done
