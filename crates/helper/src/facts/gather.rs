@@ -274,9 +274,9 @@ fn all_mounts(root: &Root) -> Result<Vec<Mount>, String> {
 fn listening(root: &Root, owners: bool) -> Result<Vec<Listener>, String> {
     let mut all = Vec::new();
     for protocol in ["tcp", "tcp6", "udp", "udp6"] {
-        // A kernel without that interface still has its tables; they also tell whose a socket is.
-        if !owners && let Some(Ok(found)) = sock_diag::listening(protocol) {
-            all.extend(found.into_iter().map(|listener| (listener, 0)));
+        // A kernel without that interface still has its tables.
+        if let Some(Ok(found)) = sock_diag::listening(protocol) {
+            all.extend(found);
             continue;
         }
         let path = format!("/proc/net/{protocol}");

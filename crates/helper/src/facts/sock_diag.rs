@@ -34,29 +34,35 @@ const ANSWERS_MAX: usize = 1_024;
 /// The kernel answers at once; a module for it may have to be loaded first.
 const ANSWER_S_MAX: u64 = 5;
 
-/// The listening sockets of `tcp` or `tcp6`; `None` for what is not asked for in this way.
+/// Address, port and inode of a socket.
+pub(super) type Found = (String, u16, u64);
+
+/// The listening sockets of `tcp` or `tcp6` with their inodes; `None` for what is not asked for in this way.
 ///
 /// # Errors
 /// When the kernel does not know the question.
-pub(super) fn listening(protocol: &str) -> Option<io::Result<Vec<Listener>>> {
+pub(super) fn listening(protocol: &str) -> Option<io::Result<Vec<(Listener, u64)>>> {
     let family = match protocol {
         "tcp" => AF_INET,
         "tcp6" => AF_INET6,
         _ => return None,
     };
     Some(dump(family).map(|found| {
-        let listener = |(address, port)| Listener {
-            protocol: protocol.to_owned(),
-            address,
-            port,
-            program: String::new(),
-            unit: String::new(),
+        let listener = |(address, port, inode)| {
+            let listener = Listener {
+                protocol: protocol.to_owned(),
+                address,
+                port,
+                program: String::new(),
+                unit: String::new(),
+            };
+            (listener, inode)
         };
         found.into_iter().map(listener).collect()
     }))
 }
 
-fn dump(family: u8) -> io::Result<Vec<(String, u16)>> {
+fn dump(family: u8) -> io::Result<Vec<Found>> {
     let socket = socket_with(
         AddressFamily::NETLINK,
         SocketType::DGRAM,
@@ -97,11 +103,7 @@ fn request(family: u8) -> Vec<u8> {
 }
 
 /// Takes the messages of one answer; says whether it was the last.
-pub(super) fn take(
-    family: u8,
-    mut answer: &[u8],
-    found: &mut Vec<(String, u16)>,
-) -> io::Result<bool> {
+pub(super) fn take(family: u8, mut answer: &[u8], found: &mut Vec<Found>) -> io::Result<bool> {
     while let Some((header, _)) = answer.split_at_checked(HEADER_BYTES) {
         let number = |at: usize| Some(u32::from_ne_bytes(four(header, at)?));
         let kind = number(4).and_then(|word| u16::try_from(word & 0xffff).ok());
@@ -122,8 +124,8 @@ pub(super) fn take(
     Ok(false)
 }
 
-/// Local address and port of a `struct inet_diag_msg`.
-fn local(family: u8, body: &[u8]) -> Option<(String, u16)> {
+/// Local address, port and inode of a `struct inet_diag_msg`.
+fn local(family: u8, body: &[u8]) -> Option<Found> {
     let port = u16::from_be_bytes(body.get(4..6)?.try_into().ok()?);
     let address = if family == AF_INET {
         Ipv4Addr::from(four(body, 8)?).to_string()
@@ -131,7 +133,8 @@ fn local(family: u8, body: &[u8]) -> Option<(String, u16)> {
         let bytes: [u8; 16] = body.get(8..24)?.try_into().ok()?;
         Ipv6Addr::from(bytes).to_string()
     };
-    Some((address, port))
+    let inode = u32::from_ne_bytes(four(body, 68)?);
+    Some((address, port, inode.into()))
 }
 
 fn four(bytes: &[u8], at: usize) -> Option<[u8; 4]> {
@@ -155,14 +158,12 @@ mod tests {
             let Ok(listener) = listener else { continue };
             let at = listener.local_addr().unwrap();
             let table = std::fs::read_to_string(format!("/proc/net/{protocol}")).unwrap();
-            let ours = |all: Vec<Listener>| -> Vec<Listener> {
-                all.into_iter()
-                    .filter(|one| one.port == at.port())
-                    .collect()
+            let ours = |mut all: Vec<(Listener, u64)>| {
+                all.retain(|(one, _)| one.port == at.port());
+                all
             };
             let told = ours(listening(protocol).unwrap().unwrap());
-            let in_table = sockets::parse(protocol, &table).into_iter();
-            assert_eq!(told, ours(in_table.map(|(listener, _)| listener).collect()));
+            assert_eq!(told, ours(sockets::parse(protocol, &table)));
             assert_eq!(told.len(), 1, "{at}");
         }
         assert!(listening("udp").is_none());
