@@ -2,7 +2,7 @@
 
 use crate::tracker_args::{ClassifyArgs, InitArgs, TrackedArgs};
 use clap::{Args, Parser, Subcommand};
-use overhaul_model::id::RoleName;
+use overhaul_model::id::{RoleName, StepId};
 use overhaul_model::span::Span;
 use overhaul_model::strategy::Change;
 use std::path::PathBuf;
@@ -59,6 +59,8 @@ pub enum Command {
     Resume(ResumeArgs),
     /// Show how a run stands, also while it goes on in another process
     Status(RunArg),
+    /// Follow a run that goes on in another process, until it ends or stands; the exit code is the run's
+    Watch(WatchArgs),
     /// Open a gate
     Approve(ApproveArgs),
     /// Begin a failed or unknown step again
@@ -71,6 +73,10 @@ pub enum Command {
     Void(DecideArgs),
     /// Let nothing new begin; what is under way is brought to its end
     Pause(RunArg),
+    /// Put another plan in the place of a run's plan, when no process has the run
+    ///
+    /// The definition is compiled again with the facts that the run's plan was made from, and checked with fresh ones for what remains. A step stays done or begun only when it is the same in all but its line; what must happen once and has begun must stay. Shown and asked for before it counts; the journal keeps who and why.
+    Amend(AmendArgs),
     /// End a run: scopes are closed, hosts are freed, nothing else begins
     Abort(AbortArgs),
     /// Leave a host for later, take it up again, or change its day
@@ -83,6 +89,10 @@ pub enum Command {
     ///
     /// Numbered steps with their reasons, the exact commands, conditions before and after, and what cannot be taken back. With --remaining: what is done, what nobody knows, what is left, and which scopes are open, for the day on which Overhaul itself cannot go on. A copy of the state folder is enough, also one that cannot be written.
     Export(ExportArgs),
+    /// Tell whether what lies in the state folder is whole; keep what is whole of a damaged run
+    ///
+    /// Changes nothing: journals are looked at in copies. With --salvage, the whole rows of a damaged journal become a run of the same name in another state folder, where `overhaul resume` goes on from them. The exit code is 7 when a run is damaged.
+    Doctor(DoctorArgs),
     /// List what a run has left behind; clear away what is named
     ///
     /// Without a name nothing is changed. Names are steps of the plan's stage `cleanup`, and copies on this machine. A copy that may be the only proven one is refused.
@@ -415,6 +425,10 @@ pub struct RunArgs {
     #[arg(long)]
     pub wait: bool,
 
+    /// Go on as a service of systemd, so that this terminal may close; `overhaul watch` follows it
+    #[arg(long)]
+    pub detach: bool,
+
     #[command(flatten)]
     pub hooks: HookArgs,
 
@@ -460,6 +474,18 @@ pub struct ResumeArgs {
 
     #[command(flatten)]
     pub hosts: HostArgs,
+}
+
+/// `watch`.
+#[derive(Args, Debug)]
+pub struct WatchArgs {
+    /// The run; by default the only one that is not over, else the latest
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+
+    /// Also what happened before
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// A run.
@@ -581,6 +607,68 @@ pub struct ExportArgs {
     /// Write the runbook to this file
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// `amend`.
+#[derive(Args, Debug)]
+pub struct AmendArgs {
+    /// The run
+    #[arg(value_name = "RUN")]
+    pub run: String,
+
+    #[command(flatten)]
+    pub input: InputArgs,
+
+    /// Why, for the journal
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+
+    /// A step that was begun has a new name: ids as the plan has them
+    #[arg(long, value_name = "NEW=OLD")]
+    pub was: Vec<WasName>,
+
+    #[command(flatten)]
+    pub facts: FactArgs,
+
+    /// Do not ask before the plan is amended; needed where nobody can be asked
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// A new name of a step, and the old one.
+#[derive(Clone, Debug)]
+pub struct WasName {
+    /// Its id in the new plan.
+    pub new: StepId,
+    /// Its id in the run's plan.
+    pub old: StepId,
+}
+
+impl std::str::FromStr for WasName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (new, old) = text
+            .split_once('=')
+            .filter(|(new, old)| !new.is_empty() && !old.is_empty())
+            .ok_or("write it like upgrade/web/change/new-name=upgrade/web/change/old-name")?;
+        Ok(Self {
+            new: StepId::new(new),
+            old: StepId::new(old),
+        })
+    }
+}
+
+/// `doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorArgs {
+    /// The run; by default all
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+
+    /// Keep what is whole of the run in this state folder, which must not have a run of that name
+    #[arg(long, value_name = "DIR", requires = "run")]
+    pub salvage: Option<PathBuf>,
 }
 
 /// `cleanup`.

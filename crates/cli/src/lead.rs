@@ -19,7 +19,7 @@ use overhaul_engine::ports::Journal as _;
 use overhaul_engine::{Control, EngineError, Ports, RunEnd, Settings, Watcher};
 use overhaul_machine::Standing;
 use overhaul_machine::report::report;
-use overhaul_model::event::{Record, Sitting, Verdict};
+use overhaul_model::event::{Event, Record, Sitting, Verdict};
 use overhaul_model::id::{Position, RunId, StepId};
 use overhaul_model::plan::Plan;
 use overhaul_reach::SshReach;
@@ -154,6 +154,11 @@ pub async fn lead(lead: Lead, console: Console) -> Outcome {
     } = lead;
     let (mut journal, inbox) = dir.open()?;
     let old = journal.replay().await?;
+    let is_amended = |record: &Record| matches!(record.event, Event::Amended { .. });
+    let opened_with = match old.iter().any(is_amended) {
+        true => Some(dir.plan()?),
+        false => None,
+    };
     let clock = SystemClock::after(old.last().map(|record| record.at));
     let old = old.last().map_or(0, |record| record.seq);
     let live = Arc::new(Live::new(console, checked.plan(), old));
@@ -185,7 +190,13 @@ pub async fn lead(lead: Lead, console: Console) -> Outcome {
         dir.clone(),
     ));
     let ticks = tokio::spawn(tick(Arc::clone(&eyes)));
-    let running = overhaul_engine::run(checked, ports, settings, Watch(Arc::clone(&eyes)));
+    let watch = Watch(Arc::clone(&eyes));
+    let running = async {
+        match opened_with {
+            None => overhaul_engine::run(checked, ports, settings, watch).await,
+            Some(plan) => overhaul_engine::run_amended(plan, checked, ports, settings, watch).await,
+        }
+    };
     let end = tokio::select! {
         end = running => end,
         () = left_behind(&mut leaving) => Ok(RunEnd::Left),
@@ -289,7 +300,7 @@ fn conclude(end: Result<RunEnd, EngineError>, dir: &RunDir, console: Console) ->
     }
     match end {
         RunEnd::Finished(_) => {
-            let report = report(told.plan(), &told.records);
+            let report = report(told.run.opened_with(), &told.records);
             console.out(&format!("\n{}", show::report::summary(&report)));
             console.out(&format!("\nall of it: overhaul report {}\n", dir.id()));
         }

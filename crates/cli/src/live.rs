@@ -354,6 +354,13 @@ fn of_run(event: &Event) -> Option<String> {
             "taken up by {person} (controller {})",
             generation.counter
         )),
+        Event::Amended { person, reason, .. } => Some(format!(
+            "the plan was amended by {person}: {}",
+            text::one_line(reason, 200)
+        )),
+        Event::Salvaged { person, kept, .. } => Some(format!(
+            "rows behind {kept} were lost; the whole ones were kept by {person}"
+        )),
         Event::HostRegistered { host, .. } => Some(format!("{host}: registered")),
         Event::HostRefused {
             host,

@@ -5,6 +5,7 @@ mod attention;
 mod commands;
 mod compile;
 mod console;
+mod detach;
 mod draft;
 mod durations;
 mod exit;
@@ -80,6 +81,7 @@ fn carry_out(cli: &Cli, console: Console) -> Outcome {
         Command::Run(args) => wait(commands::run::run(args, state, console)),
         Command::Resume(args) => wait(commands::resume::resume(args, state, console)),
         Command::Status(args) => commands::status::status(args, state, console),
+        Command::Watch(args) => wait(commands::watch::watch(args, state, console)),
         Command::Approve(args) => commands::decide::approve(args, state, console),
         Command::Retry(args) => {
             let choice = |position| Choice::Retry { position };
@@ -101,6 +103,8 @@ fn carry_out(cli: &Cli, console: Console) -> Outcome {
         },
         Command::Report(args) => commands::report::report(args, state, console),
         Command::Postpone(args) => commands::postpone::postpone(args, state, console),
+        Command::Amend(args) => wait(commands::amend::amend(args, state, console)),
+        Command::Doctor(args) => commands::doctor::doctor(args, state, console),
         Command::Export(args) => commands::export::export(args, state, console),
         Command::Cleanup(args) => wait(commands::cleanup::cleanup(args, state, console)),
         Command::Data(command) => commands::data::data(command, state, console),

@@ -297,6 +297,8 @@ impl From<StoreError> for Failure {
             StoreError::PlanFormat { .. } => Self::new(Exit::StoreTrouble, message)
                 .hint("end the run with the version of overhaul that began it"),
             StoreError::File { .. } => Self::new(Exit::StoreTrouble, message),
+            StoreError::Altered { .. } => Self::new(Exit::StoreTrouble, message)
+                .hint("nothing was changed; put a whole copy of the file back; overhaul doctor tells what else is whole"),
             StoreError::Journal(error) => error.into(),
         }
     }
@@ -308,9 +310,9 @@ impl From<JournalError> for Failure {
         match error {
             JournalError::Newer { .. } => failure
                 .hint("nothing was changed; use the version of overhaul that wrote it, or a newer one"),
-            JournalError::Chain { .. } => failure
-                .hint("nothing was changed; the journal was altered or damaged: put a whole copy of it back")
-                .hint("if there is none, free each host with overhaul abort --lost after you have looked at it"),
+            JournalError::Chain { .. } | JournalError::Damaged { .. } => failure
+                .hint("nothing was changed; the journal was altered or damaged: overhaul doctor tells what of it is whole")
+                .hint("put a whole copy of the run's folder back, or go on from the whole part: overhaul doctor RUN --salvage DIR"),
             JournalError::Storage { .. } => failure
                 .hint("work on hosts goes on; make the storage good, then overhaul resume"),
         }

@@ -122,7 +122,7 @@ pub fn told_by_runs(
 }
 
 fn of_run(told: &Told) -> BTreeMap<HostName, Progress> {
-    let report = report::report(told.plan(), &told.records);
+    let report = report::report(told.run.opened_with(), &told.records);
     let progress = |host: &HostName| {
         let left: Vec<String> = report
             .leftovers

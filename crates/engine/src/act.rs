@@ -2,11 +2,11 @@
 
 use crate::MEASURE_WITHIN;
 use crate::launch::{Errand, rendered};
-use crate::ports::{Clock, Fault, Progress, Reach, Registration, Vantage};
+use crate::ports::{Clock, Fault, Order, Progress, Reach, Registration, Vantage};
 use crate::probe::Probe;
 use overhaul_model::definition::Guard;
 use overhaul_model::event::{Event, Generation, Outcome, Settlement};
-use overhaul_model::id::{HostName, Position};
+use overhaul_model::id::{AttemptKey, HostName, Position};
 use overhaul_model::planted;
 use overhaul_model::primitive::{Measure, Measurement, Primitive, Wait};
 use overhaul_model::span::Span;
@@ -173,7 +173,14 @@ impl<R: Reach, C: Clock> Hands<R, C> {
     pub async fn settle(self, errand: Errand) -> Event {
         let settlement = match (errand.order(), &errand.receipts) {
             (Ok(order), Some((install_id, sequence))) => {
-                self.reach.settle(order, install_id, *sequence).await
+                let settle = self.reach.settle(order.clone(), install_id, *sequence);
+                match settle.await {
+                    Settlement::NeverBegan => match self.lost_attempt(&errand, &order).await {
+                        Some((_, settlement)) => settlement,
+                        None => Settlement::NeverBegan,
+                    },
+                    told => told,
+                }
             }
             (Ok(_), None) => Settlement::Unknown {
                 reason: "the journal knows no receipts of this host".to_owned(),
@@ -189,6 +196,40 @@ impl<R: Reach, C: Clock> Hands<R, C> {
             position: errand.position,
             attempt: errand.attempt,
             settlement,
+        }
+    }
+
+    /// Where rows of the journal were lost: the latest attempt after this one that the target has begun, or
+    /// about which it cannot tell.
+    async fn lost_attempt(
+        &self,
+        errand: &Errand,
+        order: &Order,
+    ) -> Option<(AttemptKey, Settlement)> {
+        let (install_id, sequence) = errand.receipts.as_ref()?;
+        for key in &errand.lost {
+            let asked = Order {
+                key: key.clone(),
+                ..order.clone()
+            };
+            match self.reach.settle(asked, install_id, *sequence).await {
+                Settlement::NeverBegan => {}
+                told => return Some((key.clone(), told)),
+            }
+        }
+        None
+    }
+
+    /// Begins an attempt, or attaches to one of which the journal lost the rows.
+    async fn begin(&self, errand: &Errand, order: Order) -> Outcome {
+        let progress = Arc::clone(&self.progress);
+        match self.lost_attempt(errand, &order).await {
+            None => self.reach.act(order, progress).await,
+            Some((key, Settlement::Running | Settlement::NeverBegan)) => {
+                self.reach.act(Order { key, ..order }, progress).await
+            }
+            Some((_, Settlement::Ended(outcome))) => outcome,
+            Some((_, Settlement::Unknown { reason })) => Outcome::Unknown { reason },
         }
     }
 
@@ -210,7 +251,7 @@ impl<R: Reach, C: Clock> Hands<R, C> {
             | Primitive::Restore(_)
             | Primitive::Ask(_) => match errand.order() {
                 Ok(_) if planted::is("outcome-before-act") => succeeded(String::new()),
-                Ok(order) => self.reach.act(order, Arc::clone(&self.progress)).await,
+                Ok(order) => self.begin(&errand, order).await,
                 Err(outcome) => outcome,
             },
         };

@@ -34,6 +34,10 @@ pub(crate) fn attempt_key(
     Ok(AttemptKey::new(key))
 }
 
+/// Attempts behind the present one whose receipts are asked for where rows of the journal were lost: more than
+/// retries and people begin at one step.
+const LOST_ATTEMPTS_MAX: u32 = 16;
+
 /// What a task about a step needs.
 pub(crate) struct Errand {
     pub position: Position,
@@ -42,6 +46,8 @@ pub(crate) struct Errand {
     pub context: Context,
     generation: Generation,
     key: AttemptKey,
+    /// Of a journal that lost rows: later attempts that may have been begun, the latest first.
+    pub lost: Vec<AttemptKey>,
     /// For `Feed` and `Restore`: the digest that its file must have.
     file_digest: Option<String>,
     /// For `Machine`: who is meant.
@@ -65,6 +71,7 @@ impl Errand {
             file_digest: fed_file(&step.work).and_then(|(_, from)| digest_of(run, position, from)),
             receipts: receipts.map(|(id, sequence)| (id.clone(), sequence)),
             machine: machine_order(run, position, &step),
+            lost: lost_attempts(run, position, attempt, &step),
             position: position.clone(),
             attempt,
             step,
@@ -144,6 +151,19 @@ pub(crate) fn context(run: &Run, position: &Position) -> Context {
         context.add_outputs(step, outputs);
     }
     context
+}
+
+/// Attempts after this one that lost rows may have told of. An attempt's key follows from run, step and number,
+/// so that they can be asked for.
+fn lost_attempts(run: &Run, position: &Position, attempt: u32, step: &Step) -> Vec<AttemptKey> {
+    if !run.is_salvaged() || attempt == 0 {
+        return Vec::new();
+    }
+    let last = attempt.saturating_add(LOST_ATTEMPTS_MAX);
+    (attempt.saturating_add(1)..=last)
+        .rev()
+        .filter_map(|later| attempt_key(run, position, later, step).ok())
+        .collect()
 }
 
 /// The controller's file that work takes, and the step that knows its digest.

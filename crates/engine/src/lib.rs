@@ -18,6 +18,7 @@ pub use error::EngineError;
 pub use settings::{Control, Ports, RunEnd, Settings, Watcher};
 
 use overhaul_check::CheckedPlan;
+use overhaul_model::plan::Plan;
 use overhaul_model::span::Span;
 use ports::{Clock, Inbox, Journal, Reach};
 
@@ -47,5 +48,27 @@ where
     R: Reach,
     C: Clock,
 {
-    looping::carry_out(checked.plan().clone(), ports, settings, watch).await
+    looping::carry_out(checked.plan().clone(), None, ports, settings, watch).await
+}
+
+/// As [`run`], for a run whose plan was amended: `opened_with` is the plan that its journal was opened with,
+/// from which a replay comes to the checked one.
+///
+/// # Errors
+/// As for [`run`], and when the journal does not come to the checked plan.
+pub async fn run_amended<J, I, R, C>(
+    opened_with: Plan,
+    checked: CheckedPlan,
+    ports: Ports<J, I, R, C>,
+    settings: Settings,
+    watch: impl Watcher,
+) -> Result<RunEnd, EngineError>
+where
+    J: Journal,
+    I: Inbox,
+    R: Reach,
+    C: Clock,
+{
+    let in_force = Some(checked.plan());
+    looping::carry_out(opened_with, in_force, ports, settings, watch).await
 }

@@ -64,9 +64,10 @@ struct Loop<J, I, R, C, W> {
     control_open: bool,
 }
 
-/// Carries out a plan; see [`crate::run`].
+/// Carries out a plan, or the one that is in force after its amendments; see [`crate::run`].
 pub(crate) async fn carry_out<J, I, R, C, W>(
     plan: Plan,
+    in_force: Option<&Plan>,
     ports: Ports<J, I, R, C>,
     settings: Settings,
     watch: W,
@@ -79,6 +80,11 @@ where
     W: Watcher,
 {
     let mut this = Loop::open(plan, ports, settings, watch).await?;
+    // The checked plan is the only one that is carried out.
+    if in_force.unwrap_or(this.run.opened_with()) != this.run.plan() {
+        let why = "the journal's plan in force is not the one that was checked";
+        return Err(EngineError::Refused(why.to_owned()));
+    }
     if let Some(verdict) = this.run.verdict() {
         if this.settings.cleanup.is_empty() {
             return Ok(RunEnd::Finished(verdict));

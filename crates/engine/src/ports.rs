@@ -32,6 +32,12 @@ pub enum JournalError {
         /// What is wrong.
         why: String,
     },
+    /// Its file does not hold what was written into it.
+    #[error("the journal is damaged: {why}")]
+    Damaged {
+        /// What was found.
+        why: String,
+    },
     /// The storage failed, as on a full disk.
     #[error("the journal cannot be {doing}: {why}")]
     Storage {

@@ -2,6 +2,7 @@
 
 mod crash;
 mod days;
+mod lost;
 mod members;
 mod near;
 mod plans;

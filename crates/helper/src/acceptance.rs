@@ -1,5 +1,8 @@
 //! Which controller may act on this host. Pure, so that every order of requests can be explored.
 
+#[cfg(test)]
+mod race;
+
 use overhaul_model::event::Generation;
 use overhaul_model::planted;
 use overhaul_model::wire::Refusal;

@@ -296,3 +296,78 @@ fn arguments_are_checked() {
         format!("overhaul-helper {} protocol 1\n", env!("CARGO_PKG_VERSION"))
     );
 }
+
+/// More free pieces than a store with one attempt needs.
+const PIECES_MAX: usize = 30;
+
+/// What the small file system hands out at least.
+const PIECE: usize = 4096;
+
+/// Fills the small file system but for so many pieces.
+fn fill(state: &Path, pieces: usize) {
+    use std::io::Write as _;
+    let mut ballast = fs::File::create(state.join("fill")).unwrap();
+    while ballast.write_all(&[0; PIECE]).is_ok() {}
+    let size = ballast.metadata().unwrap().len();
+    ballast
+        .set_len(size.saturating_sub((pieces * PIECE) as u64))
+        .unwrap();
+}
+
+/// Goes through the life of a store until something is refused; whether all of it was accepted.
+fn accepted(host: &Host, request: RequestBody) -> bool {
+    let mut client = host.connect();
+    if matches!(client.hello, ResponseBody::Refused(_)) {
+        store_refusal(&client);
+        return false;
+    }
+    let registered = client.ask(RequestBody::Register {
+        generation: generation(1),
+    });
+    if !matches!(registered, ResponseBody::Registered { .. }) {
+        assert!(matches!(refusal(registered), Refusal::Store { .. }));
+        return false;
+    }
+    let id = client.send(request);
+    match client.answer(id) {
+        ResponseBody::Refused(refusal) => {
+            assert!(matches!(refusal, Refusal::Store { .. }), "{refusal:?}");
+            assert_eq!(client.status("k"), ReceiptStatus::Absent);
+            false
+        }
+        _ => true,
+    }
+}
+
+#[test]
+fn a_disk_that_fills_at_any_write_refuses_before_anything_began_or_comes_to_the_end() {
+    let mut refused = 0;
+    for pieces in 0..PIECES_MAX {
+        let host = Host::new();
+        let state = host.state();
+        let Some(_mounted) = Small::mount(&state) else {
+            // Only root can mount; the other tests hold for plain accounts as well.
+            return;
+        };
+        fill(&state, pieces);
+        let log = host.file("log");
+        let request = || shell("k", &format!("echo did >> {}", log.display()));
+        if !accepted(&host, request()) {
+            refused += 1;
+            assert!(!log.exists(), "{pieces} pieces");
+        }
+        fs::remove_file(state.join("fill")).unwrap();
+        // With room, the same request begins it, or attaches to what has begun.
+        let followed = host.registered().run(request());
+        assert!(
+            matches!(followed.last, ResponseBody::Ended(_)),
+            "{pieces}: {followed:?}"
+        );
+        assert_eq!(
+            fs::read_to_string(&log).unwrap(),
+            "did\n",
+            "{pieces} pieces"
+        );
+    }
+    assert!((4..PIECES_MAX).contains(&refused), "{refused}");
+}

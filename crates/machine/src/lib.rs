@@ -3,6 +3,7 @@
 //! No I/O and no clock: time is an argument. [`Run::apply`] is the one transition function, used live
 //! and on replay; [`Run::next`] says what is to be done now.
 
+mod amend;
 mod cleanup;
 pub mod clocks;
 mod fence;
@@ -16,10 +17,12 @@ pub mod report;
 mod run;
 mod shut;
 mod state;
+mod takeover;
 mod transition;
 mod tree;
 mod walk;
 
+pub use amend::{Amendment, Renamed};
 pub use fence::NoSuchLimit;
 pub use next::{Command, Doing, Next, OpenPosition, RunStanding, Standing, Work};
 pub use postpone::Postponed;

@@ -9,7 +9,7 @@ use crate::tree::{Key, Kind};
 use crate::walk::{Active, Move};
 use jiff::Timestamp;
 use overhaul_model::event::Decision;
-use overhaul_model::id::{HostName, Person};
+use overhaul_model::id::{HostName, Person, StepId};
 use std::collections::{BTreeSet, VecDeque};
 
 /// Why and until when a host is left for later.
@@ -219,6 +219,26 @@ impl Run {
         out
     }
 
+    /// Turns that were begun and are not over: roll and host.
+    pub(crate) fn turns_under_way(&self) -> BTreeSet<(StepId, HostName)> {
+        self.turns_of(|turn| self.was_touched(turn))
+    }
+
+    /// Turns that were let in and are not over.
+    pub(crate) fn turns_let_in(&self) -> BTreeSet<(StepId, HostName)> {
+        self.turns_of(|_| true)
+    }
+
+    fn turns_of(&self, wanted: impl Fn(&Key) -> bool) -> BTreeSet<(StepId, HostName)> {
+        let turns = self.admitted().into_iter().filter(wanted);
+        turns
+            .filter_map(|turn| {
+                let roll = self.tree.node(turn.node).roll?;
+                Some((self.tree.id(roll).clone(), turn.turn?))
+            })
+            .collect()
+    }
+
     /// Whether anything was begun, approved or decided in a turn, but for leaving steps out.
     fn was_touched(&self, turn: &Key) -> bool {
         let of_turn = |key: &&Key| key.turn == turn.turn;
@@ -361,7 +381,7 @@ impl Run {
         };
         let room = u64::from(turns.at_once).saturating_sub(late.len() as u64);
         let failed = u32::try_from(self.failed_hosts()).unwrap_or(u32::MAX);
-        if failed > self.plan.failure_budget {
+        if failed > self.plan.failure_budget && self.carried.is_empty() {
             return;
         }
         let room = usize::try_from(room).unwrap_or(usize::MAX);

@@ -7,7 +7,7 @@ mod redundancy;
 mod tests;
 mod timeline;
 
-use crate::Postponed;
+use crate::{Amendment, Postponed, Run};
 use jiff::Timestamp;
 use overhaul_model::definition::Release;
 use overhaul_model::event::{Choice, Event, Outcome, ProbeTally, Record, Settlement, Verdict};
@@ -69,6 +69,9 @@ pub struct Report {
     /// Limits that sittings of the run had.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<LimitsRow>,
+    /// Plans that took the place of the one before them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub amendments: Vec<AmendmentRow>,
     /// Hosts that are left for later.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub postponed: BTreeMap<HostName, Postponed>,
@@ -90,6 +93,21 @@ pub struct Report {
     pub retries: Vec<RetryRow>,
     /// Times at which nobody could say what was so.
     pub unknowns: Vec<UnknownRow>,
+}
+
+/// A plan that took the place of the one before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AmendmentRow {
+    /// When.
+    pub at: Timestamp,
+    /// Who decided it.
+    pub person: Person,
+    /// Why.
+    pub reason: String,
+    /// Its hash, if it can be written as JSON.
+    pub plan: Option<Digest>,
+    /// What became of steps that were over or begun.
+    pub steps: Amendment,
 }
 
 /// A controller that led the run.
@@ -386,8 +404,11 @@ pub struct UnknownRow {
 }
 
 /// The report of a run. Rows that do not fit the plan are left aside: a report must always be possible.
-pub fn report(plan: &Plan, records: &[Record]) -> Report {
-    let tracks = timeline::Tracks::of(plan, records);
+///
+/// `opened_with` is the plan that the journal was opened with; the report tells of the one in force.
+pub fn report(opened_with: &Plan, records: &[Record]) -> Report {
+    let plan = in_force(opened_with, records);
+    let tracks = timeline::Tracks::of(plan, opened_with, records);
     let controllers = controllers(records);
     let gaps: Vec<Gap> = controllers.iter().filter_map(|c| c.not_observed).collect();
     let mut report = Report {
@@ -411,6 +432,7 @@ pub fn report(plan: &Plan, records: &[Record]) -> Report {
         controllers,
         decisions: Vec::new(),
         limits: Vec::new(),
+        amendments: amendments(opened_with, records),
         postponed: tracks.postponed(),
         cleanups: Vec::new(),
         declined: Vec::new(),
@@ -466,6 +488,7 @@ impl Report {
                 // A cleanup afterwards does not belong to the upgrade's time.
                 self.ended.get_or_insert(record.at);
             }
+            Event::Salvaged { .. } => self.warnings.extend(lost(&record.event)),
             Event::Limited { sitting } => self.limits.push(LimitsRow {
                 at: record.at,
                 words: sitting.words.clone(),
@@ -480,6 +503,7 @@ impl Report {
                 person: person.clone(),
                 what: vec![file.clone()],
             }),
+            Event::Amended { warned, .. } => self.warnings.extend(warned.iter().cloned()),
             Event::ControllerTook { .. }
             | Event::HostRegistered { .. }
             | Event::HostRefused { .. }
@@ -519,6 +543,66 @@ impl Report {
         self.leftovers
             .sort_by(|a, b| (a.kind, &a.host).cmp(&(b.kind, &b.host)));
     }
+}
+
+/// What is said of a journal that lost rows.
+fn lost(event: &Event) -> Option<String> {
+    let Event::Salvaged {
+        person,
+        kept,
+        known,
+        why,
+        ..
+    } = event
+    else {
+        return None;
+    };
+    Some(format!(
+        "the journal was damaged ({why}); {person} kept its first {kept} rows of at least {known}: what hosts did in the others is told by their receipts alone"
+    ))
+}
+
+/// The plan of the last amendment.
+fn in_force<'a>(opened_with: &'a Plan, records: &'a [Record]) -> &'a Plan {
+    let amended = records.iter().rev().find_map(|record| match &record.event {
+        Event::Amended { plan, .. } => Some(&**plan),
+        _ => None,
+    });
+    amended.unwrap_or(opened_with)
+}
+
+fn amendments(opened_with: &Plan, records: &[Record]) -> Vec<AmendmentRow> {
+    let is_amended = |record: &Record| matches!(record.event, Event::Amended { .. });
+    let mut out = Vec::new();
+    if !records.iter().any(is_amended) {
+        return out;
+    }
+    let Ok(mut run) = Run::new(opened_with.clone()) else {
+        return out;
+    };
+    for record in records {
+        if let Event::Amended {
+            person,
+            reason,
+            plan,
+            was,
+            ..
+        } = &record.event
+        {
+            let steps = run.amended(plan, was).map(|(_, steps)| steps);
+            out.push(AmendmentRow {
+                at: record.at,
+                person: person.clone(),
+                reason: reason.clone(),
+                plan: plan.hash().ok(),
+                steps: steps.unwrap_or_default(),
+            });
+        }
+        if run.apply(record).is_err() {
+            break;
+        }
+    }
+    out
 }
 
 fn controllers(records: &[Record]) -> Vec<Controller> {

@@ -4,7 +4,7 @@ use crate::fence::Fence;
 use crate::near::executor;
 use crate::postpone::Postponed;
 use crate::state::{HostLink, HostState, Phase, Slot, StepState, Then};
-use crate::transition::{by_the_loop, ready, taken_over, transition, unknown};
+use crate::transition::{by_the_loop, ready, transition, unknown};
 use crate::tree::{Key, Kind, NotRunnable, Tree};
 use crate::walk::{Active, Move};
 use overhaul_model::event::{
@@ -56,6 +56,8 @@ pub(crate) enum Stand {
 pub struct Run {
     pub(crate) plan: Plan,
     pub(crate) hash: Digest,
+    /// Of an amended run: the plan that its journal was opened with.
+    pub(crate) opened_with: Option<Box<Plan>>,
     pub(crate) tree: Tree,
     pub(crate) stand: Stand,
     pub(crate) paused: bool,
@@ -63,6 +65,8 @@ pub struct Run {
     pub(crate) over: bool,
     pub(crate) id: Option<RunId>,
     pub(crate) generation: Option<Generation>,
+    /// Whether hosts may have done more than the journal tells.
+    pub(crate) salvaged: bool,
     /// The last event's number.
     pub(crate) seq: u64,
     /// Positions whose turn came, or that were left out before it.
@@ -78,6 +82,8 @@ pub struct Run {
     pub(crate) away: BTreeMap<ServiceName, BTreeSet<HostName>>,
     /// Machines that steps of this run told of.
     pub(crate) machines: BTreeMap<HostName, Machine>,
+    /// While a plan is amended: states of begun steps whose turn has not come yet.
+    pub(crate) carried: BTreeMap<Key, Slot>,
     /// What the present controller may begin, if not everything.
     pub(crate) fence: Option<Fence>,
     pub(crate) postponed: BTreeMap<HostName, Postponed>,
@@ -110,11 +116,13 @@ impl Run {
             tree: Tree::new(&plan)?,
             plan,
             hash,
+            opened_with: None,
             stand: Stand::New,
             paused: false,
             over: false,
             id: None,
             generation: None,
+            salvaged: false,
             seq: 0,
             slots: BTreeMap::new(),
             open: BTreeSet::new(),
@@ -123,6 +131,7 @@ impl Run {
             hosts: BTreeMap::new(),
             away: BTreeMap::new(),
             machines: BTreeMap::new(),
+            carried: BTreeMap::new(),
             fence: None,
             postponed: BTreeMap::new(),
             left: BTreeSet::new(),
@@ -196,6 +205,7 @@ impl Run {
                 self.taken_over(record);
                 Ok(Vec::new())
             }
+            (_, Event::Amended { .. } | Event::Salvaged { .. }) => self.between_controllers(record),
             (_, Event::Probed { .. } | Event::Tallied { .. } | Event::Declined { .. }) => {
                 Ok(Vec::new())
             }
@@ -331,7 +341,8 @@ impl Run {
             (Event::Settled { settlement, .. }, _) => *settlement == Settlement::Running,
             _ => false,
         };
-        if began && fresh {
+        // After rows were lost, a receipt may be one that the host has counted already.
+        if began && fresh && !self.salvaged {
             host.sequence = host.sequence.saturating_add(1);
         }
         // It may be gone, or have forgotten us: it is asked to accept us before anything else.
@@ -346,29 +357,6 @@ impl Run {
             host.link = HostLink::Absent;
         }
         began
-    }
-
-    fn taken_over(&mut self, record: &Record) {
-        self.unlimit();
-        for host in self.hosts.values_mut() {
-            let keeps = planted::is("takeover-without-registration") || host.let_go() && host.holds;
-            if !keeps {
-                host.link = HostLink::Absent;
-            }
-        }
-        for key in &self.open {
-            if let (Some(step), Some(slot)) = (self.tree.step(key.node), self.slots.get_mut(key)) {
-                *slot = Slot {
-                    version: record.seq,
-                    ..taken_over(step, slot, record.at)
-                };
-            }
-        }
-        for active in self.active.values_mut() {
-            if let Active::Repair { version, .. } = active {
-                *version = record.seq;
-            }
-        }
     }
 
     fn registered(
@@ -686,7 +674,7 @@ pub enum ReplayError {
 
 /// What others may ask of a run.
 impl Run {
-    /// The plan.
+    /// The plan that is in force.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }

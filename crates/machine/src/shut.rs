@@ -71,6 +71,16 @@ impl Run {
         }
     }
 
+    /// Takes over what was noted under another plan.
+    pub(crate) fn carry_turns(&mut self, old: &Self) {
+        self.turns.prepared.clone_from(&old.turns.prepared);
+        let in_spite = old.turns.in_spite.iter().filter_map(|(roll, host)| {
+            let roll = self.tree.named(old.tree.id(*roll))?;
+            Some((roll, host.clone()))
+        });
+        self.turns.in_spite = in_spite.collect();
+    }
+
     /// Why the turn of this position's host may not begin now; `None` when it may, or has begun.
     pub(crate) fn shut(&self, key: &Key, slot: &Slot, now: Timestamp) -> Option<Closed> {
         let (roll, host) = self.shuttable(key, slot)?;

@@ -223,9 +223,12 @@ impl Run {
             queue.push_back(Move::Over(key));
             return;
         }
-        let slot = Slot {
-            version: self.seq,
-            ..ready(&before, step)
+        let slot = match self.carried.remove(&key) {
+            Some(carried) => carried,
+            None => Slot {
+                version: self.seq,
+                ..ready(&before, step)
+            },
         };
         self.slots.insert(key.clone(), slot);
         self.open.insert(key);
@@ -375,7 +378,8 @@ impl Run {
             return;
         }
         let failed = u32::try_from(self.failed_hosts()).unwrap_or(u32::MAX);
-        if failed > self.plan.failure_budget {
+        // While a plan is amended, turns that were let in before are let in again, whatever failed since.
+        if failed > self.plan.failure_budget && self.carried.is_empty() {
             return;
         }
         for key in rolls {

@@ -6,6 +6,7 @@ use crate::id::{
     AttemptKey, Digest, HostName, InstallId, Nonce, Person, Position, RunId, ServiceName,
     StageName, StepId,
 };
+use crate::plan::Plan;
 use crate::primitive::Measurement;
 use crate::receipt::WorkEnd;
 use crate::span::Span;
@@ -78,6 +79,34 @@ pub enum Event {
         generation: Generation,
         /// Who started it.
         person: Person,
+    },
+    /// Another plan takes the place of the run's: written when no controller has the run.
+    Amended {
+        /// Who decided it.
+        person: Person,
+        /// Why.
+        reason: String,
+        /// The plan; its parent is the one before it.
+        plan: Box<Plan>,
+        /// New names of steps that were begun, each with the old one.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        was: BTreeMap<StepId, StepId>,
+        /// The findings that were waived or only warned of, as sentences.
+        warned: Vec<String>,
+    },
+    /// The rows before this one are those of a damaged journal that were whole. Hosts may have done more than
+    /// they tell.
+    Salvaged {
+        /// Who did it.
+        person: Person,
+        /// Rows that were kept.
+        kept: u64,
+        /// The last row that there certainly was.
+        known: u64,
+        /// What was wrong with the rest.
+        why: String,
+        /// Controllers count on from here: more than the lost rows can have counted.
+        counter: u64,
     },
     /// What the controller that took the run may begin; without this row, everything.
     Limited {

@@ -227,6 +227,8 @@ fn about(event: &Event) -> (Option<&overhaul_model::id::Position>, &'static str)
         Event::Decided(decision) => (decision.choice.position(), decision.choice.word()),
         Event::RunOpened { .. }
         | Event::ControllerTook { .. }
+        | Event::Amended { .. }
+        | Event::Salvaged { .. }
         | Event::Limited { .. }
         | Event::HostRegistered { .. }
         | Event::HostRefused { .. }

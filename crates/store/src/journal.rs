@@ -1,5 +1,7 @@
 //! The journal: rows that carry the digest of the row before them, and a head that tells the last one.
 
+use crate::database::failed;
+use crate::witness::{self, Seen, Witness};
 use crate::worker::{Worker, storage};
 use jiff::Timestamp;
 use overhaul_engine::ports::{Journal, JournalError};
@@ -21,6 +23,7 @@ struct Row {
 /// The journal of a run.
 pub struct SqliteJournal {
     worker: Worker,
+    witness: Witness,
     /// Number and digest of the last durable row.
     head: (u64, Digest),
     /// Rows that are not durable yet.
@@ -28,9 +31,10 @@ pub struct SqliteJournal {
 }
 
 impl SqliteJournal {
-    pub(crate) fn new(worker: Worker, head: (u64, Digest)) -> Self {
+    pub(crate) fn new(worker: Worker, witness: Witness, head: (u64, Digest)) -> Self {
         Self {
             worker,
+            witness,
             head,
             written: Vec::new(),
         }
@@ -64,8 +68,15 @@ impl Journal for SqliteJournal {
         };
         let (before, after) = (self.head.0, (last.seq, last.digest.clone()));
         let rows = std::mem::take(&mut self.written);
+        let witness = self.witness.clone();
         self.worker
-            .call(move |connection| insert(connection, before, &rows))
+            .call(move |connection| {
+                insert(connection, before, &rows)?;
+                if let Some(last) = rows.last() {
+                    witness.saw(last.seq, &last.digest);
+                }
+                Ok(())
+            })
             .await?;
         self.head = after;
         Ok(())
@@ -82,9 +93,22 @@ impl Journal for SqliteJournal {
     }
 }
 
+/// Puts texts of rows into a journal that is still empty.
+pub(crate) fn restore(connection: &mut Connection, texts: &[String]) -> Result<(), JournalError> {
+    let rows: Vec<Row> = (1..)
+        .zip(texts)
+        .map(|(seq, text)| Row {
+            seq,
+            text: text.clone(),
+            digest: Digest::of(text),
+        })
+        .collect();
+    insert(connection, 0, &rows)
+}
+
 /// All rows in one transaction, behind the row that they were made to follow.
 fn insert(connection: &mut Connection, before: u64, rows: &[Row]) -> Result<(), JournalError> {
-    let written = |error| storage("written", &error);
+    let written = |error| failed("written", &error);
     let Some(last) = rows.last() else {
         return Ok(());
     };
@@ -113,52 +137,173 @@ fn insert(connection: &mut Connection, before: u64, rows: &[Row]) -> Result<(), 
 
 /// All rows; gaps, changed rows and a cut-off tail are found.
 pub(crate) fn replay(connection: &Connection) -> Result<Vec<Record>, JournalError> {
-    let read = |error| storage("read", &error);
+    let read = |error| failed("read", &error);
     // One transaction: a reader beside the controller must see rows and head of one moment.
     let connection = &connection.unchecked_transaction().map_err(read)?;
     let mut statement = connection
         .prepare("SELECT seq, record FROM journal ORDER BY seq")
         .map_err(read)?;
     let rows = statement
-        .query_map([], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
-        })
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
         .map_err(read)?;
     let parsed = parsed_in_parts(rows).map_err(read)?;
     let mut records = Vec::with_capacity(parsed.len());
-    let (mut last, mut before) = (0_u64, Record::genesis());
-    for Parsed {
-        seq: found,
-        record,
-        digest,
-    } in parsed
-    {
-        let seq = last.saturating_add(1);
+    let mut after = Start::default();
+    for row in parsed {
+        records.push(after.link(row)?);
+    }
+    after.is_the_head(connection)?;
+    Ok(records)
+}
+
+/// The row behind which reading goes on.
+#[derive(Clone, Debug)]
+struct Start {
+    seq: u64,
+    digest: Digest,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self {
+            seq: 0,
+            digest: Record::genesis(),
+        }
+    }
+}
+
+impl Start {
+    /// The next row, if it follows this one.
+    fn link(&mut self, row: Parsed) -> Result<Record, JournalError> {
+        let seq = self.seq.saturating_add(1);
         let broken = |why: String| JournalError::Chain { seq, why };
-        if u64::try_from(found) != Ok(seq) {
+        if u64::try_from(row.seq) != Ok(seq) {
+            let found = row.seq;
             return Err(broken(format!(
                 "row {found} stands where row {seq} should; rows are missing"
             )));
         }
-        let record = record.map_err(|error| broken(format!("the row cannot be read: {error}")))?;
-        if record.seq != seq || record.before != before {
+        let record = row
+            .record
+            .map_err(|error| broken(format!("the row cannot be read: {error}")))?;
+        if record.seq != seq || record.before != self.digest {
             return Err(broken(
                 "it does not carry the digest of the row before it; one of the two was changed"
                     .to_owned(),
             ));
         }
-        before = digest;
-        last = seq;
-        records.push(record);
+        self.seq = seq;
+        self.digest = row.digest;
+        Ok(record)
     }
-    let (seq, digest) = head(connection)?;
-    if seq != last || digest != before {
-        let why = format!(
-            "the journal's head names row {seq} with another digest than the last row, {last}"
-        );
-        return Err(JournalError::Chain { seq: last, why });
+
+    /// There is no row behind this one.
+    fn is_the_head(&self, connection: &Connection) -> Result<(), JournalError> {
+        let (seq, digest) = head(connection)?;
+        if seq == self.seq && digest == self.digest {
+            return Ok(());
+        }
+        let last = self.seq;
+        Err(JournalError::Chain {
+            seq: last,
+            why: format!(
+                "the journal's head names row {seq} with another digest than the last row, {last}"
+            ),
+        })
     }
-    Ok(records)
+}
+
+/// Reads rows as they come, beside the controller that writes them.
+pub struct Follower {
+    connection: Connection,
+    after: Start,
+}
+
+impl Follower {
+    pub(crate) fn new(connection: Connection, last: Option<&Record>) -> Result<Self, JournalError> {
+        let after = match last {
+            None => Start::default(),
+            Some(record) => Start {
+                seq: record.seq,
+                digest: record.digest().map_err(|error| storage("read", &error))?,
+            },
+        };
+        Ok(Self { connection, after })
+    }
+
+    /// Rows that came since the last time; the chain goes on over them.
+    ///
+    /// # Errors
+    /// When they cannot be read or the chain does not hold.
+    pub fn news(&mut self) -> Result<Vec<Record>, JournalError> {
+        let mut records: Vec<Record> = Vec::new();
+        let mut last = None;
+        {
+            let read = |error| failed("read", &error);
+            let moment = self.connection.unchecked_transaction().map_err(read)?;
+            walk(&moment, self.after.clone(), |text, record| {
+                last = Some(Start {
+                    seq: record.seq,
+                    digest: Digest::of(text),
+                });
+                records.push(record);
+            })?;
+        }
+        if let Some(last) = last {
+            self.after = last;
+        }
+        Ok(records)
+    }
+}
+
+/// The rows of a damaged journal that are whole, with their texts, and why there are no more.
+#[derive(Debug)]
+pub(crate) struct Prefix {
+    pub rows: Vec<(String, Record)>,
+    pub broken: Option<JournalError>,
+}
+
+/// The rows from the first on for which the next row, the head or the witness vouches: what nothing vouches
+/// for may have been changed.
+pub(crate) fn prefix(connection: &Connection, seen: Option<&Seen>) -> Prefix {
+    let mut rows = Vec::new();
+    let walked = walk(connection, Start::default(), |text, record| {
+        rows.push((text.to_owned(), record));
+    });
+    let vouched = |(text, record): &(String, Record)| {
+        seen.is_some_and(|seen| seen.seq == record.seq && seen.digest == Digest::of(text))
+    };
+    let broken = walked.err();
+    if broken.is_some() && !rows.last().is_some_and(vouched) {
+        rows.pop();
+    }
+    let lost = witness::hear(seen.cloned(), connection).err();
+    Prefix {
+        rows,
+        broken: broken.or(lost),
+    }
+}
+
+/// Goes through all rows behind one, and through the head at last.
+fn walk(
+    connection: &Connection,
+    mut after: Start,
+    mut each: impl FnMut(&str, Record),
+) -> Result<(), JournalError> {
+    let read = |error| failed("read", &error);
+    let mut statement = connection
+        .prepare("SELECT seq, record FROM journal WHERE seq > ?1 ORDER BY seq")
+        .map_err(read)?;
+    let rows = statement
+        .query_map([sql(after.seq)], |row| Ok((row.get(0)?, row.get(1)?)))
+        .map_err(read)?;
+    for row in rows {
+        let row: (i64, String) = row.map_err(read)?;
+        let text = row.1.clone();
+        let record = after.link(Parsed::of(row))?;
+        each(&text, record);
+    }
+    after.is_the_head(connection)
 }
 
 /// Rows that are parsed at a time: enough that handing them over costs nothing beside it.
@@ -221,7 +366,7 @@ pub(crate) fn head(connection: &Connection) -> Result<(u64, Digest), JournalErro
         .query_row("SELECT seq, digest FROM head", [], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
-        .map_err(|error| storage("read", &error))?;
+        .map_err(|error| failed("read", &error))?;
     let broken = |why: &str| JournalError::Chain {
         seq: 0,
         why: why.to_owned(),

@@ -1,5 +1,8 @@
 //! The folders of runs, and the lock that keeps a second controller of this machine out.
 
+use crate::journal::Follower;
+use crate::sums::{self, Sums};
+use crate::witness::{self, Witness};
 use crate::worker::Worker;
 use crate::{SqliteInbox, SqliteJournal, database, inbox, journal};
 use overhaul_engine::ports::JournalError;
@@ -18,6 +21,18 @@ use std::path::{Path, PathBuf};
 /// A plan of 100,000 hosts takes about 100 MB; what is larger is not a plan.
 const FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
+/// What a run's folder is called, before its name, while it is made.
+const MAKING: &str = ".making-";
+
+/// The plan's file.
+pub(crate) const PLAN: &str = "plan.json";
+
+/// The file of the facts that the plan was made from.
+pub(crate) const FACTS: &str = "facts.json";
+
+/// The file of journal and inbox.
+pub(crate) const JOURNAL: &str = "journal.sqlite";
+
 /// The folders of runs cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -29,6 +44,14 @@ pub enum StoreError {
         /// `read`, `written`, ...
         doing: &'static str,
         /// Why.
+        why: String,
+    },
+    /// A file does not hold what was written into it.
+    #[error("{path} is not as it was written: {why}")]
+    Altered {
+        /// Which.
+        path: String,
+        /// What was found.
         why: String,
     },
     /// There is no such run.
@@ -121,14 +144,22 @@ impl RunStore {
         plan: &Plan,
         facts: &FleetFacts,
     ) -> Result<RunDir, StoreError> {
+        self.make(run, |making| self.fill(making, plan, facts))
+    }
+
+    /// Makes the folder of a run under another name, and renames it: a run is either whole or not there.
+    pub(crate) fn make(
+        &self,
+        run: &RunId,
+        fill: impl FnOnce(&Path) -> Result<(), StoreError>,
+    ) -> Result<RunDir, StoreError> {
         let path = self.root.join(name(run)?);
         if path.exists() {
             return Err(StoreError::Exists { run: run.clone() });
         }
-        // Made under another name and renamed: a run is either whole or not there.
-        let making = self.root.join(format!(".making-{run}"));
+        let making = self.root.join(format!("{MAKING}{run}"));
         let _ = std::fs::remove_dir_all(&making);
-        let made = self.fill(&making, plan, facts).and_then(|()| {
+        let made = fill(&making).and_then(|()| {
             std::fs::rename(&making, &path).map_err(|error| file(&path, "made", &error))?;
             sync_dir(&self.root)
         });
@@ -145,9 +176,11 @@ impl RunStore {
     fn fill(&self, dir: &Path, plan: &Plan, facts: &FleetFacts) -> Result<(), StoreError> {
         make_dir(dir)?;
         make_dir(&dir.join("data"))?;
-        write_json(&dir.join("plan.json"), plan)?;
-        write_json(&dir.join("facts.json"), facts)?;
-        drop(database::open(&dir.join("journal.sqlite"))?);
+        let mut sums = Sums::default();
+        write_json(dir, PLAN, plan, &mut sums)?;
+        write_json(dir, FACTS, facts, &mut sums)?;
+        write_new(&dir.join(sums::NAME), sums.text().as_bytes())?;
+        database::create(&dir.join(JOURNAL))?;
         sync_dir(dir)
     }
 
@@ -170,6 +203,23 @@ impl RunStore {
         }
     }
 
+    /// Folders of runs that were cut off while they were made: they can be removed.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn cut_off(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let read = |error| file(&self.root, "read", &error);
+        let mut out = Vec::new();
+        for entry in std::fs::read_dir(&self.root).map_err(read)? {
+            let entry = entry.map_err(read)?;
+            if entry.file_name().to_string_lossy().starts_with(MAKING) {
+                out.push(entry.path());
+            }
+        }
+        out.sort();
+        Ok(out)
+    }
+
     /// All runs, by name.
     ///
     /// # Errors
@@ -180,7 +230,7 @@ impl RunStore {
         for entry in std::fs::read_dir(&self.root).map_err(read)? {
             let entry = entry.map_err(read)?;
             let found = entry.file_name().to_string_lossy().into_owned();
-            if !found.starts_with('.') && entry.path().join("journal.sqlite").exists() {
+            if !found.starts_with('.') && entry.path().join(JOURNAL).exists() {
                 out.push(RunDir {
                     run: RunId::new(found),
                     path: entry.path(),
@@ -193,6 +243,11 @@ impl RunStore {
 }
 
 impl RunDir {
+    /// The folder of a run that is there.
+    pub(crate) fn at(run: RunId, path: PathBuf) -> Self {
+        Self { run, path }
+    }
+
     /// The run.
     pub fn id(&self) -> &RunId {
         &self.run
@@ -213,13 +268,17 @@ impl RunDir {
     /// # Errors
     /// When it cannot be read, or comes from a newer or an older program.
     pub fn plan(&self) -> Result<Plan, StoreError> {
-        let path = self.path.join("plan.json");
-        let text = read_text(&path)?;
-        let plan = parse_json::<Plan>(&path, &text);
+        self.parsed_plan(&self.whole_text(PLAN)?)
+    }
+
+    /// The plan of a text.
+    pub(crate) fn parsed_plan(&self, text: &str) -> Result<Plan, StoreError> {
+        let path = self.path.join(PLAN);
+        let plan = parse_json::<Plan>(&path, text);
         // One of another format may look like one of ours, or may not.
         let found = match &plan {
             Ok(plan) => plan.format,
-            Err(_) => parse_json::<Format>(&path, &text)?.format,
+            Err(_) => parse_json::<Format>(&path, text)?.format,
         };
         match found {
             PLAN_FORMAT => plan,
@@ -235,8 +294,19 @@ impl RunDir {
     /// # Errors
     /// When they cannot be read.
     pub fn facts(&self) -> Result<FleetFacts, StoreError> {
-        let path = self.path.join("facts.json");
-        parse_json(&path, &read_text(&path)?)
+        parse_json(&self.path.join(FACTS), &self.whole_text(FACTS)?)
+    }
+
+    /// The text of a file of the folder, as it was written. A run of an earlier version has no sums; then its
+    /// plan is held by the hash in its journal alone.
+    pub(crate) fn whole_text(&self, name: &str) -> Result<String, StoreError> {
+        let path = self.path.join(name);
+        let text = read_text(&path)?;
+        match sums::of_folder(&self.path)? {
+            Some(sums) => sums.verify(&path, name, &text)?,
+            None => return Ok(text),
+        }
+        Ok(text)
     }
 
     /// Journal and inbox for the controller, on one thread.
@@ -244,8 +314,9 @@ impl RunDir {
     /// # Errors
     /// When the file cannot be opened or has a newer format.
     pub fn open(&self) -> Result<(SqliteJournal, SqliteInbox), StoreError> {
-        let (worker, head) = Worker::start(&self.path.join("journal.sqlite"))?;
-        let journal = SqliteJournal::new(worker.clone(), head);
+        let path = self.path.join(JOURNAL);
+        let (worker, head) = Worker::start(&path)?;
+        let journal = SqliteJournal::new(worker.clone(), Witness::beside(&path)?, head);
         Ok((journal, SqliteInbox::new(worker)))
     }
 
@@ -254,9 +325,16 @@ impl RunDir {
     /// # Errors
     /// As for [`overhaul_engine::ports::Journal::replay`].
     pub fn records(&self) -> Result<Vec<Record>, StoreError> {
-        Ok(journal::replay(&database::open(
-            &self.path.join("journal.sqlite"),
-        )?)?)
+        Ok(journal::replay(&database::open(&self.path.join(JOURNAL))?)?)
+    }
+
+    /// Rows as they come, behind the last one that is known.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn follow(&self, last: Option<&Record>) -> Result<Follower, StoreError> {
+        let connection = database::open(&self.path.join(JOURNAL))?;
+        Ok(Follower::new(connection, last)?)
     }
 
     /// The number of the last row.
@@ -274,6 +352,11 @@ impl RunDir {
     /// # Errors
     /// As for [`RunDir::records`], and when no copy can be made.
     pub fn records_of_copy(&self) -> Result<Vec<Record>, StoreError> {
+        self.with_copy(|copy| Ok(journal::replay(&database::open(copy)?)?))?
+    }
+
+    /// Does something with a copy of the journal's files.
+    pub(crate) fn with_copy<T>(&self, work: impl FnOnce(&Path) -> T) -> Result<T, StoreError> {
         let folder = std::env::temp_dir().join(format!(
             "overhaul-{}-{}",
             std::process::id(),
@@ -283,27 +366,31 @@ impl RunDir {
             .mode(0o700)
             .create(&folder)
             .map_err(|error| file(&folder, "made", &error))?;
-        let copied = (|| {
-            for name in ["journal.sqlite", "journal.sqlite-wal"] {
-                let from = self.path.join(name);
-                if from.exists() {
-                    let mut out = OpenOptions::new()
-                        .create_new(true)
-                        .write(true)
-                        .mode(0o600)
-                        .open(folder.join(name))
-                        .map_err(|error| file(&folder, "written", &error))?;
-                    File::open(&from)
-                        .and_then(|mut text| std::io::copy(&mut text, &mut out))
-                        .map_err(|error| file(&from, "read", &error))?;
-                }
-            }
-            let copy = database::open(&folder.join("journal.sqlite"))?;
-            Ok(journal::replay(&copy)?)
-        })();
+        let copied = self
+            .copy_journal(&folder)
+            .map(|()| work(&folder.join(JOURNAL)));
         let removed = std::fs::remove_dir_all(&folder);
         removed.map_err(|error| file(&folder, "removed", &error))?;
         copied
+    }
+
+    fn copy_journal(&self, folder: &Path) -> Result<(), StoreError> {
+        for name in [JOURNAL, "journal.sqlite-wal", witness::NAME] {
+            let from = self.path.join(name);
+            if !from.exists() {
+                continue;
+            }
+            let mut out = OpenOptions::new()
+                .create_new(true)
+                .write(true)
+                .mode(0o600)
+                .open(folder.join(name))
+                .map_err(|error| file(folder, "written", &error))?;
+            File::open(&from)
+                .and_then(|mut text| std::io::copy(&mut text, &mut out))
+                .map_err(|error| file(&from, "read", &error))?;
+        }
+        Ok(())
     }
 
     /// Requests that wait for the controller.
@@ -311,9 +398,7 @@ impl RunDir {
     /// # Errors
     /// When they cannot be read.
     pub fn pending(&self) -> Result<Vec<Decision>, StoreError> {
-        Ok(inbox::pending(&database::open(
-            &self.path.join("journal.sqlite"),
-        )?)?)
+        Ok(inbox::pending(&database::open(&self.path.join(JOURNAL))?)?)
     }
 
     /// Puts a request into the inbox; the same nonce twice is one request.
@@ -322,7 +407,7 @@ impl RunDir {
     /// When it cannot be written.
     pub fn submit(&self, decision: &Decision) -> Result<(), StoreError> {
         Ok(inbox::submit(
-            &database::open(&self.path.join("journal.sqlite"))?,
+            &database::open(&self.path.join(JOURNAL))?,
             decision,
         )?)
     }
@@ -362,6 +447,18 @@ impl RunDir {
         Ok(RunLock { _file: held })
     }
 
+    /// The process that has the run now: its id, or `unknown`.
+    pub(crate) fn holder(&self) -> Option<String> {
+        if !self.is_held().unwrap_or(false) {
+            return None;
+        }
+        let text = std::fs::read_to_string(self.path.join("lock")).unwrap_or_default();
+        Some(match text.parse::<u32>() {
+            Ok(process) => process.to_string(),
+            Err(_) => "unknown".to_owned(),
+        })
+    }
+
     /// Whether a process has the run now.
     ///
     /// # Errors
@@ -391,7 +488,7 @@ fn name(run: &RunId) -> Result<&str, StoreError> {
     }
 }
 
-fn file(path: &Path, doing: &'static str, why: &dyn std::fmt::Display) -> StoreError {
+pub(crate) fn file(path: &Path, doing: &'static str, why: &dyn std::fmt::Display) -> StoreError {
     StoreError::File {
         path: path.display().to_string(),
         doing,
@@ -399,7 +496,7 @@ fn file(path: &Path, doing: &'static str, why: &dyn std::fmt::Display) -> StoreE
     }
 }
 
-fn make_dir(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn make_dir(path: &Path) -> Result<(), StoreError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -407,30 +504,47 @@ fn make_dir(path: &Path) -> Result<(), StoreError> {
         .map_err(|error| file(path, "made", &error))
 }
 
-fn sync_dir(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn sync_dir(path: &Path) -> Result<(), StoreError> {
     File::open(path)
         .and_then(|dir| dir.sync_all())
         .map_err(|error| file(path, "synced", &error))
 }
 
-fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
-    let text = serde_json::to_vec_pretty(value).map_err(|error| file(path, "written", &error))?;
+fn write_json<T: Serialize>(
+    dir: &Path,
+    name: &'static str,
+    value: &T,
+    sums: &mut Sums,
+) -> Result<(), StoreError> {
+    let path = dir.join(name);
+    let text = serde_json::to_vec_pretty(value).map_err(|error| file(&path, "written", &error))?;
+    sums.add(name, &text);
+    write_new(&path, &text)
+}
+
+pub(crate) fn write_new(path: &Path, text: &[u8]) -> Result<(), StoreError> {
     let written = OpenOptions::new()
         .create_new(true)
         .write(true)
         .mode(0o600)
         .open(path)
-        .and_then(|mut out| out.write_all(&text).and_then(|()| out.sync_all()));
+        .and_then(|mut out| out.write_all(text).and_then(|()| out.sync_all()));
     written.map_err(|error| file(path, "written", &error))
 }
 
-fn read_text(path: &Path) -> Result<String, StoreError> {
-    let mut text = String::new();
-    let read = File::open(path).and_then(|f| f.take(FILE_BYTES_MAX).read_to_string(&mut text));
+pub(crate) fn read_text(path: &Path) -> Result<String, StoreError> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|f| f.take(FILE_BYTES_MAX).read_to_end(&mut bytes));
     read.map_err(|error| file(path, "read", &error))?;
-    Ok(text)
+    String::from_utf8(bytes).map_err(|error| StoreError::Altered {
+        path: path.display().to_string(),
+        why: format!("it is no text: {error}"),
+    })
 }
 
 fn parse_json<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|error| file(path, "read", &error))
+    serde_json::from_str(text).map_err(|error| StoreError::Altered {
+        path: path.display().to_string(),
+        why: error.to_string(),
+    })
 }

@@ -19,7 +19,7 @@ use std::path::{Component, Path, PathBuf};
 pub async fn cleanup(args: &CleanupArgs, state: Option<&Path>, console: Console) -> Outcome {
     let store = runs::open_store(state)?;
     let told = runs::any(&store, args.run.as_deref())?;
-    let report = report::report(told.plan(), &told.records);
+    let report = report::report(told.run.opened_with(), &told.records);
     let named = Named::of(&told, &report);
     if args.names.is_empty() {
         if console.json {

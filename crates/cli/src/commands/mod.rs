@@ -1,11 +1,13 @@
 //! The commands, one file each.
 
 pub mod abort;
+pub mod amend;
 pub mod check;
 pub mod classify;
 pub mod cleanup;
 pub mod data;
 pub mod decide;
+pub mod doctor;
 pub mod export;
 pub mod facts;
 pub mod fleet;
@@ -20,3 +22,4 @@ pub mod run;
 pub mod ssh;
 pub mod status;
 pub mod try_host;
+pub mod watch;

@@ -13,7 +13,7 @@ use overhaul_machine::report;
 pub fn report(args: &ReportArgs, state: Option<&std::path::Path>, console: Console) -> Outcome {
     let store = runs::open_store(state)?;
     let told = runs::any(&store, args.run.as_deref())?;
-    let report = report::report(told.plan(), &told.records);
+    let report = report::report(told.run.opened_with(), &told.records);
     match (&args.output, console.json) {
         (Some(path), true) => write_json(path, &report)?,
         (Some(path), false) => write_text(path, &show::report::report(&report))?,

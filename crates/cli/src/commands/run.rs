@@ -3,6 +3,7 @@
 use crate::args::{FleetArgs, InputArgs, RunArgs};
 use crate::compile::{blocked, checked, warned};
 use crate::console::Console;
+use crate::detach::{self, Detached};
 use crate::durations;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -18,14 +19,14 @@ use jiff::Timestamp;
 use overhaul_model::definition::Definition;
 use overhaul_model::facts::{FactsWanted, FleetFacts};
 use overhaul_model::fleet::{Fleet, Host};
-use overhaul_model::id::HostName;
+use overhaul_model::id::{HostName, RunId};
 use overhaul_model::plan::Plan;
 use overhaul_model::secret::Secret;
 use overhaul_plan::{compile, print::tree};
 use overhaul_reach::SshReach;
 use overhaul_store::RunStore;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What is to be run.
@@ -51,6 +52,9 @@ pub async fn run(args: &RunArgs, state: Option<&Path>, console: Console) -> Outc
     if !args.yes && !console.can_ask() {
         return Err(Failure::input("nobody can be asked whether to go on")
             .hint("give --yes when the plan was looked at: overhaul plan"));
+    }
+    if args.detach {
+        detach::possible(&args.fleet, &args.hosts)?;
     }
     let store = runs::open_store(state)?;
     no_other_run(&store, &wanted.fleet, console)?;
@@ -88,6 +92,10 @@ pub async fn run(args: &RunArgs, state: Option<&Path>, console: Console) -> Outc
     let dir = store.create(&id, &plan, &facts)?;
     let lock = dir.lock()?;
     console.note(&format!("run {id}, in {}", dir.path().display()));
+    if args.detach {
+        drop(lock);
+        return detached(args, &id, state, console);
+    }
     let warned = warned(&checked.findings);
     let lead_it = Lead {
         checked: passed,
@@ -101,6 +109,28 @@ pub async fn run(args: &RunArgs, state: Option<&Path>, console: Console) -> Outc
         hooks,
     };
     lead(lead_it, console).await
+}
+
+/// The service takes the run up as `resume` does, and checks it once more.
+fn detached(args: &RunArgs, id: &RunId, state: PathBuf, console: Console) -> Outcome {
+    let exit = detach::start(&Detached {
+        run: id,
+        state: std::path::absolute(state).map_err(Failure::internal)?,
+        wait: args.wait,
+        fleet: &args.fleet,
+        limits: &args.limits,
+        hooks: &args.hooks,
+        hosts: &args.hosts,
+    })?;
+    let unit = detach::unit(id);
+    if console.json {
+        console.out_json(&serde_json::json!({ "run": id, "unit": unit }));
+    } else {
+        console.out(&format!(
+            "run {id} goes on as the service {unit}; follow it with: overhaul watch {id}\n"
+        ));
+    }
+    Ok(exit)
 }
 
 fn wanted(args: &RunArgs, console: Console) -> Result<Wanted, Failure> {

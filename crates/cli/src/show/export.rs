@@ -45,7 +45,7 @@ struct Book<'p> {
 pub fn runbook<'p>(plan: &'p Plan, remaining: Option<Remaining<'p>>) -> String {
     let mut numbers = BTreeMap::new();
     number(Child::Block(&plan.root), &mut numbers);
-    let remaining = remaining.map(|r| (r, report(plan, r.records)));
+    let remaining = remaining.map(|r| (r, report(r.run.opened_with(), r.records)));
     let mut book = Book {
         plan,
         numbers,

@@ -4,6 +4,7 @@ pub mod classify;
 pub mod cleanup;
 pub mod data;
 pub mod decide;
+pub mod doctor;
 pub mod export;
 pub mod export_work;
 pub mod facts;

@@ -237,9 +237,24 @@ fn outage_text(outage: &Outage) -> String {
     )
 }
 
+fn amendments(report: &Report, out: &mut String) {
+    for row in &report.amendments {
+        let (at, reason) = (text::moment(row.at), text::one_line(&row.reason, 400));
+        let _ = writeln!(
+            out,
+            "  {at} the plan was amended by {}: {reason} ({} over or begun stayed so, {} dropped, {} anew)",
+            row.person,
+            text::count(row.steps.kept, "step"),
+            row.steps.dropped.len(),
+            row.steps.anew.len(),
+        );
+    }
+}
+
 fn decisions(report: &Report, out: &mut String) {
     let nothing = report.decisions.is_empty()
         && report.limits.is_empty()
+        && report.amendments.is_empty()
         && report.postponed.is_empty()
         && report.cleanups.is_empty();
     if !nothing {
@@ -265,6 +280,7 @@ fn decisions(report: &Report, out: &mut String) {
             row.person
         );
     }
+    amendments(report, out);
     for row in &report.limits {
         let at = text::moment(row.at);
         let _ = writeln!(out, "  {at} limited: {}", text::one_line(&row.words, 400));

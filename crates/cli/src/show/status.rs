@@ -28,6 +28,9 @@ pub struct Status {
     pub upgrade: String,
     /// The fleet's name.
     pub fleet: String,
+    /// How often its plan was amended.
+    #[serde(skip_serializing_if = "is_none_of_them")]
+    pub amended: usize,
     /// What it does as a whole.
     pub standing: RunStanding,
     /// Whether a controller on this machine has it now.
@@ -85,6 +88,14 @@ pub struct Down {
     pub budget: Option<Span>,
 }
 
+fn is_none_of_them(count: &usize) -> bool {
+    *count == 0
+}
+
+fn is_amended(record: &&Record) -> bool {
+    matches!(record.event, Event::Amended { .. })
+}
+
 impl Status {
     /// Puts a run's status together.
     pub fn of(told: &Told, pending: Vec<Decision>, controller: bool, now: Timestamp) -> Self {
@@ -115,6 +126,7 @@ impl Status {
             plan: run.hash().to_string(),
             upgrade: told.plan().upgrade.clone(),
             fleet: told.plan().fleet.clone(),
+            amended: told.records.iter().filter(is_amended).count(),
             standing: standing.run,
             controller,
             paused: run.is_paused(),
@@ -147,6 +159,14 @@ impl Status {
         if let Some(last) = self.last_row {
             let ago = text::span(Span::between(last, now));
             let _ = writeln!(out, "  last event {} ({ago} ago)", text::moment(last));
+        }
+        if self.amended > 0 {
+            let times = text::count(self.amended, "time");
+            let _ = writeln!(
+                out,
+                "  its plan was amended {times}: overhaul report {}",
+                self.run
+            );
         }
         let counts: Vec<String> = self
             .counts

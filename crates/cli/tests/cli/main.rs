@@ -7,16 +7,19 @@
     reason = "these are tests: the first surprise ends one"
 )]
 
+mod amend;
 mod classify;
 mod clock;
 mod data;
 mod days;
 mod decisions;
+mod doctor;
 mod drafts;
 mod fleet_facts;
 mod input;
 mod loopback;
 mod offline;
+mod past;
 mod scene;
 mod shell;
 mod sittings;
@@ -26,3 +29,4 @@ mod stage;
 mod stored;
 mod sudo;
 mod twelve;
+mod watch;

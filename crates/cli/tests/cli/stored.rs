@@ -171,6 +171,16 @@ fn a_plan_that_is_not_the_journals_is_refused() {
     )
     .unwrap();
     let shown = stored.call(&["status"]).with(7);
+    assert!(
+        shown
+            .stderr
+            .contains("is not as it was written: its SHA-256 is"),
+        "{}",
+        shown.all()
+    );
+    // Of a run of an earlier version, without sums, the journal tells.
+    std::fs::remove_file(stored.dir.path().join("SHA256SUMS")).unwrap();
+    let shown = stored.call(&["status"]).with(7);
     assert!(shown.stderr.contains("do not fit"), "{}", shown.all());
 }
 

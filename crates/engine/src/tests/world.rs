@@ -57,6 +57,8 @@ pub struct Inner {
     pub full_after: usize,
     /// Registrations that fail, and whether trying again makes sense.
     pub refuse: BTreeMap<HostName, (u32, bool)>,
+    /// Acts that fail before they begin.
+    pub refuse_acts: u32,
     /// Acts whose connection is lost after they began, for all of the transport's budget.
     pub lose: BTreeSet<String>,
     /// Added to the time of day.
@@ -105,6 +107,7 @@ impl World {
                 abort_after: None,
                 full_after: usize::MAX,
                 refuse: BTreeMap::new(),
+                refuse_acts: 0,
                 lose: BTreeSet::new(),
                 clock_jump_ms: 0,
                 standings: Vec::new(),
@@ -173,7 +176,13 @@ impl World {
             cleanup,
             control,
         };
-        let run = carry_out(self.plan.clone(), ports, settings, Hand(Arc::clone(self)));
+        let run = carry_out(
+            self.plan.clone(),
+            None,
+            ports,
+            settings,
+            Hand(Arc::clone(self)),
+        );
         let end = tokio::select! {
             end = run => Some(end),
             () = self.died.notified() => None,
@@ -514,6 +523,14 @@ impl Reach for Hand {
 
     async fn act(&self, order: Order, _progress: Progress) -> Outcome {
         self.0.point().await;
+        if self.0.inner().refuse_acts > 0 {
+            self.0.inner().refuse_acts -= 1;
+            return Outcome::Failed {
+                why: "connection refused".to_owned(),
+                tail: String::new(),
+                end: None,
+            };
+        }
         let now = self.0.now_ms();
         let known = self.target(&order.executor(), |t| t.receipts.contains_key(&order.key));
         let receipt = match self.target(&order.executor(), |target| target.begin(&order, now)) {

@@ -277,7 +277,7 @@ fn journal(events: Vec<(i64, Event)>) -> Vec<Record> {
 /// The report of a journal that the machine takes.
 fn told(events: Vec<(i64, Event)>) -> Report {
     let (plan, records) = (plan(), journal(events));
-    crate::Run::replay(plan.clone(), &records).unwrap();
+    Run::replay(plan.clone(), &records).unwrap();
     report(&plan, &records)
 }
 

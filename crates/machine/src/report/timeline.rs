@@ -33,7 +33,7 @@ pub(super) struct Tracks<'a> {
 }
 
 impl<'a> Tracks<'a> {
-    pub(super) fn of(plan: &'a Plan, records: &[Record]) -> Self {
+    pub(super) fn of(plan: &'a Plan, opened_with: &Plan, records: &[Record]) -> Self {
         let mut tracks = Self {
             by_position: plan
                 .positions()
@@ -47,7 +47,7 @@ impl<'a> Tracks<'a> {
         for record in records {
             tracks.take(record);
         }
-        if let Ok(run) = Run::replay(plan.clone(), records) {
+        if let Ok(run) = Run::replay(opened_with.clone(), records) {
             tracks.settle(&run);
         }
         tracks
@@ -167,6 +167,8 @@ impl<'a> Tracks<'a> {
             | Event::RepairMeasured { .. }
             | Event::Declined { .. }
             | Event::Probed { .. }
+            | Event::Salvaged { .. }
+            | Event::Amended { .. }
             | Event::Limited { .. }
             | Event::TakenUp { .. }
             | Event::CleanupBegan { .. }

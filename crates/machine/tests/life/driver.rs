@@ -19,6 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const KIND_EVENTS_MAX: usize = 6_000;
 
 pub struct Life {
+    /// The plan that the journal was opened with.
+    pub opened_with: Plan,
     pub run: Run,
     /// The same events through the journal's text.
     again: Run,
@@ -31,6 +33,7 @@ pub struct Life {
 impl Life {
     pub fn new(plan: Plan) -> Self {
         let mut life = Self {
+            opened_with: plan.clone(),
             run: Run::new(plan.clone()).unwrap(),
             again: Run::new(plan).unwrap(),
             records: Vec::new(),
@@ -186,6 +189,60 @@ impl Life {
         };
         if self.run.judge(&decision).is_ok() {
             self.put(Event::Decided(decision));
+        }
+    }
+
+    /// Another plan, if it can take the place of this one: the same again, with a step that is different, with
+    /// one step less, or with something to do at the end.
+    pub fn amend(&mut self, pick: usize) {
+        let mut plan = self.run.plan().clone();
+        plan.parent = Some(self.run.hash().clone());
+        let same = pick.is_multiple_of(4);
+        crate::plans::vary(&mut plan, pick);
+        // What failed before any attempt is measured again where its turn comes later.
+        let begun = |state: &StepState| match state {
+            StepState::Failed { attempt, .. } | StepState::Unknown { attempt, .. } => *attempt > 0,
+            state => state.is_over() || state.word() == "running",
+        };
+        let before: BTreeMap<Position, StepState> = self
+            .run
+            .positions()
+            .filter(|(_, state)| begun(state))
+            .map(|(position, state)| (position, state.clone()))
+            .collect();
+        match self.run.amended(&plan, &BTreeMap::new()) {
+            Ok((_, amendment)) => {
+                self.put(Event::Amended {
+                    person: "p".into(),
+                    reason: "because".to_owned(),
+                    plan: Box::new(plan),
+                    was: BTreeMap::new(),
+                    warned: Vec::new(),
+                });
+                let after: Vec<_> = before
+                    .keys()
+                    .map(|position| self.run.state(position).clone())
+                    .collect();
+                // The limits were those of the sitting before.
+                self.take();
+                let changed = amendment.anew.into_iter().chain(amendment.dropped);
+                let changed: BTreeSet<Position> = changed.collect();
+                for ((position, state), after) in before.into_iter().zip(after) {
+                    if !changed.contains(&position) {
+                        assert_eq!(after, state, "{position}");
+                    }
+                }
+            }
+            Err(why) => {
+                let open = self.run.verdict().is_none() && !self.run.is_aborting();
+                let over = why.contains("is over");
+                let plain = !crate::plans::has_repair(&self.run.plan().root)
+                    && !laws::was_postponed(&self.records);
+                assert!(
+                    !(same && open && plain && !over),
+                    "the same plan is refused: {why}"
+                );
+            }
         }
     }
 

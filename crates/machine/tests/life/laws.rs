@@ -45,6 +45,10 @@ fn postponed_ever(records: &[Record]) -> BTreeSet<HostName> {
     hosts.collect()
 }
 
+pub fn was_postponed(records: &[Record]) -> bool {
+    !postponed_ever(records).is_empty()
+}
+
 fn postponed_now(records: &[Record]) -> BTreeSet<HostName> {
     let mut now = BTreeSet::new();
     for record in records {
@@ -351,7 +355,7 @@ fn once(life: &Life, position: &Position) {
 /// Opened scopes are closed, registered hosts let go; and a fresh replay says the same.
 pub fn at_the_end(life: &Life) {
     let run = &life.run;
-    let replayed = Run::replay(run.plan().clone(), &life.records).unwrap();
+    let replayed = Run::replay(life.opened_with.clone(), &life.records).unwrap();
     assert!(replayed == *run);
     let mut steps = Vec::new();
     scopes(&run.plan().root, &mut steps);

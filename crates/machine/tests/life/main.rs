@@ -29,6 +29,20 @@ proptest! {
     }
 
     #[test]
+    fn an_amended_life_keeps_the_laws_and_comes_to_its_end(
+        plan in plans::plan(),
+        wild in proptest::collection::vec((proptest::collection::vec(any::<u32>(), 0..60), any::<u32>()), 1..5),
+    ) {
+        let mut life = Life::new(plan);
+        for (wild, amendment) in wild {
+            life.live(&wild);
+            life.amend(amendment as usize);
+        }
+        life.come_to_the_end();
+        laws::at_the_end(&life);
+    }
+
+    #[test]
     fn sittings_with_any_limits_come_to_the_same_end_as_one_without(
         plan in plans::plan(),
         sittings in proptest::collection::vec(any::<u32>(), 0..6),

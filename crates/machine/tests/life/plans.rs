@@ -226,3 +226,108 @@ fn name(block: &mut Block, path: &StepId) {
         }
     }
 }
+
+/// Changes a plan a little; not at all where `pick` divides by four.
+pub fn vary(plan: &mut Plan, pick: usize) {
+    let mut steps = 0;
+    count(&plan.root, &mut steps);
+    let at = pick / 4 % steps.max(1);
+    match pick % 4 {
+        0 => {}
+        1 => {
+            let mut left = at;
+            each_step(&mut plan.root, &mut |step| {
+                if left == 0 {
+                    step.title.push('!');
+                }
+                left = left.wrapping_sub(1);
+            });
+        }
+        2 => {
+            let mut left = at;
+            without(&mut plan.root, &mut left);
+        }
+        _ => {
+            let id = StepId::new(format!("more{}", plan.rolls.len()));
+            let mut step = None;
+            each_step(&mut plan.root, &mut |known| step = Some(known.clone()));
+            let (Some(step), Block::Sequence { blocks, .. } | Block::Parallel { blocks, .. }) =
+                (step, &mut plan.root)
+            else {
+                return;
+            };
+            let mut body = Block::Step(Box::new(step));
+            name(&mut body, &id.child("body"));
+            let batches = vec![HOSTS.map(HostName::new).to_vec()];
+            let at_once = 2;
+            plan.rolls.insert(id.clone(), Turns { batches, at_once });
+            blocks.push(Block::Roll {
+                id,
+                title: String::new(),
+                body: Box::new(body),
+            });
+        }
+    }
+}
+
+pub fn has_repair(block: &Block) -> bool {
+    let inside = |child| matches!(child, overhaul_model::plan::Child::Block(b) if has_repair(b));
+    matches!(block, Block::Repair { .. }) || block.children().into_iter().any(inside)
+}
+
+fn count(block: &Block, steps: &mut usize) {
+    for child in block.children() {
+        match child {
+            overhaul_model::plan::Child::Step(_) => *steps += 1,
+            overhaul_model::plan::Child::Block(block) => count(block, steps),
+        }
+    }
+    if let Block::Step(_) = block {
+        *steps += 1;
+    }
+}
+
+fn each_step(block: &mut Block, change: &mut impl FnMut(&mut Step)) {
+    match block {
+        Block::Step(step) => change(step),
+        Block::Sequence { blocks, .. } | Block::Parallel { blocks, .. } => {
+            blocks.iter_mut().for_each(|block| each_step(block, change));
+        }
+        Block::Roll { body, .. } => each_step(body, change),
+        Block::Scope {
+            open, body, close, ..
+        } => {
+            change(open);
+            each_step(body, change);
+            change(close);
+        }
+        Block::Repair { body, remedy, .. } => {
+            each_step(body, change);
+            each_step(remedy, change);
+        }
+    }
+}
+
+/// Takes one step out of a sequence.
+fn without(block: &mut Block, left: &mut usize) {
+    if let Block::Sequence { blocks, .. } = block {
+        let before = blocks.len();
+        blocks.retain(|block| {
+            let go = matches!(block, Block::Step(_)) && *left == 0;
+            *left = left.wrapping_sub(1);
+            !go
+        });
+        if blocks.len() < before {
+            return;
+        }
+    }
+    match block {
+        Block::Step(_) => {}
+        Block::Sequence { blocks, .. } | Block::Parallel { blocks, .. } => {
+            blocks.iter_mut().for_each(|block| without(block, left));
+        }
+        Block::Roll { body, .. } | Block::Scope { body, .. } | Block::Repair { body, .. } => {
+            without(body, left);
+        }
+    }
+}
