@@ -67,7 +67,7 @@ pub fn start(detached: &Detached<'_>) -> Outcome {
     let program = std::env::current_exe().map_err(Failure::internal)?;
     let is_root = rustix::process::geteuid().is_root();
     let set = |name: &&str| std::env::var_os(name).is_some();
-    let variables: Vec<&str> = VARIABLES.into_iter().filter(|name| set(&name)).collect();
+    let variables: Vec<&str> = VARIABLES.into_iter().filter(set).collect();
     let words = command_line(detached, &program, is_root, &variables);
     let failed = |why: String| {
         Failure::new(

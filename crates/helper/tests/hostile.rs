@@ -1,4 +1,9 @@
 //! What a broken or hostile other end sends, and stores that cannot be used.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where its expectation does not hold"
+)]
+
 mod common;
 
 use common::{Client, HELPER, Host, begin, generation, refusal, shell};

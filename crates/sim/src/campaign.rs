@@ -7,6 +7,7 @@ use crate::scene::{Scene, SimError};
 use overhaul_machine::Run;
 use overhaul_model::definition::Slot;
 use overhaul_model::event::Event;
+use overhaul_model::primitive::Measurement;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
@@ -174,21 +175,12 @@ fn about(event: &Event) -> (Option<&overhaul_model::id::Position>, &'static str)
             position, result, ..
         } => (
             Some(position),
-            if result.is_so() {
-                "guard holds"
-            } else {
-                "guard does not hold"
-            },
+            told(result, "guard holds", "guard does not hold"),
         ),
         Event::Asked { position, .. } => (Some(position), "asked"),
-        Event::Checked { position, result } => (
-            Some(position),
-            if result.is_so() {
-                "checked so"
-            } else {
-                "checked not so"
-            },
-        ),
+        Event::Checked { position, result } => {
+            (Some(position), told(result, "checked so", "checked not so"))
+        }
         Event::Started { position, .. } => (Some(position), "started"),
         Event::Settled {
             position,
@@ -215,14 +207,7 @@ fn about(event: &Event) -> (Option<&overhaul_model::id::Position>, &'static str)
         ),
         Event::Verified {
             position, result, ..
-        } => (
-            Some(position),
-            if result.is_so() {
-                "verified"
-            } else {
-                "not verified"
-            },
-        ),
+        } => (Some(position), told(result, "verified", "not verified")),
         Event::RepairMeasured { position, .. } => (Some(position), "repair measured"),
         Event::Decided(decision) => (decision.choice.position(), decision.choice.word()),
         Event::RunOpened { .. }
@@ -241,6 +226,10 @@ fn about(event: &Event) -> (Option<&overhaul_model::id::Position>, &'static str)
         | Event::CleanupBegan { .. }
         | Event::CopyRemoved { .. } => (None, ""),
     }
+}
+
+fn told(result: &Measurement, so: &'static str, otherwise: &'static str) -> &'static str {
+    if result.is_so() { so } else { otherwise }
 }
 
 fn state_word(state: &overhaul_machine::StepState) -> String {

@@ -42,6 +42,16 @@ enum Sure {
     Begun,
 }
 
+impl Sure {
+    /// How long the line may take: work that may be under way is waited for longer.
+    fn patience_ms(self) -> u64 {
+        match self {
+            Self::NotBegun => USUAL_MS,
+            Self::MaybeBegun | Self::Begun => UNDER_WAY_MS,
+        }
+    }
+}
+
 /// Cuts streamed work off when the one who listens is gone.
 struct Listening {
     world: Arc<World>,
@@ -465,12 +475,7 @@ impl Reach for Hand {
             key: order.key.clone(),
         });
         loop {
-            let budget = if sure == Sure::NotBegun {
-                USUAL_MS
-            } else {
-                UNDER_WAY_MS
-            };
-            if let Err(unreached) = world.connect(&name, budget).await {
+            if let Err(unreached) = world.connect(&name, sure.patience_ms()).await {
                 return gave_up(sure, &unreached);
             }
             world.message().await;

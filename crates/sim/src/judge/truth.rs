@@ -20,10 +20,10 @@ pub(crate) fn intents(evidence: &Evidence<'_>) -> Vec<String> {
     for line in evidence.trace {
         match &line.happened {
             Happened::Durable(seq) => durable = *seq,
-            Happened::Began { position, key, .. } => {
-                if rows.get(key).is_none_or(|row| *row > durable) {
-                    out.push(format!("{position} began before its intent was durable"));
-                }
+            Happened::Began { position, key, .. }
+                if rows.get(key).is_none_or(|row| *row > durable) =>
+            {
+                out.push(format!("{position} began before its intent was durable"));
             }
             _ => {}
         }

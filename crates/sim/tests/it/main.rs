@@ -1,5 +1,9 @@
 //! Simulated runs within the time of a test: some seeds, and places at which a controller is killed, of every workflow.
 //! `cargo xtask sim` plays all of them.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where its expectation does not hold"
+)]
 
 #[path = "../../examples/simulate/scenes.rs"]
 mod scenes;
