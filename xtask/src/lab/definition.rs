@@ -25,7 +25,10 @@ pub fn write(instance: &Instance, file: &Path) -> Result<PathBuf> {
     let checkout = paths::checkout();
     let provider = json!({
         "script": checkout.join("lab/provider"),
-        "config": {"xtask": program, "folder": checkout, "id": instance.id.as_str()},
+        "config": {
+            "xtask": program, "folder": checkout, "id": instance.id.as_str(),
+            "cache": paths::cache()?, "dir": instance.folder(),
+        },
     });
     let text = with_provider(&text, &provider.to_string())
         .map_err(|why| malformed(file.display().to_string(), why))?;
