@@ -269,7 +269,8 @@ impl Run {
             StepState::Ready { .. } | StepState::Held { .. } | StepState::Waiting => {
                 slot.attempts == 0 && slot.used == 0
             }
-            StepState::Skipped { .. } => true,
+            // What was begun and then left out may have done a part of its work.
+            StepState::Skipped { .. } => slot.attempts == 0,
             _ => false,
         })
     }

@@ -323,13 +323,13 @@ impl HostState {
     }
 }
 
-/// The moment from which something may be done again; bounded by the wait itself, so that a clock
-/// that was set back delays it by one more wait at most.
+/// The moment from which something may be done again. After a clock was set back nobody knows how much of
+/// the wait is over: it counts as over, and the next wait goes by the new time.
 pub(crate) fn due(since: Timestamp, wait: Span, now: Timestamp) -> Result<(), Timestamp> {
     let moment = wait.after(since);
-    if moment <= now {
+    if moment <= now || now < since {
         Ok(())
     } else {
-        Err(moment.min(wait.after(now)))
+        Err(moment)
     }
 }

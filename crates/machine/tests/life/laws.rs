@@ -352,6 +352,15 @@ fn once(life: &Life, position: &Position) {
     }
 }
 
+/// What happened, a line for each event.
+fn story(life: &Life) -> String {
+    let lines = life
+        .records
+        .iter()
+        .map(|r| format!("{} {:?}", r.seq, r.event));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// Opened scopes are closed, registered hosts let go; and a fresh replay says the same.
 pub fn at_the_end(life: &Life) {
     let run = &life.run;
@@ -367,7 +376,11 @@ pub fn at_the_end(life: &Life) {
                 _ => false,
             }) || matches!(state, StepState::Done { .. });
             if let Some(close) = close.filter(|_| opened) {
-                assert!(run.state(&close).is_over(), "{close} is open");
+                assert!(
+                    run.state(&close).is_over(),
+                    "{close} is open\n{}",
+                    story(life)
+                );
             }
         }
     }
