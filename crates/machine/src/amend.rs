@@ -363,9 +363,8 @@ impl Run {
                 position.map_or_else(String::new, |p| p.to_string())
             ));
         }
-        let failed = u32::try_from(new.failed_hosts()).unwrap_or(u32::MAX);
         let more = new.turns_let_in();
-        if failed > new.plan.failure_budget && !more.is_subset(&self.turns_let_in()) {
+        if new.is_over_budget(&new.failed_hosts()) && !more.is_subset(&self.turns_let_in()) {
             return Err(
                 "more hosts have failed than may, and a turn that was over would begin anew"
                     .to_owned(),

@@ -381,8 +381,7 @@ impl Run {
             return;
         };
         let room = u64::from(turns.at_once).saturating_sub(late.len() as u64);
-        let failed = u32::try_from(self.failed_hosts()).unwrap_or(u32::MAX);
-        if failed > self.plan.failure_budget && self.carried.is_empty() {
+        if self.is_over_budget(&self.failed_hosts()) && self.carried.is_empty() {
             return;
         }
         let room = usize::try_from(room).unwrap_or(usize::MAX);

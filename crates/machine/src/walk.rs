@@ -377,13 +377,13 @@ impl Run {
         if rolls.is_empty() {
             return;
         }
-        let failed = u32::try_from(self.failed_hosts()).unwrap_or(u32::MAX);
         // While a plan is amended, turns that were let in before are let in again, whatever failed since.
-        if failed > self.plan.failure_budget && self.carried.is_empty() {
-            return;
-        }
+        let amending = !self.carried.is_empty();
+        let mut failed = self.failed_hosts();
         for key in rolls {
-            while let Some((node, place, host)) = self.next_turn(&key) {
+            while (amending || !self.is_over_budget(&failed))
+                && let Some((node, place, host)) = self.next_turn(&key)
+            {
                 let Some(Active::Roll {
                     begun,
                     at,
@@ -398,6 +398,10 @@ impl Run {
                 }
                 begun.insert(host.clone());
                 under_way.insert(host.clone());
+                // A host that is known to be out of reach counts from the moment when its turn begins.
+                if self.is_out_of_reach(&host) {
+                    failed.insert(host.clone());
+                }
                 let turn = Some(host);
                 queue.push_back(Move::Begin(Key { node, turn }));
             }
@@ -443,18 +447,28 @@ impl Run {
     }
 
     /// Hosts with a failed or unknown step, or that only a person can bring back.
-    pub(crate) fn failed_hosts(&self) -> usize {
-        let mut failed: BTreeSet<&HostName> = BTreeSet::new();
+    pub(crate) fn failed_hosts(&self) -> BTreeSet<HostName> {
+        let mut failed = BTreeSet::new();
         for key in &self.open {
             let Some(host) = self.tree.host(key) else {
                 continue;
             };
             let bad = self.slots.get(key).is_some_and(|s| s.state.is_bad());
-            if bad || self.hosts.get(host).is_some_and(|h| h.blocked().is_some()) {
-                failed.insert(host);
+            if bad || self.is_out_of_reach(host) {
+                failed.insert(host.clone());
             }
         }
-        failed.len()
+        failed
+    }
+
+    fn is_out_of_reach(&self, host: &HostName) -> bool {
+        let host = self.hosts.get(host);
+        host.is_some_and(|host| host.blocked().is_some())
+    }
+
+    /// Whether more hosts have failed than may.
+    pub(crate) fn is_over_budget(&self, failed: &BTreeSet<HostName>) -> bool {
+        failed.len() as u64 > u64::from(self.plan.failure_budget)
     }
 
     /// Whether an attempt may be at work somewhere, as far as can be found out without a person.

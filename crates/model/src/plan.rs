@@ -247,6 +247,33 @@ impl Block {
         collect(Child::Block(self), &mut out);
         out
     }
+
+    /// Every step in it, to be changed, in the order of the tree.
+    pub fn steps_mut(&mut self) -> Vec<&mut Step> {
+        fn collect<'a>(block: &'a mut Block, out: &mut Vec<&'a mut Step>) {
+            match block {
+                Block::Step(step) => out.push(step),
+                Block::Sequence { blocks, .. } | Block::Parallel { blocks, .. } => {
+                    blocks.iter_mut().for_each(|block| collect(block, out));
+                }
+                Block::Roll { body, .. } => collect(body, out),
+                Block::Scope {
+                    open, body, close, ..
+                } => {
+                    out.push(open);
+                    collect(body, out);
+                    out.push(close);
+                }
+                Block::Repair { body, remedy, .. } => {
+                    collect(body, out);
+                    collect(remedy, out);
+                }
+            }
+        }
+        let mut out = Vec::new();
+        collect(self, &mut out);
+        out
+    }
 }
 
 /// A child of a block: a whole block, or a step that stands alone (open and close of a scope).

@@ -1,7 +1,7 @@
 //! Hands on simulated hosts: the port `Reach`, with the budgets and the certainty of the real transport.
 
 use crate::fault::{Kind, Moment};
-use crate::host::{Receipt, Stands};
+use crate::host::{Host, Receipt, Stands};
 use crate::meaning::{Deed, said};
 use crate::trace::Happened;
 use crate::world::{Asked, World};
@@ -13,6 +13,7 @@ use overhaul_model::machine::Machine;
 use overhaul_model::primitive::{Measure, Measurement};
 use overhaul_model::receipt::WorkEnd;
 use overhaul_model::span::Span;
+use overhaul_model::wire::Refusal;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -331,24 +332,8 @@ impl Reach for Hand {
         host: &HostName,
         generation: &Generation,
     ) -> Result<Registration, Fault> {
-        let world = &self.0;
-        if let Err(unreached) = world.connect(host, USUAL_MS).await {
-            return Err(fault(&unreached));
-        }
-        world.message().await;
-        let answer = {
-            let now = world.clock.now_ms();
-            let mut state = world.state();
-            let found = state
-                .hosts
-                .get_mut(host)
-                .ok_or_else(|| fault(&Unreached::Away))?;
+        self.tell(host, |found, now| {
             let answer = found.register(generation, now);
-            let registration = Registration {
-                install_id: found.install_id.clone(),
-                sequence: found.sequence,
-                boot: found.boot(),
-            };
             let host = host.clone();
             let told = match &answer {
                 Ok(()) => Happened::Accepted {
@@ -360,47 +345,24 @@ impl Reach for Hand {
                     why: refusal.to_string(),
                 },
             };
-            state.tell(now, [told]);
-            answer.map(|()| registration)
-        };
-        world.message().await;
-        if world.is_cut(host) {
-            return Err(fault(&Unreached::Away));
-        }
-        answer.map_err(|refusal| Fault {
-            why: refusal.to_string(),
-            transient: matches!(refusal, overhaul_model::wire::Refusal::Store { .. }),
+            let registration = Registration {
+                install_id: found.install_id.clone(),
+                sequence: found.sequence,
+                boot: found.boot(),
+            };
+            (answer.map(|()| registration), Some(told))
         })
+        .await
     }
 
     async fn release(&self, host: &HostName, generation: &Generation) -> Result<(), Fault> {
-        let world = &self.0;
-        if let Err(unreached) = world.connect(host, USUAL_MS).await {
-            return Err(fault(&unreached));
-        }
-        world.message().await;
-        let answer = {
-            let now = world.clock.now_ms();
-            let mut state = world.state();
-            let found = state
-                .hosts
-                .get_mut(host)
-                .ok_or_else(|| fault(&Unreached::Away))?;
+        self.tell(host, |found, now| {
             let answer = found.release(generation, now);
-            if answer.is_ok() {
-                let host = host.clone();
-                state.tell(now, [Happened::LetGo { host }]);
-            }
-            answer
-        };
-        world.message().await;
-        if world.is_cut(host) {
-            return Err(fault(&Unreached::Away));
-        }
-        answer.map_err(|refusal| Fault {
-            why: refusal.to_string(),
-            transient: matches!(refusal, overhaul_model::wire::Refusal::Store { .. }),
+            let let_go = || Happened::LetGo { host: host.clone() };
+            let told = answer.is_ok().then(let_go);
+            (answer, told)
         })
+        .await
     }
 
     async fn facts(&self, _host: &HostName, _wanted: &FactsWanted) -> HostFacts {
@@ -571,6 +533,38 @@ impl Reach for Hand {
 }
 
 impl Hand {
+    /// Has a host do something at once, over the line there and back.
+    async fn tell<T>(
+        &self,
+        host: &HostName,
+        what: impl FnOnce(&mut Host, u64) -> (Result<T, Refusal>, Option<Happened>),
+    ) -> Result<T, Fault> {
+        let world = &self.0;
+        if let Err(unreached) = world.connect(host, USUAL_MS).await {
+            return Err(fault(&unreached));
+        }
+        world.message().await;
+        let answer = {
+            let now = world.clock.now_ms();
+            let mut state = world.state();
+            let found = state
+                .hosts
+                .get_mut(host)
+                .ok_or_else(|| fault(&Unreached::Away))?;
+            let (answer, told) = what(found, now);
+            state.tell(now, told);
+            answer
+        };
+        world.message().await;
+        if world.is_cut(host) {
+            return Err(fault(&Unreached::Away));
+        }
+        answer.map_err(|refusal| Fault {
+            why: refusal.to_string(),
+            transient: matches!(refusal, Refusal::Store { .. }),
+        })
+    }
+
     /// The stream was cut; whether the host can still say so decides what is certain.
     async fn cut(&self, order: &Order) -> Outcome {
         let (world, name) = (&self.0, order.executor());

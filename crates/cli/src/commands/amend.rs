@@ -19,7 +19,7 @@ use overhaul_machine::{Amendment, Renamed, Run};
 use overhaul_model::event::Event;
 use overhaul_model::facts::FleetFacts;
 use overhaul_model::id::{HostName, Position, RunId, StepId};
-use overhaul_model::plan::{Block, Plan};
+use overhaul_model::plan::Plan;
 use overhaul_model::step::Step;
 use overhaul_plan::diff::diff;
 use overhaul_plan::{compile, print_diff};
@@ -157,43 +157,21 @@ async fn compiled(
     let mut plan = compile(&loaded.definition, &loaded.fleet.fleet, &then)?;
     durations::foresee(&runs::state_dir(state)?, &mut plan, console);
     plan.parent = Some(told.run.hash().clone());
-    let mut known = BTreeMap::new();
-    each_step(&mut told.plan().root.clone(), &mut |step| {
-        known.insert(step.id.clone(), step.clone());
-    });
-    each_step(&mut plan.root, &mut |step| as_it_was(step, &known));
+    let known: BTreeMap<&StepId, &Step> = (told.plan().steps().into_iter())
+        .map(|step| (&step.id, step))
+        .collect();
+    for step in plan.root.steps_mut() {
+        as_it_was(step, &known);
+    }
     Ok((plan, fresh))
 }
 
 /// A step that is the same but for the line on which it is written stays the one that it was.
-fn as_it_was(step: &mut Step, known: &BTreeMap<StepId, Step>) {
+fn as_it_was(step: &mut Step, known: &BTreeMap<&StepId, &Step>) {
     if let Some(old) = known.get(&step.id) {
         let written = std::mem::replace(&mut step.origin, old.origin.clone());
-        if *step != *old {
+        if *step != **old {
             step.origin = written;
-        }
-    }
-}
-
-fn each_step(block: &mut Block, change: &mut impl FnMut(&mut Step)) {
-    match block {
-        Block::Step(step) => change(step),
-        Block::Sequence { blocks, .. } | Block::Parallel { blocks, .. } => {
-            for block in blocks {
-                each_step(block, change);
-            }
-        }
-        Block::Roll { body, .. } => each_step(body, change),
-        Block::Scope {
-            open, body, close, ..
-        } => {
-            change(open);
-            each_step(body, change);
-            change(close);
-        }
-        Block::Repair { body, remedy, .. } => {
-            each_step(body, change);
-            each_step(remedy, change);
         }
     }
 }

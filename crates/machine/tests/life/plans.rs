@@ -229,19 +229,13 @@ fn name(block: &mut Block, path: &StepId) {
 
 /// Changes a plan a little; not at all where `pick` divides by four.
 pub fn vary(plan: &mut Plan, pick: usize) {
-    let mut steps = 0;
-    count(&plan.root, &mut steps);
-    let at = pick / 4 % steps.max(1);
+    let at = pick / 4 % plan.steps().len().max(1);
     match pick % 4 {
         0 => {}
         1 => {
-            let mut left = at;
-            each_step(&mut plan.root, &mut |step| {
-                if left == 0 {
-                    step.title.push('!');
-                }
-                left = left.wrapping_sub(1);
-            });
+            if let Some(step) = plan.root.steps_mut().into_iter().nth(at) {
+                step.title.push('!');
+            }
         }
         2 => {
             let mut left = at;
@@ -249,8 +243,7 @@ pub fn vary(plan: &mut Plan, pick: usize) {
         }
         _ => {
             let id = StepId::new(format!("more{}", plan.rolls.len()));
-            let mut step = None;
-            each_step(&mut plan.root, &mut |known| step = Some(known.clone()));
+            let step = plan.steps().last().map(|step| (*step).clone());
             let (Some(step), Block::Sequence { blocks, .. } | Block::Parallel { blocks, .. }) =
                 (step, &mut plan.root)
             else {
@@ -273,39 +266,6 @@ pub fn vary(plan: &mut Plan, pick: usize) {
 pub fn has_repair(block: &Block) -> bool {
     let inside = |child| matches!(child, overhaul_model::plan::Child::Block(b) if has_repair(b));
     matches!(block, Block::Repair { .. }) || block.children().into_iter().any(inside)
-}
-
-fn count(block: &Block, steps: &mut usize) {
-    for child in block.children() {
-        match child {
-            overhaul_model::plan::Child::Step(_) => *steps += 1,
-            overhaul_model::plan::Child::Block(block) => count(block, steps),
-        }
-    }
-    if let Block::Step(_) = block {
-        *steps += 1;
-    }
-}
-
-fn each_step(block: &mut Block, change: &mut impl FnMut(&mut Step)) {
-    match block {
-        Block::Step(step) => change(step),
-        Block::Sequence { blocks, .. } | Block::Parallel { blocks, .. } => {
-            blocks.iter_mut().for_each(|block| each_step(block, change));
-        }
-        Block::Roll { body, .. } => each_step(body, change),
-        Block::Scope {
-            open, body, close, ..
-        } => {
-            change(open);
-            each_step(body, change);
-            change(close);
-        }
-        Block::Repair { body, remedy, .. } => {
-            each_step(body, change);
-            each_step(remedy, change);
-        }
-    }
 }
 
 /// Takes one step out of a sequence.
