@@ -363,8 +363,10 @@ impl Run {
                 position.map_or_else(String::new, |p| p.to_string())
             ));
         }
-        let more = new.turns_let_in();
-        if new.is_over_budget(&new.failed_hosts()) && !more.is_subset(&self.turns_let_in()) {
+        let known = self.turns_let_in();
+        let mut more = new.turns_let_in().into_iter();
+        let anew = more.any(|turn| !known.contains(&turn) && new.was_in_turn(&turn));
+        if anew && new.is_over_budget(&new.failed_hosts()) {
             return Err(
                 "more hosts have failed than may, and a turn that was over would begin anew"
                     .to_owned(),
@@ -397,6 +399,19 @@ impl Run {
             }
         }
         Ok(())
+    }
+}
+
+impl Run {
+    /// Whether something of a turn, given by its roll and its host, was begun or is over.
+    fn was_in_turn(&self, (roll, host): &(StepId, HostName)) -> bool {
+        let Some(roll) = self.tree.named(roll) else {
+            return false;
+        };
+        let inside = self.tree.inside(roll);
+        let mut own = (self.slots.iter())
+            .filter(|(key, _)| key.turn.as_ref() == Some(host) && inside.contains(&key.node));
+        own.any(|(_, slot)| slot.attempts > 0 || slot.state.is_over())
     }
 }
 

@@ -385,7 +385,12 @@ impl Run {
             return;
         }
         let room = usize::try_from(room).unwrap_or(usize::MAX);
-        let now = free.into_iter().filter(|(of, _)| *of == group).take(room);
+        // A host's turns keep their order: one that belongs to an earlier batch comes first.
+        let mut seen = BTreeSet::new();
+        let now = free
+            .into_iter()
+            .filter(|(_, key)| seen.insert(key.turn.clone()));
+        let now = now.filter(|(of, _)| *of == group).take(room);
         let now: Vec<Key> = now.map(|(_, key)| key).collect();
         for key in now {
             self.left.remove(&key);

@@ -377,13 +377,13 @@ impl Run {
         if rolls.is_empty() {
             return;
         }
-        // While a plan is amended, turns that were let in before are let in again, whatever failed since.
-        let amending = !self.carried.is_empty();
         let mut failed = self.failed_hosts();
         for key in rolls {
-            while (amending || !self.is_over_budget(&failed))
-                && let Some((node, place, host)) = self.next_turn(&key)
-            {
+            while let Some((node, place, host)) = self.next_turn(&key) {
+                // While a plan is amended, turns that were let in before are let in again, whatever failed since.
+                if self.is_over_budget(&failed) && !self.was_let_in(node, &host) {
+                    break;
+                }
                 let Some(Active::Roll {
                     begun,
                     at,
@@ -430,8 +430,25 @@ impl Run {
         let mut free = hosts.filter(|(_, host)| {
             !begun.contains(*host) && self.allows_host(host) && !self.is_left_for_later(host)
         });
-        free.next()
+        let first = free.clone().next();
+        let again = if self.carried.is_empty() {
+            None
+        } else {
+            // What was under way has the room that it had.
+            free.find(|(_, host)| has_turn(self.carried.keys(), &self.tree.inside(*body), host))
+        };
+        again
+            .or(first)
             .map(|(place, host)| (*body, place, host.clone()))
+    }
+
+    /// While a plan is amended: whether something of a turn was begun or is over.
+    fn was_let_in(&self, body: usize, host: &HostName) -> bool {
+        if self.carried.is_empty() {
+            return false;
+        }
+        let known = self.carried.keys().chain(self.slots.keys());
+        has_turn(known, &self.tree.inside(body), host)
     }
 
     /// The rolls that were begun and are not over. A roll stands in no other one, so that it has no turn.
@@ -732,4 +749,13 @@ impl Run {
         let closes = matches!(self.tree.node(parent.node).kind, Kind::Scope { close, .. } if close == key.node);
         closes.then_some(parent)
     }
+}
+
+/// Whether one of the positions belongs to this host's turn in this part of the tree.
+fn has_turn<'k>(
+    mut keys: impl Iterator<Item = &'k Key>,
+    inside: &std::ops::Range<usize>,
+    host: &HostName,
+) -> bool {
+    keys.any(|key| key.turn.as_ref() == Some(host) && inside.contains(&key.node))
 }

@@ -30,6 +30,32 @@ pub struct Life {
     installs: BTreeMap<HostName, u32>,
 }
 
+/// A life that breaks a law tells its story when it is asked to: `LIFE_STORY=1`.
+impl Drop for Life {
+    fn drop(&mut self) {
+        if !std::thread::panicking() || std::env::var_os("LIFE_STORY").is_none() {
+            return;
+        }
+        let mut story = String::from("\n== life\n");
+        crate::plans::outline(&self.opened_with.root, 0, &mut story);
+        for (roll, turns) in &self.opened_with.rolls {
+            story.push_str(&format!("{roll}: {turns:?}\n"));
+        }
+        for record in &self.records {
+            let event = match &record.event {
+                Event::Amended { plan, .. } => {
+                    story.push_str("amended:\n");
+                    crate::plans::outline(&plan.root, 0, &mut story);
+                    continue;
+                }
+                event => serde_json::to_string(event).unwrap_or_default(),
+            };
+            story.push_str(&format!("{} {} {event}\n", record.seq, record.at));
+        }
+        eprintln!("{story}");
+    }
+}
+
 impl Life {
     pub fn new(plan: Plan) -> Self {
         let mut life = Self {

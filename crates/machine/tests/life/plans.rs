@@ -263,6 +263,27 @@ pub fn vary(plan: &mut Plan, pick: usize) {
     }
 }
 
+pub fn outline(block: &Block, depth: usize, out: &mut String) {
+    let line = |word: &str, id: &StepId| format!("{:depth$}{word} {id}\n", "");
+    let word = match block {
+        Block::Step(_) => "step",
+        Block::Sequence { .. } => "sequence",
+        Block::Parallel { .. } => "parallel",
+        Block::Roll { .. } => "roll",
+        Block::Scope { .. } => "scope",
+        Block::Repair { .. } => "repair",
+    };
+    out.push_str(&line(word, block.id()));
+    for child in block.children() {
+        match child {
+            overhaul_model::plan::Child::Block(block) => outline(block, depth + 2, out),
+            overhaul_model::plan::Child::Step(step) => {
+                out.push_str(&line("  end", &step.id));
+            }
+        }
+    }
+}
+
 pub fn has_repair(block: &Block) -> bool {
     let inside = |child| matches!(child, overhaul_model::plan::Child::Block(b) if has_repair(b));
     matches!(block, Block::Repair { .. }) || block.children().into_iter().any(inside)
