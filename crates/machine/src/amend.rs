@@ -135,7 +135,7 @@ impl Run {
                     let is_same = *same
                         .entry(key.node)
                         .or_insert_with(|| is_same(step, new.tree.step(at.node)));
-                    if is_same {
+                    if is_same || self.is_past_remedy(key, step) {
                         Place::Same(at)
                     } else {
                         Place::Other(at)
@@ -145,6 +145,26 @@ impl Run {
             out.insert(key.clone(), place);
         }
         out
+    }
+
+    /// Whether a position belongs to a remedy that is not at work: what it did is done, and when it is needed
+    /// again, it begins from its start, as it is written then. What must happen once stays as it is.
+    fn is_past_remedy(&self, key: &Key, step: &Step) -> bool {
+        let mut parts = std::iter::successors(Some(key.clone()), |at| self.tree.parent(at));
+        !matches!(repeat_class(step), Repeat::Once(_))
+            && parts.any(|at| {
+                let Some(repair) = self.tree.parent(&at) else {
+                    return false;
+                };
+                let works = matches!(
+                    self.active.get(&repair),
+                    Some(Active::Repair { remedy: true, .. })
+                );
+                match self.tree.node(repair.node).kind {
+                    Kind::Repair { remedy, .. } => remedy == at.node && !works,
+                    _ => false,
+                }
+            })
     }
 
     /// What is not kept may be lost: nothing that must happen once, nothing at work, no scope that is open.
