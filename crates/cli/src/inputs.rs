@@ -4,6 +4,7 @@ use crate::args::{FleetArgs, InputArgs, Switch};
 use crate::failure::{Failure, file};
 use crate::kinds::Kinds;
 use crate::{near, programs, vault};
+use overhaul_model::cluster_kind::ClusterKind;
 use overhaul_model::definition::{DatasetKind, Definition, Release, SwitchError, WrittenAction};
 use overhaul_model::effects::{Effect, effects};
 use overhaul_model::facts::FactsWanted;
@@ -11,7 +12,7 @@ use overhaul_model::fleet::{Fleet, Host};
 use overhaul_model::id::{HostName, RoleName};
 use overhaul_model::knowledge::Knowledge;
 use overhaul_model::plan::{PLAN_FORMAT, Plan};
-use overhaul_model::primitive::Primitive;
+use overhaul_model::primitive::{Measure, Primitive};
 use overhaul_model::secret::Secret;
 use overhaul_model::strategy::Data;
 use overhaul_source::{FleetInput, Problem, Problems, check_texts, definition, fleet, read};
@@ -44,7 +45,7 @@ impl Loaded {
         let kinds = Kinds::with(args.kinds.as_deref())?;
         let definition_file = read::file(&args.definition)?;
         let fleet = read_fleet(&args.fleet, args.definition.parent())?;
-        let definition = definition::parse(&definition_file, &kinds.upgraders);
+        let definition = definition::parse(&definition_file, kinds.known());
         let (mut definition, fleet) = match (definition, fleet) {
             (Ok(definition), Ok(fleet)) => (definition, fleet),
             (definition, fleet) => {
@@ -155,6 +156,7 @@ pub fn wanted(definition: &Definition) -> FactsWanted {
         stored: definition.roles.iter().any(|role| role.rebuild.is_some()),
         installed: asks_for_packages(&definition.knowledge, &definition.to),
         paths: copied(definition),
+        clusters: definition.clusters.values().cloned().collect(),
         ..FactsWanted::default()
     }
 }
@@ -182,8 +184,24 @@ pub fn wanted_by_plan(plan: &Plan) -> FactsWanted {
         stored: ends_machines(plan),
         installed: asks_for_packages(&plan.knowledge, &plan.to),
         paths: copied_by_plan(plan),
+        clusters: kinds_of_clusters(plan),
         ..FactsWanted::default()
     }
+}
+
+/// The kinds of clusters that services of the plan form.
+fn kinds_of_clusters(plan: &Plan) -> Vec<ClusterKind> {
+    let measures = plan
+        .services
+        .values()
+        .filter_map(|service| service.healthy.as_ref());
+    let kinds: BTreeMap<&String, &ClusterKind> = measures
+        .filter_map(|measure| match measure {
+            Measure::Member(member) => Some((&member.kind.name, &member.kind)),
+            _ => None,
+        })
+        .collect();
+    kinds.into_values().cloned().collect()
 }
 
 /// Whether a step ends a machine: then what lies on it matters.

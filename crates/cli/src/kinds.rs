@@ -4,6 +4,7 @@ use crate::failure::{Failure, file};
 use overhaul_model::cluster_kind::ClusterKind;
 use overhaul_model::kind::{UpgradePath, Upgrader};
 use overhaul_model::knowledge::NoMix;
+use overhaul_source::definition::KnownKinds;
 use overhaul_source::{SourceFile, cluster_kind, kind, read};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -81,6 +82,14 @@ impl Kinds {
             upgraders,
             clusters: clusters.into_values().collect(),
         })
+    }
+
+    /// As a definition may name them.
+    pub fn known(&self) -> KnownKinds<'_> {
+        KnownKinds {
+            upgraders: &self.upgraders,
+            clusters: &self.clusters,
+        }
     }
 
     /// Versions that never meet in one cluster, by the kind of cluster.

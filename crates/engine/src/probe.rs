@@ -22,6 +22,13 @@ pub const ON_HOST_EVERY: Span = Span::from_s(1);
 /// No answer within this is an outage.
 pub const WITHIN: Span = Span::from_s(1);
 
+/// Between two questions to a member of a cluster: each starts some programs on its host, of which that of
+/// ceph takes half a second alone.
+pub const MEMBER_EVERY: Span = Span::from_s(5);
+
+/// A member that has not answered within this is down: its kind's questions may take so long each.
+pub const MEMBER_WITHIN: Span = Span::from_s(10);
+
 /// Given to the transport on top, so that its own words come first.
 const GRACE: Span = Span::from_ms(200);
 
@@ -189,17 +196,18 @@ async fn watch<R: Reach, C: Clock>(
     tallies: Arc<Tallies>,
     changes: mpsc::Sender<Event>,
 ) {
-    let every = match probe.vantage {
-        Vantage::Controller => FROM_CONTROLLER_EVERY,
-        Vantage::Host(_) => ON_HOST_EVERY,
+    let (every, within) = match (&probe.measure, &probe.vantage) {
+        (Measure::Member(_), _) => (MEMBER_EVERY, MEMBER_WITHIN),
+        (_, Vantage::Controller) => (FROM_CONTROLLER_EVERY, WITHIN),
+        (_, Vantage::Host(_)) => (ON_HOST_EVERY, WITHIN),
     };
     let mut was = None;
     loop {
         let asked = clock.elapsed();
         let answer = tokio::select! {
-            answer = reach.measure(&probe.vantage, &probe.measure, WITHIN) => answer,
-            () = clock.sleep(WITHIN.plus(GRACE)) => Measurement::Unknown {
-                reason: format!("no answer within {WITHIN}"),
+            answer = reach.measure(&probe.vantage, &probe.measure, within) => answer,
+            () = clock.sleep(within.plus(GRACE)) => Measurement::Unknown {
+                reason: format!("no answer within {within}"),
             },
         };
         let up = answer.is_so();

@@ -117,6 +117,9 @@ pub struct Definition {
     pub prework: Option<Span>,
     /// The kinds of release upgraders that the roles name, resolved.
     pub upgraders: BTreeMap<String, crate::kind::Upgrader>,
+    /// The kinds of clusters that the services name, resolved.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub clusters: BTreeMap<String, crate::cluster_kind::ClusterKind>,
 }
 
 /// A service that users notice.
@@ -132,6 +135,9 @@ pub struct Service {
     pub window: Option<Span>,
     /// Hosts that must serve at any time; 0 when none is asked for.
     pub keep: u32,
+    /// The kind of cluster that its hosts form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// Services of the same role that start before it, and stop after it.
     pub after: Vec<ServiceName>,
 }

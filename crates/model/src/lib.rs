@@ -17,6 +17,7 @@ pub mod kind;
 pub mod knowledge;
 pub mod later;
 pub mod machine;
+pub mod membership;
 pub mod plan;
 pub mod planted;
 pub mod primitive;

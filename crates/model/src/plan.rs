@@ -110,6 +110,21 @@ pub struct PlannedService {
     pub window: Option<Span>,
     /// Hosts that must serve at any time; 0 when none is asked for.
     pub keep: u32,
+    /// The cluster that its hosts form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<PlannedCluster>,
+}
+
+/// A cluster as the plan knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PlannedCluster {
+    /// The name of its kind.
+    pub kind: String,
+    /// Members that it must not fall below, where its kind decides by majority: more than half of all that it
+    /// knows of, be they hosts of the fleet or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<u32>,
 }
 
 /// A dataset as the plan knows it.

@@ -4,6 +4,7 @@
 //! outputs of earlier steps just before it is sent (see [`crate::template`]).
 
 use crate::id::ProviderName;
+use crate::membership::Membership;
 use crate::span::Span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -457,6 +458,8 @@ pub enum Measure {
         /// `host:port`.
         address: String,
     },
+    /// The host does its work as a member of its cluster, by what the cluster's own programs say.
+    Member(Box<Membership>),
     /// All hold. So only when each is so; not so when one is not so; else unknown.
     All(Vec<Measure>),
 }
@@ -473,7 +476,8 @@ impl Measure {
             | Self::PackagesClean
             | Self::PackagesInstalled { .. }
             | Self::FileIs(_)
-            | Self::FileEdited(_) => false,
+            | Self::FileEdited(_)
+            | Self::Member(_) => false,
         }
     }
 }

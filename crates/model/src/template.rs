@@ -304,6 +304,8 @@ impl Renderer {
             Measure::Tcp { address } => Measure::Tcp {
                 address: text(address)?,
             },
+            // A kind's commands are no templates.
+            Measure::Member(member) => Measure::Member(member.clone()),
             Measure::All(parts) => Measure::All(
                 parts
                     .iter()
@@ -460,7 +462,7 @@ pub fn texts_of_measure(measure: &Measure) -> Vec<(&str, Quoting)> {
         Measure::Command(exec) => texts_of_exec(exec),
         Measure::Unit { unit, .. } => vec![plain(unit.as_str())],
         Measure::Release { os, version } => vec![plain(os.as_str()), plain(version.as_str())],
-        Measure::PackagesClean => Vec::new(),
+        Measure::PackagesClean | Measure::Member(_) => Vec::new(),
         Measure::PackagesInstalled { names } => names.iter().map(|t| plain(t.as_str())).collect(),
         Measure::FileIs(file) => vec![plain(file.path.as_str()), plain(file.content.as_str())],
         Measure::FileEdited(edit) => texts_of_edit(edit),

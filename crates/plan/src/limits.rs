@@ -86,11 +86,19 @@ pub(crate) fn machine(op: MachineOp, answers_within: Span) -> Limits {
 }
 
 /// A service that is not healthy so long after its start will not be.
-pub(crate) const HEALTH_AT_MOST: Span = Span::from_s(5 * 60);
+const HEALTH_AT_MOST: Span = Span::from_s(5 * 60);
 /// Between two looks at a service's health: the resolution of a measured window.
 pub(crate) const HEALTH_EVERY: Span = Span::from_s(1);
 /// What a started service usually takes until it is healthy.
 const HEALTH_EXPECTED: Span = Span::from_s(5);
+
+/// A member takes from the others what it missed: at worst all of the data, some hundred gigabytes over
+/// a link of 1 Gbit/s.
+const MEMBER_AT_MOST: Span = Span::from_s(2 * 60 * 60);
+/// Between two looks at a member: each starts some programs on it.
+pub(crate) const MEMBER_EVERY: Span = Span::from_s(2);
+/// What a member that missed little usually takes.
+const MEMBER_EXPECTED: Span = Span::from_s(20);
 
 /// The release stands in a file: a moment suffices, a host that is still starting takes some more.
 pub(crate) const RELEASE_AT_MOST: Span = Span::from_s(60);
@@ -119,6 +127,7 @@ pub(crate) const GATE: Limits = limits(GATE_TOTAL, None, Span::from_s(0));
 pub(crate) const ANNOUNCE: Limits = limits(FILE_TOTAL, None, Span::from_s(0));
 pub(crate) const RELEASE: Limits = limits(RELEASE_AT_MOST, None, FILE_EXPECTED);
 pub(crate) const HEALTH: Limits = limits(HEALTH_AT_MOST, None, HEALTH_EXPECTED);
+pub(crate) const MEMBER: Limits = limits(MEMBER_AT_MOST, None, MEMBER_EXPECTED);
 
 pub(crate) fn reboot(back_within: Span) -> Limits {
     limits(back_within, None, smaller(REBOOT_EXPECTED, back_within))

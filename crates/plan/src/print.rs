@@ -264,6 +264,7 @@ fn measure_words(measure: &Measure) -> String {
         Measure::FileEdited(edit) => format!("{} is as edited", edit.path),
         Measure::Http { url, status } => format!("{url} answers {status}"),
         Measure::Tcp { address } => format!("{address} accepts connections"),
+        Measure::Member(member) => format!("it works in its {} cluster", member.kind.name),
         Measure::All(parts) if parts.is_empty() => "nothing stands against it".to_owned(),
         Measure::All(parts) => {
             let parts: Vec<String> = parts.iter().map(measure_words).collect();

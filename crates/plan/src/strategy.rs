@@ -32,6 +32,8 @@ pub(crate) enum Part {
     HoldAgain,
     /// Carried paths put back.
     Restore,
+    /// Others of the cluster that can give an empty host its data.
+    Rejoin,
     /// Services let go.
     LetGo,
     /// Health of the services.
@@ -110,7 +112,7 @@ const PARTS: [(Slot, &[(Part, For)]); 14] = [
         &[
             (Part::Restore, For::With(Data::Carry)),
             (Part::Later(Later::DataVolume), For::With(Data::Volume)),
-            (Part::Later(Later::DataRejoin), For::With(Data::Rejoin)),
+            (Part::Rejoin, For::With(Data::Rejoin)),
             (Part::Later(Later::QuiesceOthers), For::With(Data::Transfer)),
             (Part::Later(Later::DataTransfer), For::With(Data::Transfer)),
             (Part::Written, For::Every),

@@ -68,7 +68,8 @@ async fn one(measure: &Measure, deadline: Instant, within: Duration) -> Measurem
         | Measure::PackagesClean
         | Measure::PackagesInstalled { .. }
         | Measure::FileIs(_)
-        | Measure::FileEdited(_) => Measurement::Unknown {
+        | Measure::FileEdited(_)
+        | Measure::Member(_) => Measurement::Unknown {
             reason: "only a host can measure this".to_owned(),
         },
     }

@@ -594,6 +594,7 @@ impl State {
             | Measure::PackagesInstalled { .. }
             | Measure::Http { .. }
             | Measure::Tcp { .. }
+            | Measure::Member(_)
             | Measure::All(_) => done().unwrap_or(true),
         };
         so(truth)

@@ -98,13 +98,26 @@ fn bad_fleets() {
     insta::assert_snapshot!(outcomes);
 }
 
+fn clusters() -> Vec<overhaul_model::cluster_kind::ClusterKind> {
+    let cases = cases(include_str!("cases/cluster-kind-good.txt"));
+    cases
+        .iter()
+        .map(|case| cluster_kind::parse(case).unwrap())
+        .collect()
+}
+
 #[test]
 fn good_upgrades() {
-    let upgraders = upgraders();
+    let (upgraders, clusters) = (upgraders(), clusters());
     insta::assert_snapshot!(outcomes(include_str!("cases/upgrade-good.txt"), |file| {
         // The upgrader itself stands in another snapshot.
-        definition::parse(file, &upgraders).map(|mut definition| {
+        let kinds = definition::KnownKinds {
+            upgraders: &upgraders,
+            clusters: &clusters,
+        };
+        definition::parse(file, kinds).map(|mut definition| {
             definition.upgraders.clear();
+            definition.clusters.clear();
             definition
         })
     }));
@@ -112,9 +125,13 @@ fn good_upgrades() {
 
 #[test]
 fn bad_upgrades() {
-    let upgraders = upgraders();
+    let (upgraders, clusters) = (upgraders(), clusters());
     insta::assert_snapshot!(outcomes(include_str!("cases/upgrade-bad.txt"), |file| {
-        definition::parse(file, &upgraders)
+        let kinds = definition::KnownKinds {
+            upgraders: &upgraders,
+            clusters: &clusters,
+        };
+        definition::parse(file, kinds)
     }));
 }
 

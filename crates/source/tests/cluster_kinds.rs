@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use overhaul_model::cluster::{ClusterMember, Evidence};
 use overhaul_model::cluster_kind::ClusterKind;
 use overhaul_model::facts::Known;
+use overhaul_model::membership::Membership;
+use overhaul_model::primitive::Measurement;
 use overhaul_source::{cluster_kind, read};
 use proptest::prelude::*;
 use std::fmt::{Debug, Write as _};
@@ -28,7 +30,53 @@ fn word<T: Debug>(known: &Known<T>) -> String {
     }
 }
 
-fn words(member: &ClusterMember) -> String {
+/// What a wait for its health, and a guard that counts members, make of it.
+fn works(kind: &ClusterKind, member: &ClusterMember) -> String {
+    let membership = Membership {
+        kind: kind.clone(),
+        cluster: None,
+    };
+    match membership.judge(std::slice::from_ref(member)) {
+        Measurement::So { evidence } => format!("so: {evidence}"),
+        Measurement::NotSo { evidence } => format!("not so: {evidence}"),
+        Measurement::Unknown { reason } => format!("? {reason}"),
+    }
+}
+
+#[test]
+fn a_member_of_another_cluster_does_not_count() {
+    let text = include_str!("cases/cluster-members.txt");
+    let block = text
+        .split("##### ")
+        .find(|block| block.starts_with("galera"))
+        .unwrap();
+    let kind = kind("galera");
+    let member = kind
+        .member("", evidence(block), Timestamp::UNIX_EPOCH)
+        .unwrap();
+    let own = member.cluster.value().unwrap().clone();
+    let judge = |cluster: &str| {
+        let membership = Membership {
+            kind: kind.clone(),
+            cluster: Some(cluster.to_owned()),
+        };
+        membership.judge(std::slice::from_ref(&member))
+    };
+    assert!(judge(&own).is_so(), "{:?}", judge(&own));
+    let other = judge("another");
+    assert!(
+        matches!(&other, Measurement::NotSo { evidence } if evidence.contains("not to `another`")),
+        "{other:?}"
+    );
+    let none = Membership {
+        kind,
+        cluster: None,
+    }
+    .judge(&[]);
+    assert!(matches!(none, Measurement::NotSo { .. }), "{none:?}");
+}
+
+fn words(kind: &ClusterKind, member: &ClusterMember) -> String {
     let mut out = String::new();
     let maybe = |known: Option<String>| known.unwrap_or_else(|| "-".to_owned());
     for (name, told) in [
@@ -43,6 +91,7 @@ fn words(member: &ClusterMember) -> String {
         ("healthy", word(&member.healthy)),
         ("lag", maybe(member.lag.as_ref().map(word))),
         ("data", member.data_paths.join(" ")),
+        ("works", works(kind, member)),
     ] {
         writeln!(out, "  {name}: {told}").unwrap();
     }
@@ -82,7 +131,7 @@ fn recorded_answers_are_read() {
             evidence(block),
             Timestamp::UNIX_EPOCH,
         );
-        let told = member.map_or("  no member\n".to_owned(), |member| words(&member));
+        let told = member.map_or("  no member\n".to_owned(), |member| words(&kind, &member));
         writeln!(out, "{title}\n{told}").unwrap();
     }
     insta::assert_snapshot!(out);

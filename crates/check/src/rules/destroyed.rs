@@ -8,7 +8,7 @@ use overhaul_model::action::Action;
 use overhaul_model::effects::Effect;
 use overhaul_model::facts::{HostFacts, Known};
 use overhaul_model::id::HostName;
-use overhaul_model::primitive::Primitive;
+use overhaul_model::primitive::{Measure, Primitive};
 use overhaul_model::step::Step;
 use std::collections::BTreeSet;
 
@@ -87,7 +87,7 @@ pub(super) fn nothing_lost(view: &View<'_>) -> Vec<Complaint> {
             // `unknown-facts` says that nothing was measured.
             continue;
         };
-        match lying_there(view, end.host, facts, &carried) {
+        match lying_there(view, end.host, facts, &carried, &rejoined(end.after)) {
             Err(why) => {
                 let sentence = format!("{} ends its machine, and {why}", end.step.id);
                 let help = "gather facts with `--stored`, so that what is on it is known";
@@ -161,6 +161,20 @@ fn restored<'s>(steps: &[&'s Act<'s>]) -> BTreeSet<&'s str> {
     })
 }
 
+/// Kinds of clusters of which the host is proven to be a member again: the others have given it their data.
+fn rejoined<'s>(steps: &[&'s Act<'s>]) -> BTreeSet<&'s str> {
+    let proofs = steps.iter().filter_map(|act| match &act.work {
+        Primitive::Wait(wait) => Some(&wait.until),
+        _ => None,
+    });
+    proofs
+        .filter_map(|measure| match measure {
+            Measure::Member(member) => Some(member.kind.name.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
 fn paths<'s>(
     steps: &[&'s Act<'s>],
     of: impl Fn(&'s Step) -> Option<&'s Vec<String>>,
@@ -175,6 +189,7 @@ fn lying_there(
     host: &HostName,
     facts: &HostFacts,
     carried: &BTreeSet<&str>,
+    rejoined: &BTreeSet<&str>,
 ) -> Result<Vec<String>, String> {
     let folders = match &facts.storage.data {
         Known::Measured { value, .. } => value,
@@ -189,13 +204,19 @@ fn lying_there(
     } else {
         Vec::new()
     };
+    let members = facts.clusters.value().into_iter().flatten();
+    let (again, theirs): (Vec<_>, Vec<_>) =
+        members.partition(|member| rejoined.contains(member.kind.as_str()));
+    let given: Vec<&String> = again.iter().flat_map(|member| &member.data_paths).collect();
     let safe = |path: &str| {
         carried.iter().any(|folder| is_below(path, folder))
             // The folder of a database is found as the folder above it.
             || copied.iter().any(|data| is_below(data, path))
+            || given.iter().any(|data| is_below(data, path) || is_below(path, data))
     };
-    let members = facts.clusters.value().into_iter().flatten();
-    let theirs = members.flat_map(|member| member.data_paths.iter().map(String::as_str));
+    let theirs = theirs
+        .iter()
+        .flat_map(|member| member.data_paths.iter().map(String::as_str));
     let with_data = folders.iter().filter(|folder| folder.entries > 0);
     let all: BTreeSet<&str> = with_data
         .map(|folder| folder.path.as_str())

@@ -3,8 +3,8 @@
 use super::{
     available, boot, bounds, calendar, clocks, controller, copies, data, destroyed, expected,
     fresh, ids, keep, known_issues, known_names, local, machines, names, next_release, no_mix,
-    no_return, packages, release, repeats, scopes, scripts, services, space, storage, turns,
-    unknown, versions, whole_role, windows, zones,
+    no_return, packages, quorum, release, repeats, scopes, scripts, services, space, storage,
+    turns, unknown, versions, whole_role, windows, zones,
 };
 use crate::rule::{Complaint, Rule};
 use crate::view::View;
@@ -143,6 +143,12 @@ pub static RULES: &[Rule] = &[
         "versions that do not understand each other never meet in one cluster",
         true,
         no_mix::look,
+    ),
+    rule(
+        "quorum",
+        "a cluster that decides by majority keeps one, counted without the members that are away already",
+        true,
+        quorum::look,
     ),
     rule(
         "controller-needs",

@@ -25,6 +25,7 @@ mod next_release;
 mod no_mix;
 mod no_return;
 mod packages;
+mod quorum;
 mod release;
 mod repeats;
 mod scopes;

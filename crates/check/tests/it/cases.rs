@@ -605,6 +605,24 @@ pub const CASES: &[Case] = &[
         "host a\nhost b\nhost c\nrole web a,b\nrole db c\nwhole-role web\nroll up a,b,c at-once 3\n  change\n",
     ),
     case(
+        "quorum",
+        "fewer than a majority are kept",
+        "host a\nhost b\nhost c\nservice db db.service a,b,c @keep=1 @healthy @cluster=galera @quorum=2\nfact a works galera well\nfact b works galera well\nfact c works galera well\nroll up a|b|c\n  hold db @counts=db @of=2\n  start db\n",
+        "host a\nhost b\nhost c\nservice db db.service a,b,c @keep=2 @healthy @cluster=galera @quorum=2\nfact a works galera well\nfact b works galera well\nfact c works galera well\nroll up a|b|c\n  hold db @counts=db @of=2\n  start db\n",
+    ),
+    case(
+        "quorum",
+        "a member is away already",
+        "host a\nhost b\nhost c\nservice db db.service a,b,c @keep=2 @healthy @cluster=galera @quorum=2\nfact a works galera well\nfact b works galera well\nfact c works galera ill\nroll up a|b|c\n  hold db @counts=db @of=2\n  start db\n",
+        "host a\nhost b\nhost c\nservice db db.service a,b,c @keep=2 @healthy @cluster=galera @quorum=2\nfact a works galera well\nfact b works galera well\nfact c works galera well\nroll up a|b|c\n  hold db @counts=db @of=2\n  start db\n",
+    ),
+    case(
+        "quorum",
+        "nobody measured a member",
+        "host a\nhost b\nhost c\nservice db db.service a,b,c @keep=2 @healthy @cluster=galera @quorum=2\nfact a works galera well\nfact b works galera well\nroll up a|b|c\n  hold db @counts=db @of=2\n  start db\n",
+        "host a\nhost b\nhost c\nhost d\nservice db db.service a,b,c @keep=2 @healthy @cluster=galera @quorum=2\nfact a works galera well\nfact b works galera well\nroll up d\n  run x\n",
+    ),
+    case(
         "no-mix",
         "one member comes back new while the other is up",
         "no-mix corosync corosync.service debian 13\nhost a\nhost b\nfact a unit corosync.service active\nfact b unit corosync.service active\nroll up a|b\n  stop-unit corosync.service\n  change\n  start-unit corosync.service\n",

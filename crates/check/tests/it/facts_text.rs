@@ -228,6 +228,16 @@ fn interface(name: &str, named_by: &str) -> Interface {
     }
 }
 
+/// What is about clusters; nothing if the words are not.
+fn say_of_cluster(facts: &mut HostFacts, words: &[&str]) -> Option<()> {
+    facts.clusters = known(vec![match words {
+        ["works", kind, state] => working(kind, state),
+        ["member", kind, cluster] => member(kind, cluster),
+        _ => return None,
+    }]);
+    Some(())
+}
+
 /// What is about upgrades; nothing if the words are not.
 fn say_of_upgrade(facts: &mut HostFacts, words: &[&str]) -> Option<()> {
     let text = |word: &&str| word.replace('~', " ");
@@ -375,8 +385,24 @@ fn member(kind: &str, cluster: &str) -> ClusterMember {
     }
 }
 
+/// A member that says of its work `well`, `ill` or nothing.
+fn working(kind: &str, state: &str) -> ClusterMember {
+    let well = || match state {
+        "well" => known(true),
+        "ill" => known(false),
+        _ => unknown(),
+    };
+    ClusterMember {
+        state: known(state.to_owned()),
+        quorate: Some(well()),
+        healthy: well(),
+        ..member(kind, "x")
+    }
+}
+
 fn say(facts: &mut HostFacts, words: &[&str]) {
-    if say_of_upgrade(facts, words).is_some() {
+    let of_its_own = [say_of_upgrade, say_of_cluster];
+    if of_its_own.iter().any(|say| say(facts, words).is_some()) {
         return;
     }
     match words {
@@ -428,7 +454,6 @@ fn say(facts: &mut HostFacts, words: &[&str]) {
             });
             facts.storage.data = known(folders.collect());
         }
-        ["member", kind, cluster] => facts.clusters = known(vec![member(kind, cluster)]),
         ["mount", path, mib, options @ ..] => {
             let mut mount = mount(path, mib.parse().unwrap());
             mount.exec = !options.contains(&"noexec");

@@ -6,6 +6,7 @@
 //!     zones one-at-a-time
 //!     budget 1
 //!     service db postgresql.service a 15m @keep=1 @healthy
+//!     service db mariadb.service a,b,c @keep=2 @cluster=galera @quorum=2
 //!     dataset orders db a
 //!     space a /var 100
 //!     machine a                 its machine id was measured
@@ -38,7 +39,8 @@ use overhaul_model::knowledge::{
 };
 use overhaul_model::later::Later;
 use overhaul_model::plan::{
-    Block, PLAN_FORMAT, Plan, PlanKind, PlannedDataset, PlannedService, PlannedSpace, Turns,
+    Block, PLAN_FORMAT, Plan, PlanKind, PlannedCluster, PlannedDataset, PlannedService,
+    PlannedSpace, Turns,
 };
 use overhaul_model::primitive::{
     Exec, Existing, Feed, Fetch, MachineAct, MachineOp, Measure, NotAvailable, Persist, Primitive,
@@ -140,6 +142,15 @@ fn hosts(text: &str) -> Vec<HostName> {
     text.split(',').map(Into::into).collect()
 }
 
+fn cluster(node: &Node<'_>) -> Option<PlannedCluster> {
+    let kind = node.flags.get("cluster")?;
+    let quorum = node.flags.get("quorum");
+    Some(PlannedCluster {
+        kind: (*kind).to_owned(),
+        quorum: quorum.map(|text| text.parse().unwrap()),
+    })
+}
+
 fn declared(plan: &mut Plan, node: &Node<'_>) -> bool {
     match node.words.as_slice() {
         ["host", name] => {
@@ -155,10 +166,8 @@ fn declared(plan: &mut Plan, node: &Node<'_>) -> bool {
                     status: 200,
                 }),
                 window: window.first().map(|text| text.parse().unwrap()),
-                keep: node
-                    .flags
-                    .get("keep")
-                    .map_or(0, |text| text.parse().unwrap()),
+                keep: node.flags.get("keep").map_or(0, |n| n.parse().unwrap()),
+                cluster: cluster(node),
             };
             plan.services.insert((*name).into(), service);
         }

@@ -3,6 +3,7 @@
 use crate::text::{self, shell_word};
 use overhaul_model::action::Undo;
 use overhaul_model::definition::Test;
+use overhaul_model::membership::Membership;
 use overhaul_model::plan::Plan;
 use overhaul_model::primitive::{
     Command, Edit, EditFile, Exec, MachineAct, MachineOp, Measure, NotAvailable, Persist,
@@ -298,6 +299,7 @@ pub fn measure(measure: &Measure) -> Vec<Piece> {
             shell("grep -E '^(ID|VERSION_ID)=' /etc/os-release"),
             say(format!("It must show `{os}` and `{version}`.")),
         ],
+        Measure::Member(member) => membership(member),
         Measure::PackagesClean => vec![
             shell("dpkg --audit\napt-get check"),
             say("Both must say nothing of packages that are broken or half installed."),
@@ -350,6 +352,31 @@ pub fn measure(measure: &Measure) -> Vec<Piece> {
             out
         }
     }
+}
+
+/// The kind's own questions: a person reads the answers.
+fn membership(member: &Membership) -> Vec<Piece> {
+    let kind = &member.kind;
+    let asks = kind.ask.iter().flat_map(|(name, ask)| {
+        let asked = match &ask.command {
+            Command::Argv(argv) => shell(words(argv)),
+            Command::Shell(script) => shell(script.trim_end()),
+        };
+        [
+            say(format!("Of the {} cluster, `{name}`:", kind.name)),
+            asked,
+        ]
+    });
+    let conditions = kind.read.quorate.iter().chain(&kind.read.healthy);
+    let wanted = conditions.map(|condition| {
+        let values: Vec<String> = condition.is.iter().map(|is| format!("`{is}`")).collect();
+        let at = &condition.place;
+        format!("`{}` of {} must be {}", at.at, at.of, values.join(" or "))
+    });
+    let wanted: Vec<String> = wanted.collect();
+    let mut out: Vec<Piece> = asks.collect();
+    out.push(say(format!("{}.", wanted.join("; "))));
+    out
 }
 
 fn unit_state(unit: &str, state: UnitState) -> Vec<Piece> {

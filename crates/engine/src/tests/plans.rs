@@ -291,6 +291,7 @@ pub fn with_service(mut plan: Plan, name: &str, stop: &str, start: &str) -> Plan
         healthy: Some(so(&format!("up {stop} {start}"))),
         window: None,
         keep: 0,
+        cluster: None,
     };
     plan.services.insert(name.into(), service);
     plan

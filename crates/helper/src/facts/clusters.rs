@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use overhaul_model::cluster::{ClusterMember, Evidence};
 use overhaul_model::cluster_kind::{Ask, ClusterKind, Detect, INSTANCES};
 use overhaul_model::facts::{Known, Listener, Unit};
-use overhaul_model::primitive;
+use overhaul_model::membership::Membership;
+use overhaul_model::primitive::{self, Measurement};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -35,6 +36,12 @@ pub(super) fn members(kinds: &[ClusterKind], seen: &Seen<'_>) -> Vec<ClusterMemb
         .filter(|kind| fits(&kind.detect, seen))
         .flat_map(|kind| of_kind(kind, until))
         .collect()
+}
+
+/// Whether this host does its work in its cluster, asked now.
+pub(crate) fn membership(wanted: &Membership, within: Duration) -> Measurement {
+    let until = Instant::now() + within.min(Duration::from_secs(CLUSTERS_S_MAX));
+    wanted.judge(&of_kind(&wanted.kind, until))
 }
 
 /// What could not be looked at does not speak against a kind.
@@ -262,6 +269,35 @@ mod tests {
         }
         let lost = kind("true", Some("echo lost >&2; exit 1"), Detect::default());
         assert_eq!(here(&lost), [" ? instances: lost (exit status: 1)"]);
+    }
+
+    #[test]
+    fn a_membership_is_measured_now_and_what_hangs_is_unknown() {
+        let measured = |script: &str, instances: Option<&str>| {
+            let kind = kind(script, instances, Detect::default());
+            let cluster = Some("c".to_owned());
+            let wanted = Membership { kind, cluster };
+            match membership(&wanted, Duration::from_secs(5)) {
+                Measurement::So { evidence } => format!("so: {evidence}"),
+                Measurement::NotSo { evidence } => format!("not so: {evidence}"),
+                Measurement::Unknown { reason } => format!("? {reason}"),
+            }
+        };
+        let says = |fit: &str, of: &str| {
+            let lines = format!("member\\tm\\nstate\\ton\\nfit\\t{fit}\\ncluster\\t{of}\\n");
+            measured(&format!("printf '{lines}'"), None)
+        };
+        assert_eq!(says("yes", "c"), "so: m: on");
+        assert_eq!(says("no", "c"), "not so: m does not do its work: on");
+        assert_eq!(says("yes", "d"), "not so: m belongs to `d`, not to `c`");
+        assert_eq!(
+            measured("sleep 60", None),
+            "? state: it took longer than 0.3 s and was ended"
+        );
+        assert_eq!(
+            measured("true", Some("true")),
+            "not so: it is no member of a k cluster"
+        );
     }
 
     #[test]

@@ -31,4 +31,5 @@ mod sources;
 mod storage;
 mod units;
 
+pub(crate) use clusters::membership;
 pub use gather::{gather, os_release};

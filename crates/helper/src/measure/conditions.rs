@@ -32,6 +32,7 @@ pub fn measure(measure: &Measure, within: Duration) -> Measurement {
         Measure::Http { .. } | Measure::Tcp { .. } => {
             unknown("this is measured from the controller".to_owned())
         }
+        Measure::Member(member) => facts::membership(member, within),
         Measure::All(parts) => {
             Measurement::all(parts.iter().map(|part| self::measure(part, left())))
         }

@@ -98,6 +98,7 @@ pub(crate) fn plan(hosts: &[&str], probed: bool) -> Plan {
         healthy: probed.then_some(Measure::PackagesClean),
         window: Some(Span::from_s(20 * 60)),
         keep: 0,
+        cluster: None,
     };
     let turns = Turns {
         batches: vec![names.clone()],

@@ -158,6 +158,7 @@ fn plan() -> Plan {
                 }),
                 window: Some(Span::from_s(300)),
                 keep: 0,
+                cluster: None,
             },
         )]),
         datasets: BTreeMap::new(),

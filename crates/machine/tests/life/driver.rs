@@ -30,10 +30,10 @@ pub struct Life {
     installs: BTreeMap<HostName, u32>,
 }
 
-/// A life that breaks a law tells its story when it is asked to: `LIFE_STORY=1`.
+/// A life that breaks a law tells its story when it is compiled with `LIFE_STORY=1`.
 impl Drop for Life {
     fn drop(&mut self) {
-        if !std::thread::panicking() || std::env::var_os("LIFE_STORY").is_none() {
+        if !std::thread::panicking() || option_env!("LIFE_STORY").is_none() {
             return;
         }
         let mut story = String::from("\n== life\n");

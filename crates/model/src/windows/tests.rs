@@ -93,6 +93,7 @@ pub(crate) fn plan(body: Block, batches: &[&[&str]], at_once: u32) -> Plan {
                 healthy: None,
                 window: None,
                 keep: 0,
+                cluster: None,
             },
         )]),
         rolls: BTreeMap::from([("roll".into(), Turns { batches, at_once })]),

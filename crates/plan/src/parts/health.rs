@@ -13,10 +13,14 @@ pub(super) fn steps(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
         let Some(healthy) = service.healthy else {
             continue;
         };
+        let (bounds, every) = match service.cluster {
+            Some(_) => (limits::MEMBER, limits::MEMBER_EVERY),
+            None => (limits::HEALTH, limits::HEALTH_EVERY),
+        };
         let wait = Wait {
             until: healthy,
-            every: limits::HEALTH_EVERY,
-            at_most: limits::HEALTH_AT_MOST,
+            every,
+            at_most: bounds.total,
         };
         let mut step = site.step(
             &format!("healthy-{name}"),
@@ -26,7 +30,7 @@ pub(super) fn steps(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
         );
         step.only = site.only(here);
         step.repeat = Repeat::Safe;
-        step.limits = limits::HEALTH;
+        step.limits = bounds;
         step.why = format!("service {name} says what healthy means");
         out.push(step);
     }

@@ -11,6 +11,7 @@ mod look;
 mod move_cluster;
 mod near;
 mod new_machine;
+mod rejoin;
 mod release_change;
 mod site;
 mod written;

@@ -1,7 +1,7 @@
 //! A slot of a role, for which a part makes steps.
 
 use super::{
-    begin, carry, copies, health, hold, later, look, new_machine, release_change, written,
+    begin, carry, copies, health, hold, later, look, new_machine, rejoin, release_change, written,
 };
 use crate::draft::Draft;
 use crate::limits;
@@ -40,6 +40,7 @@ pub(crate) fn blocks(draft: &mut Draft<'_>, site: &Site<'_>, part: Part) -> Vec<
         Part::NewMachine => new_machine::made(draft, site),
         Part::HoldAgain => hold::hold_again(draft, site),
         Part::Restore => carry::restore(draft, site),
+        Part::Rejoin => rejoin::steps(draft, site),
         Part::LetGo => hold::let_go(draft, site),
         Part::Health => health::steps(draft, site),
         Part::LookOver => look::steps(draft, site),

@@ -8,6 +8,7 @@
     reason = "a test that meets the unexpected shall stop there, and tests of scripts run them"
 )]
 
+mod clusters;
 mod kinds;
 mod look;
 mod orders;

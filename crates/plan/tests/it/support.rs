@@ -118,6 +118,7 @@ pub fn service(on: &str, unit: &str) -> Service {
         }),
         window: Some(Span::from_s(900)),
         keep: 0,
+        cluster: None,
         after: Vec::new(),
     }
 }
@@ -141,6 +142,7 @@ pub fn definition(roles: Vec<RoleUpgrade>) -> Definition {
         waivers: Vec::new(),
         calendar: Default::default(),
         prework: None,
+        clusters: BTreeMap::new(),
         upgraders: BTreeMap::from([("small".to_owned(), upgrader())]),
     }
 }

@@ -24,6 +24,6 @@ pub(crate) use action::act;
 pub(crate) use knowledge::{borders, kind_issues};
 pub(crate) use knowledge_shapes::{BORDER, KIND_ISSUE};
 pub(crate) use measure::measure;
-pub use root::parse;
+pub use root::{KnownKinds, parse};
 pub(crate) use shapes::{DEFINITION, KIND_ACTIONS, STEP_KEYS};
 pub(crate) use step::{bounds, outputs, repeatable, retry, thrown_away, titled};

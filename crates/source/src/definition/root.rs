@@ -14,6 +14,7 @@ use crate::problem::{Problems, Sink, SourceFile};
 use crate::reader::{self, Fields};
 use crate::templates::Desk;
 use crate::words::suggestion;
+use overhaul_model::cluster_kind::ClusterKind;
 use overhaul_model::definition::{
     Dataset, DatasetKind, Definition, Release, RoleUpgrade, Service, Share,
 };
@@ -42,20 +43,45 @@ pub(crate) struct Names {
     pub(super) providers: BTreeSet<String>,
 }
 
+/// The kinds that a definition may name.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownKinds<'k> {
+    /// Release upgraders, by name.
+    pub upgraders: &'k BTreeMap<String, Upgrader>,
+    /// Clusters.
+    pub clusters: &'k [ClusterKind],
+}
+
+impl<'k> From<&'k BTreeMap<String, Upgrader>> for KnownKinds<'k> {
+    /// Without any kind of cluster.
+    fn from(upgraders: &'k BTreeMap<String, Upgrader>) -> Self {
+        Self {
+            upgraders,
+            clusters: &[],
+        }
+    }
+}
+
 /// Reads a definition.
 ///
 /// # Errors
 /// All problems of the file at once; only the first one when it is no valid YAML.
-pub fn parse(
+pub fn parse<'k>(
     file: &SourceFile,
-    upgraders: &BTreeMap<String, Upgrader>,
+    kinds: impl Into<KnownKinds<'k>>,
 ) -> Result<Definition, Problems> {
     let sink = Sink::new(file);
-    let read = read(&sink, upgraders);
+    let read = read(&sink, kinds.into());
     sink.into_result(read)
 }
 
-fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definition> {
+fn read(
+    sink: &Sink,
+    KnownKinds {
+        upgraders,
+        clusters,
+    }: KnownKinds<'_>,
+) -> Option<Definition> {
     let root = node::parse(sink)?;
     let fields = Fields::open(sink, &root, &DEFINITION)?;
     let desk = Desk::new(sink);
@@ -63,7 +89,9 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
         .get("upgrade")
         .and_then(|node| reader::name(sink, node));
     let (from, to) = releases(sink, &fields);
-    let services = fields.get("services").map(|node| services(&desk, node));
+    let services = fields
+        .get("services")
+        .map(|node| services(&desk, node, clusters));
     let services = services.unwrap_or_default();
     let service_homes = service_homes(&fields, &services);
     let datasets = fields
@@ -95,6 +123,13 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
     fields.done();
     let used = roles.iter().map(|role| &role.upgrader);
     let used = used.filter_map(|name| Some((name.clone(), upgraders.get(name)?.clone())));
+    let formed = services.values().filter_map(|service| {
+        let kind = clusters
+            .iter()
+            .find(|kind| Some(&kind.name) == service.cluster.as_ref())?;
+        Some((kind.name.clone(), kind.clone()))
+    });
+    let formed = formed.collect();
     Some(Definition {
         name: name?,
         from: from?,
@@ -102,6 +137,7 @@ fn read(sink: &Sink, upgraders: &BTreeMap<String, Upgrader>) -> Option<Definitio
         services,
         datasets,
         upgraders: used.collect(),
+        clusters: formed,
         roles,
         together,
         stages: stages.weave,
@@ -237,18 +273,18 @@ pub(crate) fn release(sink: &Sink, node: &Node) -> Option<Release> {
     }
 }
 
-fn services(desk: &Desk, node: &Node) -> BTreeMap<ServiceName, Service> {
+fn services(desk: &Desk, node: &Node, clusters: &[ClusterKind]) -> BTreeMap<ServiceName, Service> {
     let mut out = BTreeMap::new();
     for entry in reader::map(desk.sink, node, "services") {
         let good = reader::check_name(desk.sink, &entry.key, &entry.key_span);
-        if let Some(service) = service(desk, entry).filter(|_| good) {
+        if let Some(service) = service(desk, entry, clusters).filter(|_| good) {
             out.insert(ServiceName::new(entry.key.clone()), service);
         }
     }
     out
 }
 
-fn service(desk: &Desk, entry: &Entry) -> Option<Service> {
+fn service(desk: &Desk, entry: &Entry, clusters: &[ClusterKind]) -> Option<Service> {
     let sink = desk.sink;
     let fields = Fields::open(sink, &entry.value, &SERVICE)?;
     let on = fields.get("on").and_then(|node| reader::name(sink, node));
@@ -265,11 +301,14 @@ fn service(desk: &Desk, entry: &Entry) -> Option<Service> {
         fields.done();
         budget
     });
+    let cluster = fields
+        .get("cluster")
+        .and_then(|node| cluster(sink, node, &fields, clusters));
     let keep = fields.get("keep").and_then(|node| {
         let keep = reader::int(sink, node, 0..=100_000)?;
-        if keep > 0 && !fields.has("healthy") {
+        if keep > 0 && !fields.has("healthy") && !fields.has("cluster") {
             let message = "`keep` counts healthy hosts, and nothing says what healthy is";
-            sink.add_with_help(&node.span, message, "add `healthy`");
+            sink.add_with_help(&node.span, message, "add `healthy`, or `cluster`");
         }
         u32::try_from(keep).ok()
     });
@@ -284,12 +323,32 @@ fn service(desk: &Desk, entry: &Entry) -> Option<Service> {
         healthy,
         window,
         keep: keep.unwrap_or(0),
+        cluster,
         after: after
             .unwrap_or_default()
             .into_iter()
             .map(ServiceName::new)
             .collect(),
     })
+}
+
+/// The kind of cluster that the hosts of a service form.
+fn cluster(sink: &Sink, node: &Node, fields: &Fields, clusters: &[ClusterKind]) -> Option<String> {
+    let name = reader::text(sink, node)?;
+    if fields.has("healthy") {
+        let message = "the kind of cluster says what a healthy member is, and so does `healthy`";
+        sink.add_with_help(&node.span, message, "leave one of them out");
+    }
+    if !clusters.iter().any(|kind| kind.name == name) {
+        let message = format!("there is no kind of cluster `{}`", shortened(&name));
+        let known = clusters.iter().map(|kind| kind.name.as_str());
+        sink.add_with_help(
+            &node.span,
+            message,
+            suggestion(&name, known, "the kinds are"),
+        );
+    }
+    Some(name)
 }
 
 fn datasets(

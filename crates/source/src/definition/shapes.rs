@@ -259,7 +259,12 @@ pub(super) static SERVICE: Shape = Shape {
         may(
             "keep",
             Kind::Int(0, 100_000),
-            "hosts that must serve at any time; needs `healthy`",
+            "hosts that must serve at any time; needs `healthy` or `cluster`",
+        ),
+        may(
+            "cluster",
+            Kind::Text,
+            "the kind of cluster that its hosts form: it says what a healthy member is, and how many make a majority",
         ),
         may(
             "after",
