@@ -31,6 +31,8 @@ enum Task {
     KillTable(kill::Args),
     /// The upgrade of the fleet of six, its controller killed at seeded moments, continued, and compared with an undisturbed one.
     KillFleet(kill::FleetArgs),
+    /// A detached run inside a lab host, under its systemd: killed, stopped, rebooted, and continued.
+    Detach(kill::DetachArgs),
     /// The shipped loop against simulated hosts, faults and people, all from one seed.
     Sim(sim::Args),
     /// Checks the laws of this workspace that compiler and clippy do not know.
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Task::Lab(args) => lab::run(args),
         Task::KillTable(args) => kill::run(args),
         Task::KillFleet(args) => kill::run_fleet(&args),
+        Task::Detach(args) => kill::run_detached(&args),
         Task::Sim(args) => sim::run(&args),
         Task::Tidy => tidy::run(),
     }

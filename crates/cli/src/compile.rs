@@ -79,7 +79,7 @@ pub async fn compiled(
     let state = runs::state_dir(state)?;
     durations::foresee(&state, &mut plan, console);
     // Who looks at a plan days before it may begin wants to know what will be said then.
-    let begins = first_chance(&plan);
+    let begins = first_chance(&plan, Zoned::now());
     let checked = checked_at(&plan, &mut gathered, &BTreeSet::new(), &state, &begins);
     Ok(Compiled {
         facts: gathered,
@@ -100,7 +100,7 @@ pub fn checked(
 }
 
 /// What the checker says of a plan that begins, or goes on, at this moment.
-fn checked_at(
+pub fn checked_at(
     plan: &Plan,
     facts: &mut FleetFacts,
     settled: &BTreeSet<Position>,
@@ -114,9 +114,8 @@ fn checked_at(
     checked
 }
 
-/// The first moment from now on at which the calendar lets the plan begin; now, when it never does.
-fn first_chance(plan: &Plan) -> Zoned {
-    let now = Zoned::now();
+/// The first moment from then on at which the calendar lets the plan begin; that one, when it never does.
+pub fn first_chance(plan: &Plan, now: Zoned) -> Zoned {
     let chance = plan
         .timing
         .calendar

@@ -1,6 +1,7 @@
 //! Where output goes. The only place that writes to standard output and standard error.
 
 use crate::text;
+use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 
 /// Standard output and error as this command uses them.
@@ -12,6 +13,8 @@ pub struct Console {
     pub live: bool,
     /// Whether colours are wanted.
     pub colour: bool,
+    /// Whether each line says that nothing of it is real.
+    pub simulated: bool,
 }
 
 impl Console {
@@ -24,12 +27,32 @@ impl Console {
             json,
             live: terminal && !dumb && !json,
             colour: terminal && !dumb && !no_colour,
+            simulated: false,
+        }
+    }
+
+    /// The same for what is not real: each line says so, and none moves.
+    #[must_use]
+    pub fn of_simulation(self) -> Self {
+        Self {
+            live: false,
+            simulated: true,
+            ..self
+        }
+    }
+
+    fn marked(self, text: &str) -> Cow<'_, str> {
+        match (self.simulated, self.json) {
+            (false, _) => Cow::Borrowed(text),
+            (true, true) if text.starts_with('{') => Cow::Owned(text::simulated_json(text)),
+            (true, _) => Cow::Owned(text::simulated(text)),
         }
     }
 
     /// A result. A reader that has gone away is no fault of ours.
     pub fn out(self, text: &str) {
         let mut out = std::io::stdout().lock();
+        let text = self.marked(text);
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
@@ -57,13 +80,13 @@ impl Console {
     /// A line of a long result; whether anybody still reads.
     pub fn line(self, text: &str) -> bool {
         let mut out = std::io::stdout().lock();
-        writeln!(out, "{text}").is_ok()
+        writeln!(out, "{}", self.marked(text).trim_end()).is_ok()
     }
 
     /// A remark beside the results.
     pub fn note(self, text: &str) {
         let mut err = std::io::stderr().lock();
-        let _ = writeln!(err, "{}", text.trim_end());
+        let _ = writeln!(err, "{}", self.marked(text).trim_end());
     }
 
     /// Whether a person can be asked.

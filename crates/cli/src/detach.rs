@@ -1,6 +1,7 @@
 //! A run as a service of systemd: it goes on when the terminal closes.
 
 use crate::args::{FleetArgs, HookArgs, HostArgs, LimitArgs};
+use crate::console::Console;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use overhaul_model::id::RunId;
@@ -59,11 +60,24 @@ pub fn possible(fleet: &FleetArgs, hosts: &HostArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Starts the service.
+/// Starts the service, which takes the run up as `resume` does, and says where it went.
 ///
 /// # Errors
 /// When systemd refuses; the run is there and can be resumed.
-pub fn start(detached: &Detached<'_>) -> Outcome {
+pub fn hand_over(detached: &Detached<'_>, console: Console) -> Outcome {
+    let exit = start(detached)?;
+    let (run, unit) = (detached.run, unit(detached.run));
+    if console.json {
+        console.out_json(&serde_json::json!({ "run": run, "unit": unit }));
+    } else {
+        console.out(&format!(
+            "run {run} goes on as the service {unit}; follow it with: overhaul watch {run}\n"
+        ));
+    }
+    Ok(exit)
+}
+
+fn start(detached: &Detached<'_>) -> Outcome {
     let program = std::env::current_exe().map_err(Failure::internal)?;
     let is_root = rustix::process::geteuid().is_root();
     let set = |name: &&str| std::env::var_os(name).is_some();
@@ -73,7 +87,7 @@ pub fn start(detached: &Detached<'_>) -> Outcome {
         Failure::new(
             Exit::Internal,
             format!(
-                "run {} was made, and its service does not start: {why}",
+                "run {} is there, and its service does not start: {why}",
                 detached.run
             ),
         )
@@ -95,7 +109,7 @@ pub fn start(detached: &Detached<'_>) -> Outcome {
 }
 
 /// The unit's name.
-pub fn unit(run: &RunId) -> String {
+fn unit(run: &RunId) -> String {
     format!("overhaul-{run}")
 }
 
@@ -120,6 +134,8 @@ fn command_line(
     // itself has said why.
     say("--property=Restart=on-abnormal");
     say("--property=RestartSec=10");
+    // Told to leave, it says so by its exit code: nothing has failed.
+    say("--property=SuccessExitStatus=130");
     // Steps that run on the controller outlive it.
     say("--property=KillMode=process");
     for name in variables {

@@ -160,9 +160,8 @@ impl Watcher for Live {
             self.console.out(&format!("{line}\n"));
             return;
         }
-        for line in self.lines(&inner, record) {
-            let at = text::clock(record.at);
-            self.print(&inner, &format!("{at} {line}"));
+        for line in self.words(&inner, record) {
+            self.print(&inner, &line);
         }
         self.draw(&mut inner);
     }
@@ -220,6 +219,19 @@ impl Inner {
 
 /// What an event says in the plain form.
 impl Live {
+    /// The lines of an event of a run that nobody watches.
+    pub fn told(&self, record: &Record) -> Vec<String> {
+        let mut inner = self.lock();
+        inner.take(record);
+        self.words(&inner, record)
+    }
+
+    fn words(&self, inner: &Inner, record: &Record) -> Vec<String> {
+        let at = text::clock(record.at);
+        let lines = self.lines(inner, record).into_iter();
+        lines.map(|line| format!("{at} {line}")).collect()
+    }
+
     fn lines(&self, inner: &Inner, record: &Record) -> Vec<String> {
         if let Event::Ended {
             position, outcome, ..

@@ -21,6 +21,7 @@ mod live;
 mod near;
 mod person;
 mod programs;
+mod run_args;
 mod runs;
 mod secrets;
 mod show;
@@ -54,7 +55,10 @@ fn main() -> ExitCode {
             return exit.into();
         }
     };
-    let console = Console::new(cli.json);
+    let console = match &cli.command {
+        Command::Run(args) if args.simulation.simulate => Console::new(cli.json).of_simulation(),
+        _ => Console::new(cli.json),
+    };
     match carry_out(&cli, console) {
         Ok(exit) => exit.into(),
         Err(failure) => {
@@ -78,6 +82,9 @@ fn carry_out(cli: &Cli, console: Console) -> Outcome {
         Command::Init(args) => wait(commands::init::run(args, state, console)),
         Command::Plan(args) => wait(commands::plan::plan(args, state, console)),
         Command::Check(args) => wait(commands::check::check(args, state, console)),
+        Command::Run(args) if args.simulation.simulate => {
+            commands::simulate::simulate(args, state, console)
+        }
         Command::Run(args) => wait(commands::run::run(args, state, console)),
         Command::Resume(args) => wait(commands::resume::resume(args, state, console)),
         Command::Status(args) => commands::status::status(args, state, console),

@@ -291,6 +291,8 @@ impl From<StoreError> for Failure {
             StoreError::NoRun { .. } | StoreError::BadName { .. } => {
                 Self::input(message).hint("overhaul status shows the run that is not over")
             }
+            StoreError::Simulated { .. } => Self::input(message)
+                .hint("what is kept of it are texts, in the folder `simulated` of the state folder"),
             StoreError::Exists { .. } => Self::new(Exit::Internal, message),
             StoreError::Held { .. } => Self::new(Exit::Held, message)
                 .hint("overhaul status shows it; its own terminal, or overhaul pause, ends it"),

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use overhaul_model::span::Span;
+use overhaul_store::SIMULATED;
 
 /// A text without escape sequences and control characters, so that a host cannot drive the terminal of
 /// the person who reads its output. Ends of lines stay, tabs become blanks.
@@ -153,6 +154,21 @@ pub fn size(bytes: u64) -> String {
         }
     }
     format!("{bytes} B")
+}
+
+/// Text of which each line says that it is not real.
+pub fn simulated(text: &str) -> String {
+    let mut out = String::with_capacity(text.len().saturating_mul(2));
+    for line in text.trim_end_matches('\n').split('\n') {
+        out.push_str(format!("{SIMULATED} {line}").trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// An object of JSON that says first of all that it is not real.
+pub fn simulated_json(object: &str) -> String {
+    object.replacen('{', &format!("{{\"{SIMULATED}\":true,"), 1)
 }
 
 /// `1 step`, `2 steps`.

@@ -30,25 +30,7 @@ impl Script {
         // The world's dice begin with the same seed, and must not show the same faces.
         let mut dice = StdRng::seed_from_u64(seed.rotate_left(32) ^ 0x5eed);
         let count = dice.random_range(FAULTS.0..=FAULTS.1);
-        let mut faults = Vec::new();
-        while faults.len() < count {
-            let Some(kind) = Kind::ALL.choose(&mut dice).copied() else {
-                break;
-            };
-            let when = if kind.of_journal() {
-                When::Commit(dice.random_range(0..scene.calm.commits.max(1)))
-            } else {
-                let moment = *Moment::ALL.choose(&mut dice).unwrap_or(&Moment::Before);
-                let at = |position: &overhaul_model::id::Position| {
-                    When::Step(position.clone(), fitting(kind, moment))
-                };
-                match scene.works.choose(&mut dice) {
-                    Some(position) => at(position),
-                    None => When::Commit(0),
-                }
-            };
-            faults.push(Fault { kind, when });
-        }
+        let faults = drawn(scene, &mut dice, count);
         let mut deaths = Vec::new();
         if dice.random_bool(0.25) {
             deaths.push(dice.random_range(0..scene.calm.points.max(1)));
@@ -59,6 +41,40 @@ impl Script {
             deaths,
         }
     }
+
+    /// The script of a seed with so many faults and nothing else.
+    pub fn with_faults(scene: &Scene, seed: u64, count: usize) -> Self {
+        let mut dice = StdRng::seed_from_u64(seed.rotate_left(32) ^ 0x5eed);
+        Self {
+            seed,
+            faults: drawn(scene, &mut dice, count),
+            deaths: Vec::new(),
+        }
+    }
+}
+
+/// Faults at moments of the plan.
+fn drawn(scene: &Scene, dice: &mut StdRng, count: usize) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    while faults.len() < count {
+        let Some(kind) = Kind::ALL.choose(dice).copied() else {
+            break;
+        };
+        let when = if kind.of_journal() {
+            When::Commit(dice.random_range(0..scene.calm.commits.max(1)))
+        } else {
+            let moment = *Moment::ALL.choose(dice).unwrap_or(&Moment::Before);
+            let at = |position: &overhaul_model::id::Position| {
+                When::Step(position.clone(), fitting(kind, moment))
+            };
+            match scene.works.choose(dice) {
+                Some(position) => at(position),
+                None => When::Commit(0),
+            }
+        };
+        faults.push(Fault { kind, when });
+    }
+    faults
 }
 
 /// The moment at which a fault of this kind has a meaning.

@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// The moment at which every simulated run begins, in milliseconds since the epoch.
+/// The moment at which a simulated run begins that is of no fleet, in milliseconds since the epoch.
 pub(crate) const BEGIN_MS: i64 = 1_800_000_000_000;
 
 /// The clock of one simulated world.
-#[derive(Default)]
 pub(crate) struct Clockwork {
+    /// The time of day in the beginning, in milliseconds since the epoch.
+    begin_ms: i64,
     now_ms: AtomicU64,
     /// By how much the time of day is wrong.
     wrong_ms: AtomicI64,
@@ -28,6 +29,16 @@ struct Timers {
 }
 
 impl Clockwork {
+    /// A clock that shows this time of day, in milliseconds since the epoch.
+    pub fn at(begin_ms: i64) -> Self {
+        Self {
+            begin_ms,
+            now_ms: AtomicU64::default(),
+            wrong_ms: AtomicI64::default(),
+            timers: Mutex::default(),
+        }
+    }
+
     /// Milliseconds since the world began.
     pub fn now_ms(&self) -> u64 {
         self.now_ms.load(Ordering::Relaxed)
@@ -36,7 +47,8 @@ impl Clockwork {
     /// The time of day, as wrong as it may be.
     pub fn time_of_day(&self) -> Timestamp {
         let passed = i64::try_from(self.now_ms()).unwrap_or(i64::MAX);
-        let now = BEGIN_MS
+        let now = self
+            .begin_ms
             .saturating_add(passed)
             .saturating_add(self.wrong_ms.load(Ordering::Relaxed));
         Timestamp::from_millisecond(now).unwrap_or(Timestamp::UNIX_EPOCH)

@@ -7,13 +7,16 @@
 use overhaul_model::action::{Action, ServiceOp, UpgradePart};
 use overhaul_model::definition::{OutputFrom, Release, Slot};
 use overhaul_model::fleet::Host;
-use overhaul_model::id::{HostName, ServiceName, StepId};
+use overhaul_model::id::{HostName, Position, ServiceName, StepId};
 use overhaul_model::plan::{Block, Child, Plan};
 use overhaul_model::primitive::{MachineOp, Measure, Primitive};
 use overhaul_model::step::Step;
 use overhaul_model::template::{Context, Renderer};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// No work takes less: a fault in the midst of it must have a place.
+const LENGTH_MS_MIN: u64 = 10;
 
 /// What a step does beside having been done.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,6 +117,8 @@ pub(crate) struct Meaning {
     asked_for: HashMap<(HostName, String), BTreeSet<StepId>>,
     /// The body of the repair that a host's rendered measure is about.
     repairs: HashMap<(HostName, String), BTreeSet<StepId>>,
+    /// Milliseconds that steps take at least and at most, where their own lengths count.
+    lengths: HashMap<Position, (u64, u64)>,
 }
 
 impl Meaning {
@@ -127,6 +132,7 @@ impl Meaning {
             health: HashMap::new(),
             asked_for: HashMap::new(),
             repairs: HashMap::new(),
+            lengths: HashMap::new(),
         };
         let renderer = Renderer::new();
         for (name, service) in &plan.services {
@@ -197,6 +203,26 @@ impl Meaning {
             }
         }
         context
+    }
+
+    /// Steps take about as long as the plan expects of them.
+    #[must_use]
+    pub fn at_pace(mut self, plan: &Plan) -> Self {
+        for place in plan.positions() {
+            let expected = plan.expected(place.step, place.position.host.as_ref());
+            let fifth = expected.as_ms() / 5;
+            let range = (
+                expected.as_ms().saturating_sub(fifth).max(LENGTH_MS_MIN),
+                expected.as_ms().saturating_add(fifth).max(LENGTH_MS_MIN),
+            );
+            self.lengths.insert(place.position, range);
+        }
+        self
+    }
+
+    /// What a step takes at least and at most in milliseconds, where its own length counts.
+    pub fn length(&self, position: &Position) -> Option<(u64, u64)> {
+        self.lengths.get(position).copied()
     }
 
     pub fn step(&self, id: &StepId) -> Option<&StepMeaning> {

@@ -12,15 +12,12 @@ use crate::world::World;
 use overhaul_engine::{EngineError, Ports, RunEnd, Settings, run};
 use overhaul_model::definition::Slot;
 use overhaul_model::event::{Record, Verdict};
-use overhaul_model::id::{Nonce, RunId};
+use overhaul_model::id::Nonce;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Controllers that one run may need: more means that it does not come to its end.
 const CONTROLLERS_MAX: u32 = 40;
-
-/// Virtual time that one controller may take.
-const CONTROLLER_MS_MAX: u64 = 15 * 60 * 1_000;
 
 /// From the end of a controller to the next one.
 const RESUMED_AFTER_MS: u64 = 500;
@@ -65,7 +62,7 @@ pub struct Played {
 
 /// Plays a script on a scene.
 pub(crate) fn play(scene: &Scene, script: &Script) -> Result<Played, SimError> {
-    let world = World::new(&scene.plan, &scene.hash, &scene.meaning, script);
+    let world = World::new(scene, script);
     let mut controllers = 0;
     let how = loop {
         if controllers == CONTROLLERS_MAX {
@@ -122,7 +119,7 @@ fn controller(
         clock: Arc::new(Hand(Arc::clone(world))),
     };
     let settings = Settings {
-        run: RunId::new("simulated"),
+        run: scene.ground.run.clone(),
         person: "simulated".into(),
         nonce: Nonce::new(format!("controller-{number}")),
         warned: Vec::new(),
@@ -132,7 +129,10 @@ fn controller(
         cleanup: Vec::new(),
         control,
     };
-    let until = world.clock.now_ms().saturating_add(CONTROLLER_MS_MAX);
+    let until = world
+        .clock
+        .now_ms()
+        .saturating_add(scene.ground.controller_ms_max);
     let going = run(
         scene.checked.clone(),
         ports,

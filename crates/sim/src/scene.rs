@@ -2,6 +2,7 @@
 
 use crate::evidence::{EndState, Evidence};
 use crate::fault::Script;
+use crate::ground::{Basis, Ground};
 use crate::judge;
 use crate::meaning::Meaning;
 use crate::play::{Played, play};
@@ -37,6 +38,7 @@ pub struct Scene {
     pub(crate) plan: Arc<Plan>,
     pub(crate) hash: Digest,
     pub(crate) meaning: Arc<Meaning>,
+    pub(crate) ground: Ground,
     /// The positions at which a host or the controller does something.
     pub(crate) works: Vec<Position>,
     /// The run in which nothing goes wrong.
@@ -63,6 +65,27 @@ impl Scene {
     /// # Errors
     /// When that run does not come to its end, or breaks a law.
     pub fn new(name: &str, checked: CheckedPlan) -> Result<Self, SimError> {
+        let meaning = Meaning::of(checked.plan());
+        Self::on(name, checked, meaning, Ground::default())
+    }
+
+    /// The same for a fleet that is there: its hosts begin as their facts have them, and steps take about as long as
+    /// the plan expects.
+    ///
+    /// # Errors
+    /// As for [`Scene::new`].
+    pub fn of_fleet(name: &str, checked: CheckedPlan, basis: &Basis<'_>) -> Result<Self, SimError> {
+        let meaning = Meaning::of(checked.plan()).at_pace(checked.plan());
+        let ground = Ground::of(checked.plan(), basis);
+        Self::on(name, checked, meaning, ground)
+    }
+
+    fn on(
+        name: &str,
+        checked: CheckedPlan,
+        meaning: Meaning,
+        ground: Ground,
+    ) -> Result<Self, SimError> {
         let plan = Arc::new(checked.plan().clone());
         let placed = plan.positions();
         let by_hand = placed
@@ -72,7 +95,8 @@ impl Scene {
         let mut scene = Self {
             name: name.to_owned(),
             hash: plan.hash()?,
-            meaning: Arc::new(Meaning::of(&plan)),
+            meaning: Arc::new(meaning),
+            ground,
             checked,
             works,
             plan,

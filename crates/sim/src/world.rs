@@ -6,6 +6,7 @@ use crate::fault::{Fault, Kind, Moment, Script, When};
 use crate::host::{Begun, Body, Host, Receipt, Stands, Unit, Work};
 use crate::meaning::{Deed, Meaning};
 use crate::people::People;
+use crate::scene::Scene;
 use crate::trace::{Happened, Line, Why};
 use overhaul_engine::ports::Order;
 use overhaul_model::definition::Slot;
@@ -96,20 +97,17 @@ pub(crate) enum Asked {
 }
 
 impl World {
-    pub fn new(
-        plan: &Arc<Plan>,
-        plan_hash: &Digest,
-        meaning: &Arc<Meaning>,
-        script: &Script,
-    ) -> Arc<Self> {
-        let fresh = bodies(plan, meaning);
+    pub fn new(scene: &Scene, script: &Script) -> Arc<Self> {
+        let (plan, meaning) = (&scene.plan, &scene.meaning);
+        let mut fresh = bodies(plan, meaning);
+        scene.ground.settle(&mut fresh);
         let hosts = fresh.iter();
         let hosts = hosts.map(|(name, body)| (name.clone(), Host::new(name, body.clone())));
         Arc::new(Self {
-            clock: Arc::new(Clockwork::default()),
+            clock: Arc::new(Clockwork::at(scene.ground.begin_ms)),
             death: Arc::new(Death::default()),
             plan: Arc::clone(plan),
-            plan_hash: plan_hash.clone(),
+            plan_hash: scene.hash.clone(),
             meaning: Arc::clone(meaning),
             state: Mutex::new(State {
                 hosts: hosts.collect(),
@@ -360,11 +358,12 @@ impl State {
             let why = "no such step".to_owned();
             return Asked::Refused(Refusal::BadRequest { why });
         };
-        let takes_ms = match &step.deed {
-            Deed::Reboot => self.roll(REBOOT_MS),
-            Deed::Machine { .. } => self.roll(MACHINE_MS),
-            _ => self.roll(WORK_MS),
-        };
+        let takes_ms = self.roll(match (meaning.length(position), &step.deed) {
+            (Some(range), _) => range,
+            (None, Deed::Reboot) => REBOOT_MS,
+            (None, Deed::Machine { .. }) => MACHINE_MS,
+            (None, _) => WORK_MS,
+        });
         let reboots = step.deed == Deed::Reboot;
         let done_before = self
             .hosts

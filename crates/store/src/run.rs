@@ -1,6 +1,7 @@
 //! The folders of runs, and the lock that keeps a second controller of this machine out.
 
 use crate::journal::Follower;
+use crate::simulated;
 use crate::sums::{self, Sums};
 use crate::witness::{self, Witness};
 use crate::worker::Worker;
@@ -66,6 +67,14 @@ pub enum StoreError {
     #[error("`{run}` is not the name of a run: letters, digits, `-` and `_` only")]
     BadName {
         /// The name.
+        run: RunId,
+    },
+    /// It was simulated: nothing of it ever reached a host.
+    #[error(
+        "`{run}` is SIMULATED, and no run: nothing of it ever reached a host; nothing was changed"
+    )]
+    Simulated {
+        /// Its name.
         run: RunId,
     },
     /// There is such a run already.
@@ -154,6 +163,9 @@ impl RunStore {
         fill: impl FnOnce(&Path) -> Result<(), StoreError>,
     ) -> Result<RunDir, StoreError> {
         let path = self.root.join(name(run)?);
+        if simulated::is_simulated(run, &path) {
+            return Err(StoreError::Simulated { run: run.clone() });
+        }
         if path.exists() {
             return Err(StoreError::Exists { run: run.clone() });
         }
@@ -190,6 +202,9 @@ impl RunStore {
     /// When it does not.
     pub fn run(&self, run: &RunId) -> Result<RunDir, StoreError> {
         let path = self.root.join(name(run)?);
+        if simulated::is_simulated(run, &path) {
+            return Err(StoreError::Simulated { run: run.clone() });
+        }
         if path.is_dir() {
             Ok(RunDir {
                 run: run.clone(),
@@ -230,9 +245,13 @@ impl RunStore {
         for entry in std::fs::read_dir(&self.root).map_err(read)? {
             let entry = entry.map_err(read)?;
             let found = entry.file_name().to_string_lossy().into_owned();
-            if !found.starts_with('.') && entry.path().join(JOURNAL).exists() {
+            let run = RunId::new(&found);
+            if !found.starts_with('.')
+                && entry.path().join(JOURNAL).exists()
+                && !simulated::is_simulated(&run, &entry.path())
+            {
                 out.push(RunDir {
-                    run: RunId::new(found),
+                    run,
                     path: entry.path(),
                 });
             }
@@ -478,7 +497,7 @@ struct Format {
 }
 
 /// The run's folder name: it comes from people, and must stay below the store.
-fn name(run: &RunId) -> Result<&str, StoreError> {
+pub(crate) fn name(run: &RunId) -> Result<&str, StoreError> {
     let text = run.as_str();
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if !text.is_empty() && text.len() <= 100 && text.chars().all(plain) {

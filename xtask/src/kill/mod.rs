@@ -2,11 +2,13 @@
 
 mod case;
 mod controller;
+mod detached;
 mod fleet;
 mod host;
 pub mod moment;
 mod run;
 mod trial;
 
+pub use detached::{Args as DetachArgs, run as run_detached};
 pub use fleet::{Args as FleetArgs, run as run_fleet};
 pub use run::{Args, run};

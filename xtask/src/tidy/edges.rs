@@ -21,7 +21,7 @@ const EDGES: [(&str, &[&str]); 14] = [
         "cli",
         &[
             "model", "source", "plan", "check", "classify", "machine", "engine", "store", "reach",
-            "mover",
+            "mover", "sim",
         ],
     ),
     ("xtask", &[]),

@@ -19,6 +19,7 @@ pub mod postpone;
 pub mod report;
 pub mod resume;
 pub mod run;
+pub mod simulate;
 pub mod ssh;
 pub mod status;
 pub mod try_host;

@@ -3,6 +3,7 @@
 use crate::args::{CleanupArgs, ResumeArgs};
 use crate::compile::{blocked, checked, warned};
 use crate::console::Console;
+use crate::detach::{self, Detached};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::gather;
@@ -16,20 +17,20 @@ use overhaul_engine::ports::Reach as _;
 use overhaul_machine::HostLink;
 use overhaul_model::event::Choice;
 use overhaul_model::facts::FleetFacts;
-use overhaul_model::id::{HostName, Position, StepId};
+use overhaul_model::id::{HostName, Position, RunId, StepId};
 use overhaul_model::plan::{Block, Child};
 use overhaul_reach::SshReach;
 use overhaul_store::StoreError;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Takes a run up where it stands.
-pub async fn resume(
-    args: &ResumeArgs,
-    state: Option<&std::path::Path>,
-    console: Console,
-) -> Outcome {
+pub async fn resume(args: &ResumeArgs, state: Option<&Path>, console: Console) -> Outcome {
     let hooks = args.hooks.ready()?;
+    if args.detach {
+        detach::possible(&args.fleet, &args.hosts)?;
+    }
     let store = runs::open_store(state)?;
     let told = runs::unfinished(&store, args.run.as_deref())?;
     let id = told.dir.id().clone();
@@ -75,6 +76,10 @@ pub async fn resume(
             "a run that shall not go on is ended with: overhaul abort {id} --reason TEXT"
         )));
     };
+    if args.detach {
+        drop(lock);
+        return detached(args, &id, state, console);
+    }
     go_on_if_paused(&told)?;
     let lead_it = Lead {
         checked: passed,
@@ -88,6 +93,21 @@ pub async fn resume(
         hooks,
     };
     lead(lead_it, console).await
+}
+
+/// The service checks the run once more, and goes on with it.
+fn detached(args: &ResumeArgs, id: &RunId, state: Option<&Path>, console: Console) -> Outcome {
+    let state = runs::state_dir(state)?;
+    let detached = Detached {
+        run: id,
+        state: std::path::absolute(state).map_err(Failure::internal)?,
+        wait: args.wait,
+        fleet: &args.fleet,
+        limits: &args.limits,
+        hooks: &args.hooks,
+        hosts: &args.hosts,
+    };
+    detach::hand_over(&detached, console)
 }
 
 /// Carries out what was named of the stage `cleanup` of a run that is complete. Everything else of the plan

@@ -26,19 +26,21 @@ use overhaul_plan::{compile, print::tree};
 use overhaul_reach::SshReach;
 use overhaul_store::RunStore;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// What is to be run.
-enum Input {
+pub enum Input {
     /// Is compiled with fresh facts.
     Definition(Box<(Definition, Fleet)>),
     /// Was compiled before; fresh facts check it.
     Plan(Box<Plan>),
 }
 
-struct Wanted {
-    input: Input,
+/// What a command line and its files ask for.
+pub struct Wanted {
+    /// What is to be run.
+    pub input: Input,
     fleet: String,
     hosts: BTreeMap<HostName, Host>,
     passwords: BTreeMap<HostName, Secret>,
@@ -94,7 +96,7 @@ pub async fn run(args: &RunArgs, state: Option<&Path>, console: Console) -> Outc
     console.note(&format!("run {id}, in {}", dir.path().display()));
     if args.detach {
         drop(lock);
-        return detached(args, &id, state, console);
+        return detached(args, &id, &state, console);
     }
     let warned = warned(&checked.findings);
     let lead_it = Lead {
@@ -112,8 +114,8 @@ pub async fn run(args: &RunArgs, state: Option<&Path>, console: Console) -> Outc
 }
 
 /// The service takes the run up as `resume` does, and checks it once more.
-fn detached(args: &RunArgs, id: &RunId, state: PathBuf, console: Console) -> Outcome {
-    let exit = detach::start(&Detached {
+fn detached(args: &RunArgs, id: &RunId, state: &Path, console: Console) -> Outcome {
+    let detached = Detached {
         run: id,
         state: std::path::absolute(state).map_err(Failure::internal)?,
         wait: args.wait,
@@ -121,19 +123,15 @@ fn detached(args: &RunArgs, id: &RunId, state: PathBuf, console: Console) -> Out
         limits: &args.limits,
         hooks: &args.hooks,
         hosts: &args.hosts,
-    })?;
-    let unit = detach::unit(id);
-    if console.json {
-        console.out_json(&serde_json::json!({ "run": id, "unit": unit }));
-    } else {
-        console.out(&format!(
-            "run {id} goes on as the service {unit}; follow it with: overhaul watch {id}\n"
-        ));
-    }
-    Ok(exit)
+    };
+    detach::hand_over(&detached, console)
 }
 
-fn wanted(args: &RunArgs, console: Console) -> Result<Wanted, Failure> {
+/// Reads what is to be run.
+///
+/// # Errors
+/// When a file is wrong.
+pub fn wanted(args: &RunArgs, console: Console) -> Result<Wanted, Failure> {
     if inputs::is_stored_plan(&args.input)? {
         let plan = inputs::stored_plan(&args.input)?;
         if let Some(switch) = args.change.first() {

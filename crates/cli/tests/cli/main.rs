@@ -22,6 +22,7 @@ mod offline;
 mod past;
 mod scene;
 mod shell;
+mod simulate;
 mod sittings;
 mod six;
 mod sshd;

@@ -2,6 +2,7 @@
 
 use crate::scene::wait_for;
 use crate::stage::Stage;
+use crate::stored::Stored;
 
 #[test]
 fn a_run_is_followed_to_its_end_with_its_exit_code() {
@@ -46,4 +47,20 @@ fn without_systemd_no_run_is_detached_and_nothing_is_changed() {
         assert!(shown.stderr.contains(words), "{}", shown.all());
     }
     assert!(!stage.scene.path("work").exists());
+}
+
+#[test]
+fn where_no_systemd_runs_the_machine_nothing_is_detached() {
+    let stored = Stored::new();
+    for command in ["run plan.json --yes --detach", "resume --detach"] {
+        let script = format!("mount -t tmpfs none /run\nexec \"$OVERHAUL\" {command}");
+        let said = stored.scene.on_small_disk("1m", &script).with(2);
+        for words in [
+            "a service of systemd, which does not run this machine; nothing was changed",
+            "overhaul resume",
+            "tmux",
+        ] {
+            assert!(said.stderr.contains(words), "{}", said.all());
+        }
+    }
 }

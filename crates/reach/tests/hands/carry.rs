@@ -9,11 +9,13 @@ use overhaul_engine::ports::{Order, Reach as _};
 use overhaul_model::event::{Outcome, Settlement};
 use overhaul_model::id::Digest;
 use overhaul_model::primitive::{Existing, Persist, Primitive, Restore};
+use overhaul_model::span::Span;
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 over_each_transport! {
     a_tree_comes_and_goes_unchanged,
@@ -174,6 +176,75 @@ async fn a_cut_copy_goes_on_and_a_cut_restore_is_begun_again(by: By) {
     outputs(&back);
     assert!(!mark.exists());
     assert!(fs::read(tree(&scene).join("large")).unwrap() == content);
+}
+
+/// Each of three files: the second lies around the first gigabyte, the third behind it.
+const SLOW_BYTES: usize = 640_000_000;
+
+/// Moving some gigabytes on a busy machine.
+const SLOW: Span = Span::from_s(280);
+
+#[tokio::test]
+async fn slow_a_restore_that_was_cut_beyond_a_gigabyte_goes_on_from_it() {
+    let (scene, proxy) = Scene::behind_proxy(By::Native).await;
+    let (reach, _) = scene.registered().await;
+    let slow = |mut order: Order| {
+        order.limits.total = SLOW;
+        order
+    };
+    let at = tree(&scene);
+    fs::create_dir_all(&at).unwrap();
+    let block = noise(8_000_000);
+    for name in ["a", "b", "c"] {
+        let mut file = fs::File::create(at.join(name)).unwrap();
+        for _ in 0..SLOW_BYTES / block.len() {
+            file.write_all(&block).unwrap();
+        }
+    }
+    let outcome = reach.act(slow(persist(&scene, "persist")), quiet()).await;
+    let digest = outputs(&outcome)["sha256"].as_str().unwrap().to_owned();
+    let manifest = outputs(&outcome)["manifest"].clone();
+
+    fs::remove_dir_all(&at).unwrap();
+    let act = reach.act(slow(restore(&scene, "cut", &digest)), quiet());
+    let third = || fs::metadata(at.join("c")).map_or(0, |meta| meta.len());
+    let disturb = async {
+        let until = Instant::now() + Duration::from_secs(SLOW.as_ms() / 1_000);
+        while third() < 50_000_000 {
+            assert!(Instant::now() < until, "the third file never came");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        proxy.set(Network::Cut);
+        tokio::time::sleep(GIVEN_UP).await;
+        proxy.set(Network::Good);
+    };
+    let (outcome, ()) = tokio::join!(act, disturb);
+    failure(&outcome);
+    let first = || {
+        let meta = fs::metadata(at.join("a")).unwrap();
+        (meta.ino(), meta.ctime(), meta.ctime_nsec())
+    };
+    let before = first();
+    let back = reach
+        .act(slow(restore(&scene, "again", &digest)), quiet())
+        .await;
+    assert_eq!(outputs(&back)["manifest"], manifest);
+    assert_eq!(
+        first(),
+        before,
+        "what lies before the gigabyte is not written again"
+    );
+    let mut content = Vec::new();
+    for name in ["a", "b", "c"] {
+        content.clear();
+        let mut file = fs::File::open(at.join(name)).unwrap();
+        file.read_to_end(&mut content).unwrap();
+        assert_eq!(content.len(), SLOW_BYTES, "{name}");
+        assert!(
+            content.chunks(block.len()).all(|part| part == block),
+            "{name}"
+        );
+    }
 }
 
 async fn what_a_host_cannot_copy_is_named(by: By) {
