@@ -20,6 +20,7 @@ mod input;
 mod loopback;
 mod offline;
 mod past;
+mod rebuilt;
 mod scene;
 mod shell;
 mod simulate;

@@ -96,6 +96,23 @@ impl Sshd {
         );
     }
 
+    /// Another machine under the same address: its world, host key and receipt store are new.
+    pub fn rebuilt(&mut self, scene: &Scene, script: &str) {
+        self.stop();
+        let key = scene.path("sshd/host_key");
+        for old in [key.clone(), key.with_extension("pub")] {
+            std::fs::remove_file(old).unwrap();
+        }
+        let file = key.display().to_string();
+        tool(
+            "ssh-keygen",
+            &["-q", "-t", "ed25519", "-N", "", "-f", &file],
+        );
+        std::fs::remove_dir_all(scene.path("host")).unwrap();
+        self.child = spawn(scene, script, self.port)
+            .unwrap_or_else(|| panic!("sshd does not start again: {}", scene.read("sshd/log")));
+    }
+
     /// What a script says in that world, of another program than the one under test.
     pub fn shell(&self, scene: &Scene, script: &str) -> Output {
         let at = scene.path("sshd");
