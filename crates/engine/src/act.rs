@@ -2,7 +2,7 @@
 
 use crate::MEASURE_WITHIN;
 use crate::launch::{Errand, rendered};
-use crate::ports::{Clock, Fault, Order, Progress, Reach, Registration, Vantage};
+use crate::ports::{Clock, Fault, Order, Progress, Reach, Registration, Unbegun, Vantage};
 use crate::probe::Probe;
 use overhaul_model::definition::Guard;
 use overhaul_model::event::{Event, Generation, Outcome, Settlement};
@@ -173,7 +173,9 @@ impl<R: Reach, C: Clock> Hands<R, C> {
     pub async fn settle(self, errand: Errand) -> Event {
         let settlement = match (errand.order(), &errand.receipts) {
             (Ok(order), Some((install_id, sequence))) => {
-                let settle = self.reach.settle(order.clone(), install_id, *sequence);
+                let settle =
+                    self.reach
+                        .settle(order.clone(), install_id, *sequence, Unbegun::Refuse);
                 match settle.await {
                     Settlement::NeverBegan => match self.lost_attempt(&errand, &order).await {
                         Some((_, settlement)) => settlement,
@@ -212,7 +214,10 @@ impl<R: Reach, C: Clock> Hands<R, C> {
                 key: key.clone(),
                 ..order.clone()
             };
-            match self.reach.settle(asked, install_id, *sequence).await {
+            let settled = self
+                .reach
+                .settle(asked, install_id, *sequence, Unbegun::Leave);
+            match settled.await {
                 Settlement::NeverBegan => {}
                 told => return Some((key.clone(), told)),
             }

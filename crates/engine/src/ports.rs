@@ -195,6 +195,15 @@ pub enum Vantage {
     Controller,
 }
 
+/// What a host does from now on about an attempt that it has not begun when it is asked after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unbegun {
+    /// It refuses the attempt: a request that is still on its way must not begin it.
+    Refuse,
+    /// Nothing: it is the key of an attempt that may still come.
+    Leave,
+}
+
 /// Hands on the hosts. Of steps that run on the controller, the host `(controller)` is its own helper.
 pub trait Reach: Send + Sync + 'static {
     /// From now on this machine answers under the host's name, at its address and by its host keys.
@@ -239,10 +248,12 @@ pub trait Reach: Send + Sync + 'static {
 
     /// What the target's receipt says of an attempt that was started earlier. `known_sequence` is the
     /// highest sequence number that the journal knows of this store, `install_id` the store's identity.
+    /// "Never began" is said only of an attempt that will not begin either, or that is to be left.
     fn settle(
         &self,
         order: Order,
         install_id: &InstallId,
         known_sequence: u64,
+        unbegun: Unbegun,
     ) -> impl Future<Output = Settlement> + Send;
 }

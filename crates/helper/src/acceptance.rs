@@ -4,8 +4,14 @@
 mod race;
 
 use overhaul_model::event::Generation;
+use overhaul_model::id::AttemptKey;
 use overhaul_model::planted;
 use overhaul_model::wire::Refusal;
+use std::collections::BTreeSet;
+
+/// Attempts that one controller may rule out. Each was asked for, got lost on its way and was asked after: a host
+/// with so many has another trouble, and what is ruled out is read before every step.
+pub const RULED_OUT_MAX: usize = 1_024;
 
 /// A registration that is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +45,8 @@ pub fn accept(
     if held == asked {
         return Ok(Accept::Again);
     }
-    if same_run(held, asked) && asked.counter > held.counter {
+    let is_newer = asked.counter > held.counter || planted::is("older-is-accepted");
+    if same_run(held, asked) && is_newer {
         return Ok(Accept::Succeeded);
     }
     Err(conflict(held, asked))
@@ -56,6 +63,59 @@ pub fn demand(held: Option<&Generation>, asked: &Generation) -> Result<(), Refus
         Some(held) if held == asked => Ok(()),
         Some(held) => Err(conflict(held, asked)),
     }
+}
+
+/// What is done about an attempt that may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// Its receipt is made, then its work begins.
+    Fresh,
+    /// It has a receipt: nothing is done but to follow it.
+    Known,
+}
+
+/// Whether the asking generation may begin an attempt. `ruled_out` are those of which the host has told this
+/// generation that they never began: a request that comes after such an answer must not make it a lie.
+///
+/// # Errors
+/// When it is not the holder, or the attempt was ruled out.
+pub fn begin(
+    held: Option<&Generation>,
+    ruled_out: &BTreeSet<AttemptKey>,
+    has_receipt: bool,
+    asked: &Generation,
+    key: &AttemptKey,
+) -> Result<Begin, Refusal> {
+    demand(held, asked)?;
+    if has_receipt && !planted::is("receipt-overlooked") {
+        return Ok(Begin::Known);
+    }
+    if ruled_out.contains(key) && !planted::is("ruled-out-forgotten") {
+        return Err(Refusal::RuledOut);
+    }
+    Ok(Begin::Fresh)
+}
+
+/// Whether an attempt without a receipt may be told as never begun; `true` when it must be put with `ruled_out` first,
+/// durably. Requests of older generations need no such mark: [`demand`] turns them away.
+///
+/// # Errors
+/// When the asking generation is not the holder, or has ruled out [`RULED_OUT_MAX`] attempts.
+pub fn rule_out(
+    held: Option<&Generation>,
+    ruled_out: &BTreeSet<AttemptKey>,
+    asked: &Generation,
+    key: &AttemptKey,
+) -> Result<bool, Refusal> {
+    demand(held, asked)?;
+    if ruled_out.contains(key) {
+        return Ok(false);
+    }
+    if ruled_out.len() >= RULED_OUT_MAX {
+        let why = format!("{RULED_OUT_MAX} attempts are ruled out already");
+        return Err(Refusal::Store { why });
+    }
+    Ok(true)
 }
 
 /// Whether the host becomes free when the asking generation gives it up. A host that is free already
@@ -164,6 +224,30 @@ mod tests {
         ] {
             assert_eq!(accept(None, Some(&last), &asked), expected, "{asked:?}");
         }
+    }
+
+    #[test]
+    fn what_was_told_as_never_begun_is_not_begun_any_more() {
+        let (held, other) = (generation("f", "r", 2, "x"), generation("f", "r", 1, "x"));
+        let key = AttemptKey::new("a");
+        let mut ruled_out = BTreeSet::new();
+        let may = |ruled_out: &BTreeSet<AttemptKey>, has_receipt: bool, key: &AttemptKey| {
+            begin(Some(&held), ruled_out, has_receipt, &held, key)
+        };
+        assert_eq!(may(&ruled_out, false, &key), Ok(Begin::Fresh));
+        assert_eq!(may(&ruled_out, true, &key), Ok(Begin::Known));
+        assert_eq!(rule_out(Some(&held), &ruled_out, &held, &key), Ok(true));
+        ruled_out.insert(key.clone());
+        assert_eq!(rule_out(Some(&held), &ruled_out, &held, &key), Ok(false));
+        assert_eq!(may(&ruled_out, false, &key), Err(Refusal::RuledOut));
+        let next = AttemptKey::new("b");
+        assert_eq!(may(&ruled_out, false, &next), Ok(Begin::Fresh));
+        let outdated = Err(Refusal::Outdated { held: 2 });
+        assert_eq!(rule_out(Some(&held), &ruled_out, &other, &next), outdated);
+        let more = (0..RULED_OUT_MAX).map(|n| AttemptKey::new(format!("{n}")));
+        ruled_out.extend(more);
+        let full = rule_out(Some(&held), &ruled_out, &held, &next);
+        assert!(matches!(full, Err(Refusal::Store { .. })), "{full:?}");
     }
 
     /// Over every pair of the small world: who was turned away once stays turned away, and only the

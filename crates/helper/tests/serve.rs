@@ -126,6 +126,63 @@ fn only_the_holder_begins() {
 }
 
 #[test]
+fn a_late_request_is_refused_after_its_attempt_was_told_as_never_begun() {
+    let host = Host::new();
+    let mut broken = host.registered();
+    let mut client = host.connect();
+    let touched = host.file("touched");
+    let late = || shell("a", &format!("touch {}", touched.display()));
+    let rule_out = |key: &str| RequestBody::RuleOut {
+        generation: generation(1),
+        key: AttemptKey::new(key),
+    };
+    let absent = ResponseBody::Receipt(ReceiptStatus::Absent);
+    for _ in 0..2 {
+        assert_eq!(client.ask(rule_out("a")), absent);
+        assert_eq!(refusal(broken.run(late()).last), Refusal::RuledOut);
+    }
+    assert_eq!(client.status("a"), ReceiptStatus::Absent);
+    // The next attempt has another key; what has begun is told as it stands.
+    client.run(shell("b", "true")).end();
+    let ended = client.ask(rule_out("b"));
+    assert!(
+        matches!(ended, ResponseBody::Receipt(ReceiptStatus::Ended { .. })),
+        "{ended:?}"
+    );
+    // Nobody else's attempts can be ruled out, and the mark goes with its controller.
+    client.ask(RequestBody::Register {
+        generation: generation(2),
+    });
+    let outdated = Refusal::Outdated { held: 2 };
+    assert_eq!(refusal(client.ask(rule_out("c"))), outdated);
+    assert_eq!(refusal(broken.run(late()).last), outdated);
+    let held = fs::read_to_string(host.state().join("generation.json")).unwrap();
+    assert!(!held.contains("ruled_out"), "{held}");
+    assert!(!touched.exists());
+}
+
+#[test]
+fn who_was_greeted_by_a_store_that_is_gone_changes_nothing_in_the_next() {
+    let host = Host::new();
+    let mut before = host.registered();
+    fs::remove_dir_all(host.state()).unwrap();
+    let mut after = host.registered();
+    let answer = refusal(before.run(shell("a", "true")).last);
+    assert!(matches!(answer, Refusal::Store { .. }), "{answer:?}");
+    assert_eq!(after.status("a"), ReceiptStatus::Absent);
+}
+
+#[test]
+fn a_store_of_a_helper_that_ruled_nothing_out_is_read() {
+    let host = Host::new();
+    host.registered();
+    let path = host.state().join("generation.json");
+    let held = serde_json::json!({"holder": generation(1), "last": generation(1)});
+    fs::write(&path, held.to_string()).unwrap();
+    host.connect().run(shell("a", "true")).end();
+}
+
+#[test]
 fn commands_end_as_they_do() {
     let host = Host::new();
     let mut client = host.registered();

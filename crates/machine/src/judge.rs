@@ -103,6 +103,15 @@ impl Run {
             (Choice::Done { .. }, _) if blocked && self.verifies(key) => Err(format!(
                 "the verify of `{position}` must pass, and its host cannot be asked; `retry` asks it again"
             )),
+            (Choice::Done { .. }, _)
+                if state.is_bad()
+                    && let Some(user) = self.left_without(key) =>
+            {
+                Err(format!(
+                    "`{user}` uses what `{position}` says, and `done` says nothing: `retry` it; or `skip` it, and \
+                     decide about `{user}` when it cannot be carried out"
+                ))
+            }
             (Choice::Retry { .. } | Choice::Done { .. } | Choice::Void { .. }, _)
                 if state.is_bad() =>
             {

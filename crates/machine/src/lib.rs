@@ -20,6 +20,7 @@ mod state;
 mod takeover;
 mod transition;
 mod tree;
+mod used;
 mod walk;
 
 pub use amend::{Amendment, Renamed};

@@ -99,6 +99,8 @@ pub struct Run {
     pub(crate) turns: crate::shut::Turns,
     /// Outputs by host, then by node.
     pub(crate) outputs: BTreeMap<Option<HostName>, BTreeMap<usize, BTreeMap<String, Value>>>,
+    /// Steps that use outputs of others.
+    pub(crate) users: crate::used::Users,
 }
 
 static WAITING: StepState = StepState::Waiting;
@@ -140,7 +142,9 @@ impl Run {
             cleaning: None,
             turns: crate::shut::Turns::default(),
             outputs: BTreeMap::new(),
+            users: crate::used::Users::new(),
         };
+        run.users = crate::used::users(&run.tree);
         run.measure_turns();
         Ok(run)
     }

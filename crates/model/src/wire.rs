@@ -115,6 +115,14 @@ pub enum RequestBody {
         /// The attempt.
         key: AttemptKey,
     },
+    /// As `Receipt`; and an attempt that has none is refused from now on, so that a request for it that is still on
+    /// its way makes no lie of the answer. Answer: `Receipt` or `Refused`.
+    RuleOut {
+        /// The generation that must be the registered one.
+        generation: Generation,
+        /// The attempt.
+        key: AttemptKey,
+    },
     /// End an attempt's work. Answer: `Receipt`, after it ended.
     Kill {
         /// The generation that must be the registered one.
@@ -296,6 +304,9 @@ pub enum Refusal {
     /// The generation was never registered here.
     #[error("this controller has not registered on the host")]
     NotRegistered,
+    /// The attempt was asked after before, and was told to have never begun.
+    #[error("this attempt was told to have never begun, and is not begun any more")]
+    RuledOut,
     /// The store cannot be written.
     #[error("the receipt store cannot be written: {why}")]
     Store {

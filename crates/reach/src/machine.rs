@@ -7,7 +7,7 @@ use crate::outcome::{failed, not_begun};
 use crate::provider::{self, Answer, EXIT_NOT_BEGUN, State};
 use crate::settle;
 use crate::ssh_reach::SshReach;
-use overhaul_engine::ports::{MachineOrder, Order, Progress};
+use overhaul_engine::ports::{MachineOrder, Order, Progress, Unbegun};
 use overhaul_model::definition::OutputFrom;
 use overhaul_model::event::{Outcome, Settlement};
 use overhaul_model::facts::FactsWanted;
@@ -88,14 +88,19 @@ impl<'a> MachineWork<'a> {
     }
 
     /// What the receipt of an earlier attempt says, the proof included.
-    pub(crate) async fn settle(&self, install_id: &InstallId, known_sequence: u64) -> Settlement {
+    pub(crate) async fn settle(
+        &self,
+        install_id: &InstallId,
+        known_sequence: u64,
+        unbegun: Unbegun,
+    ) -> Settlement {
         let unknown = |reason: String| Settlement::Unknown { reason };
         let near = match self.reach.near() {
             Ok(near) => near,
             Err(error) => return unknown(error.to_string()),
         };
-        let data = self.reach.data();
-        let settled = settle::settle(near, data, &self.order, install_id, known_sequence).await;
+        let (data, known) = (self.reach.data(), (install_id, known_sequence));
+        let settled = settle::settle(near, data, &self.order, known, unbegun).await;
         let Settlement::Ended(outcome) = settled else {
             return settled;
         };

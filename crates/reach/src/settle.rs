@@ -7,7 +7,7 @@ use crate::detached::{ANSWER_S_MAX, lost_work, other_store, spool, unexpected};
 use crate::link::{Hope, Link};
 use crate::outcome::{failed, is_success, of_end, of_fetch, words};
 use crate::stream::after_cut;
-use overhaul_engine::ports::Order;
+use overhaul_engine::ports::{Order, Unbegun};
 use overhaul_model::event::{Outcome, Settlement};
 use overhaul_model::id::InstallId;
 use overhaul_model::primitive::{Fetch, Primitive};
@@ -37,10 +37,10 @@ pub(crate) async fn settle(
     link: &Arc<Link>,
     data: &Path,
     order: &Order,
-    install_id: &InstallId,
-    known_sequence: u64,
+    known: (&InstallId, u64),
+    unbegun: Unbegun,
 ) -> Settlement {
-    let asked = ask(link, order, install_id, known_sequence).await;
+    let asked = ask(link, order, known, unbegun).await;
     let (client, status) = match asked {
         Ok(asked) => asked,
         Err(reason) => return Settlement::Unknown { reason },
@@ -88,8 +88,8 @@ pub(crate) async fn settle(
 async fn ask(
     link: &Arc<Link>,
     order: &Order,
-    install_id: &InstallId,
-    known_sequence: u64,
+    (install_id, known_sequence): (&InstallId, u64),
+    unbegun: Unbegun,
 ) -> Result<(HelperClient, ReceiptStatus), String> {
     let live = link
         .live_again(Hope::UnderWay)
@@ -108,14 +108,29 @@ async fn ask(
             hello.sequence
         ));
     }
-    let request = RequestBody::Receipt {
-        key: order.key.clone(),
+    let request = match unbegun {
+        Unbegun::Refuse => rule_out(order),
+        Unbegun::Leave => RequestBody::Receipt {
+            key: order.key.clone(),
+        },
     };
     let bound = Duration::from_secs(ANSWER_S_MAX);
     let answer = client.ask("a receipt", request, bound).await;
     match answer.map_err(|e| format!("{}: {e}", link.host()))? {
         ResponseBody::Receipt(status) => Ok((client, status)),
+        ResponseBody::Refused(refusal) => Err(format!(
+            "the host has no receipt of it, and cannot rule it out: {refusal}"
+        )),
         other => Err(unexpected(&other).to_string()),
+    }
+}
+
+/// Asks what became of an attempt. A request for it may still be on its way, over a connection that broke: one
+/// that is told as never begun is refused from then on.
+pub(crate) fn rule_out(order: &Order) -> RequestBody {
+    RequestBody::RuleOut {
+        generation: order.generation.clone(),
+        key: order.key.clone(),
     }
 }
 

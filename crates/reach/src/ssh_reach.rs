@@ -19,7 +19,7 @@ use crate::transport::Way;
 use crate::turns::Turns;
 use crate::upload::{HelperBinary, Starter};
 use jiff::Timestamp;
-use overhaul_engine::ports::{Fault, Order, Progress, Reach, Registration, Vantage};
+use overhaul_engine::ports::{Fault, Order, Progress, Reach, Registration, Unbegun, Vantage};
 use overhaul_model::event::{Generation, Outcome, Settlement};
 use overhaul_model::facts::{FactsWanted, HostFacts};
 use overhaul_model::fleet::{Fleet, Host, Transport};
@@ -530,14 +530,18 @@ impl Reach for SshReach {
         order: Order,
         install_id: &InstallId,
         known_sequence: u64,
+        unbegun: Unbegun,
     ) -> Settlement {
         if let Primitive::Machine(act) = &order.work {
             return MachineWork::new(self, &order, act)
-                .settle(install_id, known_sequence)
+                .settle(install_id, known_sequence, unbegun)
                 .await;
         }
         match self.link(&order.executor()) {
-            Ok(link) => settle::settle(&link, &self.data, &order, install_id, known_sequence).await,
+            Ok(link) => {
+                let known = (install_id, known_sequence);
+                settle::settle(&link, &self.data, &order, known, unbegun).await
+            }
             Err(error) => Settlement::Unknown {
                 reason: error.to_string(),
             },

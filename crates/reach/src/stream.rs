@@ -6,6 +6,7 @@ use crate::data_file::{FileError, Incoming, Outgoing, digest_of, path_of};
 use crate::detached::{ANSWER_S_MAX, Begun, Ear, begin, deadline, other_store, spool, unexpected};
 use crate::link::{Hope, Link, Live};
 use crate::outcome::{failed, is_success, not_begun, of_end, of_fetch, unknown, words};
+use crate::settle::rule_out;
 use overhaul_engine::ports::{Order, Progress};
 use overhaul_model::event::Outcome;
 use overhaul_model::id::Digest;
@@ -274,12 +275,12 @@ pub(crate) async fn after_cut(
 ) -> Outcome {
     let deadline = Instant::now() + Duration::from_secs(CUT_S_MAX);
     while Instant::now() < deadline {
-        let request = RequestBody::Receipt {
-            key: order.key.clone(),
-        };
         let bound = Duration::from_secs(ANSWER_S_MAX);
-        let status = match client.ask("a receipt", request, bound).await {
+        let status = match client.ask("a receipt", rule_out(order), bound).await {
             Ok(ResponseBody::Receipt(status)) => status,
+            Ok(ResponseBody::Refused(refusal)) => {
+                return unknown(format!("{why}; then: {refusal}"));
+            }
             Ok(other) => return unknown(unexpected(&other).to_string()),
             Err(error) => return unknown(format!("{why}; then: {error}")),
         };

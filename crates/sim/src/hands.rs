@@ -5,7 +5,9 @@ use crate::host::{Host, Receipt, Stands};
 use crate::meaning::{Deed, said};
 use crate::trace::Happened;
 use crate::world::{Asked, World};
-use overhaul_engine::ports::{Clock as _, Fault, Order, Progress, Reach, Registration, Vantage};
+use overhaul_engine::ports::{
+    Clock as _, Fault, Order, Progress, Reach, Registration, Unbegun, Vantage,
+};
 use overhaul_model::event::{Generation, Outcome, Settlement};
 use overhaul_model::facts::{FactsWanted, HostFacts};
 use overhaul_model::id::{AttemptKey, Digest, HostName, InstallId};
@@ -482,7 +484,13 @@ impl Reach for Hand {
         }
     }
 
-    async fn settle(&self, order: Order, install_id: &InstallId, known: u64) -> Settlement {
+    async fn settle(
+        &self,
+        order: Order,
+        install_id: &InstallId,
+        known: u64,
+        unbegun: Unbegun,
+    ) -> Settlement {
         let (world, name) = (&self.0, order.executor());
         let doubt = |reason: &str| Settlement::Unknown {
             reason: reason.to_owned(),
@@ -492,8 +500,9 @@ impl Reach for Hand {
         }
         world.message().await;
         let found = {
-            let state = world.state();
-            let Some(host) = state.hosts.get(&name) else {
+            let now = world.clock.now_ms();
+            let mut state = world.state();
+            let Some(host) = state.hosts.get_mut(&name) else {
                 return doubt("no such host");
             };
             if host.install_id != *install_id {
@@ -501,6 +510,11 @@ impl Reach for Hand {
             }
             if host.sequence < known {
                 return doubt("the host's receipt store went back in time");
+            }
+            if unbegun == Unbegun::Refuse
+                && let Err(refusal) = host.rule_out(&order.generation, &order.key, now)
+            {
+                return doubt(&refusal.to_string());
             }
             host.receipts.get(&order.key).cloned()
         };

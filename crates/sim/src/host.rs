@@ -4,7 +4,7 @@
 
 use crate::meaning::{Deed, StepMeaning};
 use crate::trace::{Happened, Why};
-use overhaul_helper::acceptance;
+use overhaul_helper::acceptance::{self, Accept, Begin};
 use overhaul_model::action::ServiceOp;
 use overhaul_model::definition::Release;
 use overhaul_model::event::Generation;
@@ -89,6 +89,8 @@ pub(crate) struct Host {
     pub body: Body,
     pub holder: Option<Generation>,
     pub last: Option<Generation>,
+    /// Attempts that the holder was told to have never begun.
+    pub ruled_out: BTreeSet<AttemptKey>,
     pub sequence: u64,
     pub receipts: BTreeMap<AttemptKey, Receipt>,
     /// Nothing reaches it before then.
@@ -121,6 +123,7 @@ impl Host {
             body,
             holder: None,
             last: None,
+            ruled_out: BTreeSet::new(),
             sequence: 0,
             receipts: BTreeMap::new(),
             away_until: 0,
@@ -146,7 +149,10 @@ impl Host {
 
     pub fn register(&mut self, asked: &Generation, now: u64) -> Result<(), Refusal> {
         self.writable(now)?;
-        acceptance::accept(self.holder.as_ref(), self.last.as_ref(), asked)?;
+        let accepted = acceptance::accept(self.holder.as_ref(), self.last.as_ref(), asked)?;
+        if accepted != Accept::Again {
+            self.ruled_out.clear();
+        }
         self.holder = Some(asked.clone());
         self.last = self.holder.clone();
         Ok(())
@@ -156,6 +162,24 @@ impl Host {
         acceptance::release(self.holder.as_ref(), asked)?;
         self.writable(now)?;
         self.holder = None;
+        self.ruled_out.clear();
+        Ok(())
+    }
+
+    /// An attempt without a receipt never begins.
+    pub fn rule_out(
+        &mut self,
+        asked: &Generation,
+        key: &AttemptKey,
+        now: u64,
+    ) -> Result<(), Refusal> {
+        if self.receipts.contains_key(key) {
+            return Ok(());
+        }
+        if acceptance::rule_out(self.holder.as_ref(), &self.ruled_out, asked, key)? {
+            self.writable(now)?;
+            self.ruled_out.insert(key.clone());
+        }
         Ok(())
     }
 
@@ -177,8 +201,9 @@ impl Host {
         work: &Arc<Work>,
         now: u64,
     ) -> Result<Begun, Refusal> {
-        acceptance::demand(self.holder.as_ref(), asked)?;
-        if self.receipts.contains_key(key) {
+        let has_receipt = self.receipts.contains_key(key);
+        let held = self.holder.as_ref();
+        if acceptance::begin(held, &self.ruled_out, has_receipt, asked, key)? == Begin::Known {
             return Ok(Begun::Known);
         }
         self.writable(now)?;
@@ -316,6 +341,7 @@ impl Host {
         ));
         self.holder = None;
         self.last = None;
+        self.ruled_out.clear();
         self.sequence = 0;
         self.receipts.clear();
     }

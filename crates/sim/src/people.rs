@@ -2,13 +2,11 @@
 
 use crate::fault::Kind;
 use crate::host::{Host, Stands};
-use crate::meaning::Deed;
 use crate::trace::Happened;
 use crate::world::{State, World};
 use overhaul_machine::{Doing, OpenPosition, Standing};
 use overhaul_model::event::{Choice, Decision, Event, Record};
 use overhaul_model::id::{Nonce, Position};
-use overhaul_model::primitive::Primitive;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a person takes who is there.
@@ -231,20 +229,8 @@ impl State {
         }
         let subject = position.host.as_ref().and_then(|name| self.hosts.get(name));
         let done = subject.is_some_and(|host| host.body.done.contains(&position.step));
-        // Who repeats a copy has its digest; who says "done" has not.
-        let gives = step.is_some_and(|step| {
-            let streams = world
-                .meaning
-                .step(&step.id)
-                .is_some_and(|s| s.deed.streams());
-            streams || !step.outputs.is_empty() || matches!(step.work, Primitive::Machine(_))
-        });
-        let is_machine = world
-            .meaning
-            .step(&position.step)
-            .is_some_and(|s| matches!(s.deed, Deed::Machine { .. }));
         let find = |word: &str| choices.iter().find(|choice| choice.word() == word).cloned();
-        let wanted = match done && (!gives || is_machine) {
+        let wanted = match done {
             true => find("done").or_else(|| find("retry")),
             false => find("retry").or_else(|| find("done")),
         };

@@ -16,7 +16,7 @@ const fn fault(name: &'static str, of: &'static str, what: &'static str) -> Plan
 }
 
 /// All of them.
-pub const PLANTED: [Planted; 23] = [
+pub const PLANTED: [Planted; 26] = [
     fault(
         "act-before-intent",
         "engine",
@@ -119,5 +119,20 @@ pub const PLANTED: [Planted; 23] = [
         "generation-check-off",
         "helper",
         "a host works for whoever asks",
+    ),
+    fault(
+        "ruled-out-forgotten",
+        "helper",
+        "what was told as never begun is begun when its request comes late",
+    ),
+    fault(
+        "receipt-overlooked",
+        "helper",
+        "an attempt that has a receipt is begun again",
+    ),
+    fault(
+        "older-is-accepted",
+        "helper",
+        "a host accepts a controller that another one has followed",
     ),
 ];

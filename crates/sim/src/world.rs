@@ -11,7 +11,7 @@ use crate::trace::{Happened, Line, Why};
 use overhaul_engine::ports::Order;
 use overhaul_model::definition::Slot;
 use overhaul_model::event::{Decision, Record};
-use overhaul_model::id::{AttemptKey, Digest, HostName, Nonce, Position};
+use overhaul_model::id::{AttemptKey, Digest, HostName, InstallId, Nonce, Position};
 use overhaul_model::plan::Plan;
 use overhaul_model::primitive::{MachineOp, Measure, Measurement, UnitState, WriteFile};
 use overhaul_model::wire::Refusal;
@@ -86,8 +86,8 @@ enum Coming {
     GoesDown(HostName, Position, u64),
     ComesUp(HostName),
     ServicesUp(HostName),
-    /// A request to this machine, counted from the first one of the host.
-    Request(Box<Order>, u32),
+    /// A request to this receipt store: the helper that was greeted reads it, whatever became of its sender.
+    Request(Box<Order>, InstallId),
 }
 
 /// What came of a request to begin.
@@ -285,9 +285,11 @@ impl World {
         let now = self.clock.now_ms();
         let mut state = self.state();
         let at = state.roll(LATE_MS).saturating_add(now);
-        let machine = state.hosts.get(&order.executor());
-        let machine = machine.map_or(0, |host| host.machines_made);
-        state.comes(at, Coming::Request(Box::new(order.clone()), machine));
+        let Some(host) = state.hosts.get(&order.executor()) else {
+            return;
+        };
+        let store = host.install_id.clone();
+        state.comes(at, Coming::Request(Box::new(order.clone()), store));
     }
 }
 
@@ -342,9 +344,9 @@ impl State {
                     }
                     self.tell(at, out);
                 }
-                Coming::Request(order, machine) => {
+                Coming::Request(order, store) => {
                     let host = self.hosts.get(&order.executor());
-                    if host.is_some_and(|host| host.machines_made == machine) {
+                    if host.is_some_and(|host| host.install_id == store) {
                         self.begin(&order, false, at, meaning);
                     }
                 }

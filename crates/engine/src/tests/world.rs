@@ -4,7 +4,8 @@
 use super::target::{REBUILT, Target};
 use crate::looping::carry_out;
 use crate::ports::{
-    Clock, Fault, Inbox, Journal, JournalError, Order, Progress, Reach, Registration, Vantage,
+    Clock, Fault, Inbox, Journal, JournalError, Order, Progress, Reach, Registration, Unbegun,
+    Vantage,
 };
 use crate::{Control, EngineError, Ports, RunEnd, Settings, Watcher};
 use jiff::Timestamp;
@@ -558,7 +559,13 @@ impl Reach for Hand {
         outcome
     }
 
-    async fn settle(&self, order: Order, install_id: &InstallId, known: u64) -> Settlement {
+    async fn settle(
+        &self,
+        order: Order,
+        install_id: &InstallId,
+        known: u64,
+        _unbegun: Unbegun,
+    ) -> Settlement {
         self.0.point().await;
         let now = self.0.now_ms();
         let answer = self.target(&order.executor(), |target| {

@@ -82,6 +82,7 @@ pub(super) fn answer(
             Err(error) => session.refuse_by_store(id, &error),
         },
         RequestBody::Receipt { key } => report(session, id, &key),
+        RequestBody::RuleOut { generation, key } => rule_out(session, id, &generation, &key),
         RequestBody::Kill {
             generation,
             key,
@@ -138,6 +139,20 @@ fn change_holder(session: &Arc<Session>, id: u32, body: &RequestBody) {
 fn report(session: &Session, id: u32, key: &AttemptKey) {
     match session.store.status(key) {
         Ok(status) => session.send(id, ResponseBody::Receipt(status)),
+        Err(error) => session.refuse_by_store(id, &error),
+    }
+}
+
+fn rule_out(session: &Arc<Session>, id: u32, generation: &Generation, key: &AttemptKey) {
+    let _bound = session.bind();
+    let ruled_out = session
+        .store
+        .lock()
+        .and_then(|locked| locked.rule_out(generation, key));
+    match ruled_out {
+        // A reboot's status may need the lock, which is free again.
+        Ok(Ok(())) => report(session, id, key),
+        Ok(Err(refusal)) => session.refuse(id, refusal),
         Err(error) => session.refuse_by_store(id, &error),
     }
 }

@@ -5,7 +5,7 @@ use super::error::StoreError;
 use super::layout::DIR_MODE;
 use super::lock::Locked;
 use super::receipt::Receipt;
-use crate::acceptance;
+use crate::acceptance::{self, Begin};
 use crate::boot::{self, Start};
 use jiff::Timestamp;
 use overhaul_model::event::Generation;
@@ -76,11 +76,19 @@ impl Locked<'_> {
         new: &NewAttempt,
         kind: &WorkKind,
     ) -> Result<Result<Beginning, Refusal>, StoreError> {
-        if let Err(refusal) = acceptance::demand(self.store.holder()?.as_ref(), &new.generation) {
-            return Ok(Err(refusal));
-        }
-        if let Some(receipt) = self.store.receipt(&new.key)? {
-            return Ok(Ok(Beginning::Known(receipt)));
+        let held = self.store.held()?;
+        let receipt = self.store.receipt(&new.key)?;
+        let allowed = acceptance::begin(
+            held.holder.as_ref(),
+            &held.ruled_out,
+            receipt.is_some(),
+            &new.generation,
+            &new.key,
+        );
+        match (allowed, receipt) {
+            (Err(refusal), _) => return Ok(Err(refusal)),
+            (Ok(Begin::Known), Some(receipt)) => return Ok(Ok(Beginning::Known(receipt))),
+            (Ok(Begin::Fresh | Begin::Known), _) => {}
         }
         let begin = ReceiptBegin {
             key: new.key.clone(),

@@ -39,6 +39,9 @@ pub enum StoreError {
         /// Why.
         why: &'static str,
     },
+    /// The folder holds another store than the one that was opened.
+    #[error("the store is another one than when this connection was greeted")]
+    Replaced,
     /// Another helper held the lock too long.
     #[error("the store is locked by another helper since {0} s")]
     Busy(u64),

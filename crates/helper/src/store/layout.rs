@@ -94,9 +94,16 @@ impl Store {
     /// Waits until nobody else changes the store.
     ///
     /// # Errors
-    /// When that takes too long, or the lock cannot be had at all.
+    /// When that takes too long, the lock cannot be had at all, or the store is not the one that was opened.
     pub fn lock(&self) -> Result<Locked<'_>, StoreError> {
-        Locked::take(self)
+        let locked = Locked::take(self)?;
+        // Who was greeted by a store that is gone must not act by the next one, which knows nothing of what was
+        // told before.
+        let found = self.read_install_id()?;
+        if found != self.install_id {
+            return Err(StoreError::Replaced);
+        }
+        Ok(locked)
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {

@@ -6,10 +6,11 @@ use super::layout::Store;
 use crate::acceptance::{self, Accept};
 use jiff::Timestamp;
 use overhaul_model::event::Generation;
-use overhaul_model::id::Person;
+use overhaul_model::id::{AttemptKey, Person};
 use overhaul_model::wire::Refusal;
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -29,6 +30,10 @@ pub(super) struct Held {
     /// Who held it last; kept when the host is released.
     #[serde(default)]
     pub(super) last: Option<Generation>,
+    /// Attempts that the holder was told to have never begun. They go with the holder, whose requests are refused
+    /// from then on.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) ruled_out: BTreeSet<AttemptKey>,
 }
 
 /// A row of the history of releases by force.
@@ -114,12 +119,42 @@ impl<'a> Locked<'a> {
         self.hold(None).map(Ok)
     }
 
+    /// Sees to it that an attempt without a receipt never begins.
+    ///
+    /// # Errors
+    /// When the store fails; the refusal is the inner result.
+    pub fn rule_out(
+        &self,
+        asked: &Generation,
+        key: &AttemptKey,
+    ) -> Result<Result<(), Refusal>, StoreError> {
+        if self.store.receipt(key)?.is_some() {
+            return Ok(Ok(()));
+        }
+        let mut held = self.store.held()?;
+        match acceptance::rule_out(held.holder.as_ref(), &held.ruled_out, asked, key) {
+            Err(refusal) => return Ok(Err(refusal)),
+            // Who stored it may have been killed before it was durable.
+            Ok(false) => durable::sync_dir(self.store.dir())?,
+            Ok(true) => {
+                held.ruled_out.insert(key.clone());
+                durable::replace_json(&self.store.path("generation.json"), &held)?;
+            }
+        }
+        Ok(Ok(()))
+    }
+
     fn hold(&self, holder: Option<Generation>) -> Result<(), StoreError> {
         let last = match &holder {
             Some(holder) => Some(holder.clone()),
             None => self.store.held()?.last,
         };
-        durable::replace_json(&self.store.path("generation.json"), &Held { holder, last })
+        let held = Held {
+            holder,
+            last,
+            ruled_out: BTreeSet::new(),
+        };
+        durable::replace_json(&self.store.path("generation.json"), &held)
     }
 
     fn record(&self, row: &ForceRelease) -> Result<(), StoreError> {

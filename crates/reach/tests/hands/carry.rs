@@ -5,7 +5,7 @@ use crate::each::over_each_transport;
 use crate::proxy::Network;
 use crate::scene::{Printed, Scene, failure, noise, not_begun, outputs, quiet};
 use crate::support::{By, eventually};
-use overhaul_engine::ports::{Order, Reach as _};
+use overhaul_engine::ports::{Order, Reach as _, Unbegun};
 use overhaul_model::event::{Outcome, Settlement};
 use overhaul_model::id::Digest;
 use overhaul_model::primitive::{Existing, Persist, Primitive, Restore};
@@ -108,7 +108,12 @@ async fn a_tree_comes_and_goes_unchanged(by: By) {
     assert_eq!(small.permissions().mode() & 0o7777, 0o4510);
     let settled = scene.reach();
     let settled = settled
-        .settle(order, &registration.install_id, registration.sequence)
+        .settle(
+            order,
+            &registration.install_id,
+            registration.sequence,
+            Unbegun::Refuse,
+        )
         .await;
     assert_eq!(settled, Settlement::Ended(back));
 

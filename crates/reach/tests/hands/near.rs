@@ -2,7 +2,7 @@
 
 use crate::scene::{Printed, Scene, failure, generation, not_begun, outputs, quiet};
 use crate::support::By;
-use overhaul_engine::ports::{MachineOrder, Order, Reach as _, Registration};
+use overhaul_engine::ports::{MachineOrder, Order, Reach as _, Registration, Unbegun};
 use overhaul_model::definition::Provider;
 use overhaul_model::event::{Outcome, Settlement};
 use overhaul_model::id::{AttemptKey, HostName};
@@ -56,11 +56,15 @@ async fn work_on_the_controller_outlives_it_and_is_found_again() {
     let (reach, again) = registered(&scene, 2).await;
     assert_eq!(again.install_id, first.install_id);
     order.generation = generation(2);
-    let settled = reach.settle(order.clone(), &first.install_id, 1).await;
+    let settled = reach
+        .settle(order.clone(), &first.install_id, 1, Unbegun::Refuse)
+        .await;
     assert_eq!(settled, Settlement::Running);
     let outcome = reach.act(order.clone(), quiet()).await;
     assert!(matches!(outcome, Outcome::Succeeded { .. }), "{outcome:?}");
-    let settled = reach.settle(order, &first.install_id, 1).await;
+    let settled = reach
+        .settle(order, &first.install_id, 1, Unbegun::Refuse)
+        .await;
     assert!(
         matches!(settled, Settlement::Ended(Outcome::Succeeded { .. })),
         "{settled:?}"
@@ -266,7 +270,9 @@ async fn what_answers_after_a_rebuild_must_be_new() {
     assert!(matches!(&outcome, Outcome::Failed { end: Some(found), .. } if *found == end));
     assert_eq!(cloud.machine()["image"], "trixie");
     // A controller that comes later says the same.
-    let settled = reach.settle(order, &first.install_id, 1).await;
+    let settled = reach
+        .settle(order, &first.install_id, 1, Unbegun::Refuse)
+        .await;
     assert_eq!(settled, Settlement::Ended(outcome));
 }
 

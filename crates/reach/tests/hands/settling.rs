@@ -4,7 +4,7 @@ use crate::each::over_each_transport;
 use crate::proxy::Network;
 use crate::scene::{Printed, Scene, outputs, quiet, unknown};
 use crate::support::{By, eventually};
-use overhaul_engine::ports::{Order, Reach as _, Registration};
+use overhaul_engine::ports::{Order, Reach as _, Registration, Unbegun};
 use overhaul_model::definition::OutputFrom;
 use overhaul_model::event::{Outcome, Settlement};
 use overhaul_model::id::{Digest, InstallId};
@@ -26,6 +26,7 @@ async fn settled(scene: &Scene, order: &Order, registration: &Registration) -> S
                 order.clone(),
                 &registration.install_id,
                 registration.sequence,
+                Unbegun::Refuse,
             )
             .await;
         if settlement != Settlement::Running {
@@ -67,6 +68,7 @@ async fn work_that_went_on_alone_is_found_with_its_output(by: By) {
             order.clone(),
             &registration.install_id,
             registration.sequence,
+            Unbegun::Refuse,
         )
         .await;
     assert_eq!(first, Settlement::Running);

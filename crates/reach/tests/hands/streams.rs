@@ -4,7 +4,7 @@ use crate::each::over_each_transport;
 use crate::proxy::Network;
 use crate::scene::{Printed, Scene, failure, noise, not_begun, outputs, quiet};
 use crate::support::{By, eventually, is_root, tool};
-use overhaul_engine::ports::{Order, Reach as _};
+use overhaul_engine::ports::{Order, Reach as _, Unbegun};
 use overhaul_model::event::{Outcome, Settlement};
 use overhaul_model::id::Digest;
 use overhaul_model::primitive::{Exec, Feed, Fetch, OutputPolicy, Primitive};
@@ -135,8 +135,13 @@ impl Later for overhaul_reach::SshReach {
         order: Order,
         registration: &overhaul_engine::ports::Registration,
     ) -> Settlement {
-        self.settle(order, &registration.install_id, registration.sequence)
-            .await
+        self.settle(
+            order,
+            &registration.install_id,
+            registration.sequence,
+            Unbegun::Refuse,
+        )
+        .await
     }
 }
 
