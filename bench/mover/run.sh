@@ -72,6 +72,8 @@ my ($folder, $mb, $files) = @ARGV;
 my @words = map { join "", map { chr(97 + int rand 26) } 1 .. 2 + int rand 8 } 1 .. 4000;
 open my $random, "<:raw", "/dev/urandom" or die $!;
 my $size = int($mb * 1048576 / $files);
+# Text is cut from a store that is larger than any packer looks back: to make all of it word by word takes minutes.
+my $store = ""; $store .= $words[rand @words] . (rand() < 0.1 ? "\n" : " ") while length $store < 128 * 1048576;
 mkdir $folder or die $!;
 for my $n (0 .. $files - 1) {
     my $dir = sprintf "%s/%03d", $folder, $n / 1000;
@@ -81,7 +83,7 @@ for my $n (0 .. $files - 1) {
         my $want = $left < 1048576 ? $left : 1048576;
         my $piece;
         if ($n % 2) { read $random, $piece, $want or die $! }
-        else { $piece = ""; $piece .= $words[rand @words] . (rand() < 0.1 ? "\n" : " ") while length $piece < $want; $piece = substr $piece, 0, $want }
+        else { $piece = substr $store, int(rand(length($store) - $want)), $want }
         print $out $piece or die $!;
         $left -= $want;
     }
@@ -98,6 +100,8 @@ fresh() {
     rm -rf "$work/kept" "$work/there"
     mkdir -p "$work/kept" "$work/there"
     sync
+    # ext4 passes over what was freed in the last 5 s, name by name, whenever it looks for a free inode.
+    sleep 6
     echo 3 >/proc/sys/vm/drop_caches
 }
 
@@ -137,6 +141,15 @@ took() { # FROM
 }
 median() { sort -n | awk '{ v[NR] = $1 } END { printf "%.2f", v[int((NR + 1) / 2)] }'; }
 
+# The raw limit: the tree's bytes read from the disk, encrypted by the same line, and written and synced on the other side.
+raw() { # NAME
+    fresh
+    from=$(now)
+    "$ssh" "$host" "find '$tree' -type f -print0 | xargs -0 cat" >"$work/kept/raw"
+    sync -f "$work/kept/raw"
+    echo "$1 raw: $(took "$from") s for the bytes alone: read, over the line, written and synced"
+}
+
 measure() { # NAME
     name=$1
     digest_tree "$tree" >"$work/sum.tree"
@@ -160,6 +173,7 @@ measure() { # NAME
             fi
         done
     done
+    raw "$name"
     for way in away back; do
         ours=$(median <"$work/$name.carry.$way")
         for tool in carry tar rsync; do

@@ -1,11 +1,12 @@
 //! Files of packages against what was shipped.
 
 use super::local::all_diversions;
+use super::memory::{Memory, Question};
 use super::packages::{Records, is_md5};
 use super::root::{Root, TEXT_BYTES_MAX, each_line, is_absent};
 use md5::{Digest as _, Md5};
 use overhaul_model::facts::{ChangedFile, FileState, FilesCompared};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::time::{Duration, Instant};
 
@@ -27,24 +28,66 @@ const LIST_BYTES_MAX: u64 = 32 * 1024 * 1024;
 const INFO: &str = "/var/lib/dpkg/info";
 
 /// Configuration files that differ from what dpkg or ucf has on record: those that an upgrade asks about
-/// when it brings others.
-pub(super) fn changed(root: &Root, records: &Records) -> Result<Vec<ChangedFile>, String> {
-    let until = Instant::now() + Duration::from_millis(CONFFILES_MS_MAX);
+/// when it brings others. They are read once: how they differed is remembered while they are the same.
+pub(super) fn changed(
+    root: &Root,
+    records: &Records,
+    memory: &Memory,
+) -> Result<Vec<ChangedFile>, String> {
     let of_dpkg = records.installed().flat_map(|(package, record)| {
         record
             .conffiles
             .iter()
             .map(move |file| (file.path.clone(), package.to_owned(), file.md5.clone()))
     });
+    let shipped: Vec<Shipped> = of_dpkg.chain(of_ucf(root)?).collect();
+    let question = question(root, &shipped);
+    if let Some(known) = memory.answer(&question).as_ref().and_then(from_texts) {
+        return Ok(known);
+    }
+    let found = compared(root, &shipped)?;
+    // One that came or went while the others were read would be remembered as it was before.
+    if self::question(root, &shipped).is(&question) {
+        let texts = found
+            .iter()
+            .filter_map(|file| serde_json::to_string(file).ok());
+        memory.keep(&question, &texts.collect());
+    }
+    Ok(found)
+}
+
+/// Path, package and digest of a file as it was shipped.
+type Shipped = (String, String, String);
+
+fn question(root: &Root, shipped: &[Shipped]) -> Question {
+    let parts = shipped
+        .iter()
+        .flat_map(|(path, package, md5)| [path, package, md5]);
+    let paths: Vec<String> = shipped.iter().map(|(path, ..)| path.clone()).collect();
+    Question::new("conffiles")
+        .about(parts.map(String::as_str))
+        .of_files(root, &paths)
+}
+
+/// What was remembered, if all of it is understood.
+fn from_texts(texts: &BTreeSet<String>) -> Option<Vec<ChangedFile>> {
+    let files = texts.iter().map(|text| serde_json::from_str(text).ok());
+    let mut files: Vec<ChangedFile> = files.collect::<Option<_>>()?;
+    files.sort();
+    Some(files)
+}
+
+fn compared(root: &Root, shipped: &[Shipped]) -> Result<Vec<ChangedFile>, String> {
+    let until = Instant::now() + Duration::from_millis(CONFFILES_MS_MAX);
     let mut out = Vec::new();
-    for (path, package, md5) in of_dpkg.chain(of_ucf(root)?) {
+    for (path, package, md5) in shipped {
         if Instant::now() > until {
             return Err("comparing configuration files took too long".to_owned());
         }
-        if let Some(state) = differs(root, &path, &md5) {
+        if let Some(state) = differs(root, path, md5) {
             out.push(ChangedFile {
-                path,
-                package,
+                path: path.clone(),
+                package: package.clone(),
                 state,
             });
         }
@@ -294,14 +337,17 @@ mod tests {
                 .collect()
         };
         let records = Records::of(&root).unwrap();
-        assert_eq!(
-            words(changed(&root, &records).unwrap()),
-            [
-                "/etc/default/grub grub-pc Changed",
-                "/etc/gone p Missing",
-                "/etc/other p Changed",
-            ]
-        );
+        let expected = [
+            "/etc/default/grub grub-pc Changed",
+            "/etc/gone p Missing",
+            "/etc/other p Changed",
+        ];
+        let found = changed(&root, &records, &Memory::none()).unwrap();
+        let texts = found
+            .iter()
+            .map(|file| serde_json::to_string(file).unwrap());
+        assert_eq!(from_texts(&texts.collect()), Some(found.clone()));
+        assert_eq!(words(found), expected);
         let all = verify(&root).unwrap();
         assert_eq!((all.compared, all.complete), (5, true));
         assert_eq!(

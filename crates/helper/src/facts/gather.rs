@@ -140,7 +140,7 @@ fn packages(
         pins: known(local::pins(root).and_then(bounded)),
         set_aside: when(wanted.upgrade, || local::set_aside(root).and_then(bounded)),
         conffiles_changed: of(of_records(wanted.upgrade), |all| {
-            conffiles::changed(root, all).and_then(bounded)
+            conffiles::changed(root, all, memory).and_then(bounded)
         }),
         files_changed: when(wanted.verify_files, || conffiles::verify(root)),
         local_diversions: known(local::diversions(root).and_then(bounded)),
@@ -288,9 +288,10 @@ fn listening(root: &Root, owners: bool) -> Result<Vec<Listener>, String> {
         }
     }
     let mut all = if owners {
-        processes::name_owners(root, all)?
+        let account = rustix::process::geteuid();
+        processes::name_owners(root, all, (!account.is_root()).then(|| account.as_raw()))?
     } else {
-        all.into_iter().map(|(listener, _)| listener).collect()
+        all.into_iter().map(|socket| socket.listener).collect()
     };
     all.sort();
     all.dedup();

@@ -2,13 +2,13 @@
 //!
 //! Nothing depends on them: one that is lost, or that somebody damaged, is worked out again.
 
-use super::root::Root;
+use super::root::{Root, is_absent};
 use crate::store::{Store, create, read_capped};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -131,10 +131,18 @@ impl Question {
                     }
                     self.sound &= young.is_some_and(|young| meta.ctime() < young);
                 }
+                // That it is not there, or is not ours to look at, shows when it is no longer so.
+                Err(error) if is_absent(&error) => self.add(b"absent"),
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => self.add(b"closed"),
                 Err(_) => self.sound = false,
             }
         }
         self
+    }
+
+    /// Whether the same is asked of the same files.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.digest() == other.digest()
     }
 
     fn add(&mut self, part: &[u8]) {
@@ -180,10 +188,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (root, path) = (Root::new(folder.path()), ["/index".to_owned()]);
         let of_file = || Question::new("x").of_files(&root, &path);
-        assert!(!of_file().sound, "there is no such file");
+        let absent = of_file();
+        assert!(absent.sound, "it is absent for certain");
         let file = fs::File::create(folder.path().join("index")).unwrap();
         let first = of_file();
-        assert!(!first.sound);
+        assert!(!first.sound && !first.is(&absent));
         let touched = Timestamps {
             last_access: Timespec {
                 tv_sec: 0,
@@ -196,6 +205,6 @@ mod tests {
         };
         std::thread::sleep(Duration::from_millis(20));
         rustix::fs::futimens(&file, &touched).unwrap();
-        assert_ne!(of_file().digest(), first.digest());
+        assert!(!of_file().is(&first));
     }
 }

@@ -1,5 +1,6 @@
 //! The tree that facts are read from: the host's own, or a folder in tests.
 
+use memchr::memmem;
 use rustix::fs::{Mode, OFlags};
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -14,6 +15,9 @@ const NAMES_MAX: usize = 20_000;
 
 /// Longest line of a file that is read line by line; the rest of a longer one is not kept.
 const LINE_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes that are searched at once: more than a line is long.
+const SEARCHED_BYTES: usize = 4 * LINE_BYTES_MAX;
 
 /// A folder that is taken for `/`.
 #[derive(Clone, Debug)]
@@ -170,6 +174,74 @@ pub(super) fn each_line(source: impl Read, mut take: impl FnMut(&[u8]) -> bool) 
     Ok(())
 }
 
+/// As [`each_line`], for those lines alone that begin with this. Nearly all of a large file is passed over by one search
+/// instead of line by line.
+pub(super) fn each_line_with(
+    mut source: impl Read,
+    start: &[u8],
+    mut take: impl FnMut(&[u8]) -> bool,
+) -> io::Result<()> {
+    // The end of the line before is part of what is looked for, and so the first line has one before it.
+    let wanted = [b"\n", start].concat();
+    let finder = memmem::Finder::new(&wanted);
+    let mut buffer = vec![b'\n'; SEARCHED_BYTES];
+    let mut filled = 1;
+    loop {
+        let room = buffer.get_mut(filled..).unwrap_or_default();
+        let full = room.is_empty();
+        let read = if full { Ok(0) } else { source.read(room) };
+        let read = match read {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        // Nothing more comes, or nothing more of this line is wanted.
+        let cut = read == 0;
+        filled = filled.saturating_add(read);
+        let mut rest = buffer.get(..filled).unwrap_or_default();
+        while let Some(line_at) = finder.find(rest) {
+            let begun = rest.get(line_at..).unwrap_or_default();
+            let line = begun.get(1..).unwrap_or_default();
+            match memchr::memchr(b'\n', line) {
+                Some(length) => {
+                    let (line, after) = line.split_at(length);
+                    if !take(line.get(..LINE_BYTES_MAX).unwrap_or(line)) {
+                        return Ok(());
+                    }
+                    rest = after;
+                }
+                None if cut => {
+                    let go_on = take(line.get(..LINE_BYTES_MAX).unwrap_or(line));
+                    rest = &[];
+                    if !go_on {
+                        return Ok(());
+                    }
+                }
+                None => {
+                    rest = begun;
+                    break;
+                }
+            }
+        }
+        if cut && !full {
+            return Ok(());
+        }
+        let kept = kept_of(rest, &wanted);
+        let from = filled.saturating_sub(kept);
+        buffer.copy_within(from..filled, 0);
+        filled = kept;
+    }
+}
+
+/// How many of the last bytes may be the beginning of what is looked for, or of a line that is wanted.
+fn kept_of(rest: &[u8], wanted: &[u8]) -> usize {
+    if rest.starts_with(wanted) {
+        rest.len()
+    } else {
+        rest.len().min(wanted.len().saturating_sub(1))
+    }
+}
+
 /// Adds to a line what it may still hold.
 fn keep(line: &mut Vec<u8>, more: &[u8]) {
     let room = LINE_BYTES_MAX.saturating_sub(line.len());
@@ -214,7 +286,44 @@ mod tests {
         }
     }
 
+    fn lines_with(source: impl Read, start: &str, at_most: usize) -> Vec<Vec<u8>> {
+        let mut found = Vec::new();
+        each_line_with(source, start.as_bytes(), |line| {
+            found.push(line.to_vec());
+            found.len() < at_most
+        })
+        .unwrap();
+        found
+    }
+
+    #[test]
+    fn of_a_wanted_line_that_is_too_long_the_start_is_taken_and_the_search_goes_on() {
+        for piece in [1_000, 1 << 20] {
+            for long in [
+                3 * LINE_BYTES_MAX,
+                SEARCHED_BYTES - 2,
+                SEARCHED_BYTES,
+                9 * LINE_BYTES_MAX,
+            ] {
+                let text = [vec![b'x'; long], b"\nno\nxy\nx".to_vec()].concat();
+                let found = lines_with(Slow(&text, piece), "x", 9);
+                let sizes: Vec<usize> = found.iter().map(Vec::len).collect();
+                assert_eq!(sizes, [LINE_BYTES_MAX, 2, 1], "{long} by {piece}");
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn wanted_lines_are_those_that_begin_so_however_they_come(
+            text in "[ab\n]{0,60}", start in "[ab]{1,3}", piece in 1_usize..9, at_most in 1_usize..9
+        ) {
+            let all = lines(Slow(text.as_bytes(), piece), usize::MAX).into_iter();
+            let expected: Vec<Vec<u8>> =
+                all.filter(|line| line.starts_with(start.as_bytes())).take(at_most).collect();
+            prop_assert_eq!(lines_with(Slow(text.as_bytes(), piece), &start, at_most), expected);
+        }
+
         #[test]
         fn lines_are_those_of_the_text_however_it_comes(
             text in "[ab\n]{0,60}", piece in 1_usize..9, at_most in 1_usize..9

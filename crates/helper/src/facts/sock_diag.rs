@@ -3,6 +3,7 @@
 //! `/proc/net/tcp` walks the table of all connections of the machine, which takes milliseconds on a host
 //! with much memory even when there are none; the kernel can be asked for the listening ones alone.
 
+use super::sockets::Socket;
 use overhaul_model::facts::Listener;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
@@ -34,31 +35,37 @@ const ANSWERS_MAX: usize = 1_024;
 /// The kernel answers at once; a module for it may have to be loaded first.
 const ANSWER_S_MAX: u64 = 5;
 
-/// Address, port and inode of a socket.
-pub(super) type Found = (String, u16, u64);
+/// A socket in an answer.
+pub(super) struct Found {
+    address: String,
+    port: u16,
+    inode: u64,
+    account: u32,
+}
 
-/// The listening sockets of `tcp` or `tcp6` with their inodes; `None` for what is not asked for in this way.
+/// The listening sockets of `tcp` or `tcp6`; `None` for what is not asked for in this way.
 ///
 /// # Errors
 /// When the kernel does not know the question.
-pub(super) fn listening(protocol: &str) -> Option<io::Result<Vec<(Listener, u64)>>> {
+pub(super) fn listening(protocol: &str) -> Option<io::Result<Vec<Socket>>> {
     let family = match protocol {
         "tcp" => AF_INET,
         "tcp6" => AF_INET6,
         _ => return None,
     };
     Some(dump(family).map(|found| {
-        let listener = |(address, port, inode)| {
-            let listener = Listener {
+        let socket = |one: Found| Socket {
+            listener: Listener {
                 protocol: protocol.to_owned(),
-                address,
-                port,
+                address: one.address,
+                port: one.port,
                 program: String::new(),
                 unit: String::new(),
-            };
-            (listener, inode)
+            },
+            inode: one.inode,
+            account: Some(one.account),
         };
-        found.into_iter().map(listener).collect()
+        found.into_iter().map(socket).collect()
     }))
 }
 
@@ -124,7 +131,7 @@ pub(super) fn take(family: u8, mut answer: &[u8], found: &mut Vec<Found>) -> io:
     Ok(false)
 }
 
-/// Local address, port and inode of a `struct inet_diag_msg`.
+/// Local address, port, account and inode of a `struct inet_diag_msg`.
 fn local(family: u8, body: &[u8]) -> Option<Found> {
     let port = u16::from_be_bytes(body.get(4..6)?.try_into().ok()?);
     let address = if family == AF_INET {
@@ -133,8 +140,12 @@ fn local(family: u8, body: &[u8]) -> Option<Found> {
         let bytes: [u8; 16] = body.get(8..24)?.try_into().ok()?;
         Ipv6Addr::from(bytes).to_string()
     };
-    let inode = u32::from_ne_bytes(four(body, 68)?);
-    Some((address, port, inode.into()))
+    Some(Found {
+        address,
+        port,
+        account: u32::from_ne_bytes(four(body, 64)?),
+        inode: u32::from_ne_bytes(four(body, 68)?).into(),
+    })
 }
 
 fn four(bytes: &[u8], at: usize) -> Option<[u8; 4]> {
@@ -158,8 +169,8 @@ mod tests {
             let Ok(listener) = listener else { continue };
             let at = listener.local_addr().unwrap();
             let table = std::fs::read_to_string(format!("/proc/net/{protocol}")).unwrap();
-            let ours = |mut all: Vec<(Listener, u64)>| {
-                all.retain(|(one, _)| one.port == at.port());
+            let ours = |mut all: Vec<Socket>| {
+                all.retain(|one| one.listener.port == at.port());
                 all
             };
             let told = ours(listening(protocol).unwrap().unwrap());

@@ -9,9 +9,18 @@ const TCP_LISTENS: &str = "0A";
 /// The kernel's number for a UDP socket that talks with nobody in particular.
 const UDP_OPEN: &str = "07";
 
-/// Reads one of the files `tcp`, `tcp6`, `udp`, `udp6`: each listener with its inode, by which its owner is
-/// found.
-pub(super) fn parse(protocol: &str, text: &str) -> Vec<(Listener, u64)> {
+/// A listener, and what its owner is found by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Socket {
+    pub(super) listener: Listener,
+    /// 0 when it is not told.
+    pub(super) inode: u64,
+    /// The account that made it, when that is told.
+    pub(super) account: Option<u32>,
+}
+
+/// Reads one of the files `tcp`, `tcp6`, `udp`, `udp6`.
+pub(super) fn parse(protocol: &str, text: &str) -> Vec<Socket> {
     let wanted = if protocol.starts_with("tcp") {
         TCP_LISTENS
     } else {
@@ -23,7 +32,6 @@ pub(super) fn parse(protocol: &str, text: &str) -> Vec<(Listener, u64)> {
             let fields: Vec<&str> = line.split_ascii_whitespace().collect();
             let (address, port) = fields.get(1)?.split_once(':')?;
             (*fields.get(3)? == wanted).then_some(())?;
-            let inode = fields.get(9).and_then(|field| field.parse().ok());
             let listener = Listener {
                 protocol: protocol.to_owned(),
                 address: self::address(address)?,
@@ -31,7 +39,12 @@ pub(super) fn parse(protocol: &str, text: &str) -> Vec<(Listener, u64)> {
                 program: String::new(),
                 unit: String::new(),
             };
-            Some((listener, inode.unwrap_or(0)))
+            let inode = fields.get(9).and_then(|field| field.parse().ok());
+            Some(Socket {
+                listener,
+                inode: inode.unwrap_or(0),
+                account: fields.get(7).and_then(|field| field.parse().ok()),
+            })
         })
         .collect()
 }
@@ -76,15 +89,19 @@ mod tests {
         let read: Vec<String> = [("tcp", tcp), ("tcp6", tcp6), ("udp", udp)]
             .into_iter()
             .flat_map(|(protocol, text)| parse(protocol, text))
-            .map(|(l, inode)| format!("{} {} {} {inode}", l.protocol, l.address, l.port))
+            .map(|one| {
+                let (l, inode) = (one.listener, one.inode);
+                let account = one.account.map_or("-".to_owned(), |id| id.to_string());
+                format!("{} {} {} {inode} {account}", l.protocol, l.address, l.port)
+            })
             .collect();
         assert_eq!(
             read,
             [
-                "tcp 127.0.0.1 5432 1",
-                "tcp 0.0.0.0 22 3",
-                "tcp6 ::1 5432 0",
-                "udp 0.0.0.0 68 0"
+                "tcp 127.0.0.1 5432 1 105",
+                "tcp 0.0.0.0 22 3 0",
+                "tcp6 ::1 5432 0 -",
+                "udp 0.0.0.0 68 0 -"
             ]
         );
     }
