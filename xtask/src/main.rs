@@ -5,6 +5,7 @@
     reason = "a command-line tool speaks on its standard streams"
 )]
 
+mod chaos;
 mod kill;
 mod lab;
 mod say;
@@ -33,6 +34,8 @@ enum Task {
     KillFleet(kill::FleetArgs),
     /// A detached run inside a lab host, under its systemd: killed, stopped, rebooted, and continued.
     Detach(kill::DetachArgs),
+    /// Faults of every kind, thrown by a seed at the upgrade of the fleet of six; it must go on to the same end.
+    Chaos(chaos::Args),
     /// The shipped loop against simulated hosts, faults and people, all from one seed.
     Sim(sim::Args),
     /// Checks the laws of this workspace that compiler and clippy do not know.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Task::KillTable(args) => kill::run(args),
         Task::KillFleet(args) => kill::run_fleet(&args),
         Task::Detach(args) => kill::run_detached(&args),
+        Task::Chaos(args) => chaos::run(&args),
         Task::Sim(args) => sim::run(&args),
         Task::Tidy => tidy::run(),
     }

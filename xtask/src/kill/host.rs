@@ -27,8 +27,15 @@ impl Lab {
 
     /// New Debian 12 hosts of a topology; its database holds so many megabytes.
     pub fn fresh(&self, topology: &str, mb: u32) -> Result<(), Failure> {
+        self.fresh_with(topology, mb, &[])
+    }
+
+    /// The same, with more words for `up`.
+    pub fn fresh_with(&self, topology: &str, mb: u32, more: &[String]) -> Result<(), Failure> {
         self.lab(&["down"])?;
-        self.lab(&["up", topology])?;
+        let mut words = vec!["up", topology];
+        words.extend(more.iter().map(String::as_str));
+        self.lab(&words)?;
         self.lab(&["load-postgres", HOST, "--mb", &mb.to_string()])?;
         Ok(())
     }
@@ -53,11 +60,17 @@ impl Lab {
         self.lab(&["exec", HOST, "--", command])
     }
 
+    /// A subcommand of `lab`, not yet started.
+    pub fn command<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+        let mut command = Command::new(&self.xtask);
+        command.args(["lab", "--id", &self.id]).args(arguments);
+        command
+    }
+
     /// A subcommand of `lab`; its output.
     pub fn lab(&self, arguments: &[&str]) -> Result<String, Failure> {
-        let output = Command::new(&self.xtask)
-            .args(["lab", "--id", &self.id])
-            .args(arguments)
+        let output = self
+            .command(arguments.iter().copied())
             .output()
             .map_err(|error| Failure::new(format!("lab {}: {error}", arguments.join(" "))))?;
         text(&output).map_err(|why| Failure::new(format!("lab {}: {why}", arguments.join(" "))))

@@ -1,10 +1,10 @@
 //! The kill table: upgrades of real hosts that are cut off at a named moment, continued, and measured.
 
 mod case;
-mod controller;
+pub mod controller;
 mod detached;
 mod fleet;
-mod host;
+pub mod host;
 pub mod moment;
 mod run;
 mod trial;

@@ -43,7 +43,7 @@ pub struct Args {
 /// When the fleet or the program fails, or what it says is not what was recorded.
 pub fn check(id: &Id, args: &Args) -> Result<()> {
     let began = Instant::now();
-    let instance = lifecycle::up(id, Some(&args.topology))?;
+    let instance = lifecycle::up(id, Some(&args.topology), &[])?;
     say(format_args!(
         "up after {:.1} s",
         began.elapsed().as_secs_f64()

@@ -16,6 +16,7 @@ use super::check_facts;
 use super::client;
 use super::database;
 use super::definition;
+use super::disk;
 use super::error::{LabError, Result};
 use super::host;
 use super::images::Images;
@@ -62,6 +63,9 @@ enum Command {
     Up {
         /// The topology of a new instance; `one-host` when none is named.
         topology: Option<String>,
+        /// A new host's disk has so many megabytes and is kept in memory: HOST=MEGABYTES.
+        #[arg(long, value_parser = disk_size)]
+        disk: Vec<(String, u64)>,
     },
     /// Tell how the hosts are.
     Status {
@@ -110,6 +114,20 @@ enum Command {
     HealNetwork {
         /// The host.
         host: String,
+    },
+    /// Fill the disk of a host that was brought up with `--disk`.
+    FillDisk {
+        /// The host.
+        host: String,
+        /// Make room again after so many seconds.
+        #[arg(long = "for", value_parser = clap::value_parser!(u64).range(1..=CUT_S_MAX))]
+        seconds: u64,
+    },
+    /// Take the package mirror of the instance away.
+    MirrorAway {
+        /// Bring it back after so many seconds.
+        #[arg(long = "for", value_parser = clap::value_parser!(u64).range(1..=CUT_S_MAX))]
+        seconds: u64,
     },
     /// Give a host a fresh disk; address and host keys stay.
     Reinstall {
@@ -221,7 +239,7 @@ fn dispatch(id: &Id, command: Command) -> Result<()> {
             fresh,
             with_upgrade_cache,
         } => images(&topology, fresh || paths::in_ci(), with_upgrade_cache),
-        Command::Up { topology } => up(id, topology.as_deref()),
+        Command::Up { topology, disk } => up(id, topology.as_deref(), &disk),
         Command::Status { json } => status(id, json),
         Command::Dir => {
             say(format_args!("{}", existing(id)?.folder().display()));
@@ -232,6 +250,8 @@ fn dispatch(id: &Id, command: Command) -> Result<()> {
         Command::PowerCut { host, restart } => power_cut(id, &host, restart),
         Command::CutNetwork { host, seconds } => cut_network(id, &host, seconds),
         Command::HealNetwork { host } => network::heal(&existing(id)?, &host),
+        Command::FillDisk { host, seconds } => disk::fill(&existing(id)?, &host, seconds),
+        Command::MirrorAway { seconds } => lifecycle::mirror_away(&existing(id)?, seconds),
         Command::Reinstall { host } => lifecycle::reinstall(id, &host),
         Command::Rebuild { host, image, token } => {
             described(&lifecycle::rebuild(id, &host, &image, token.as_deref())?)
@@ -291,9 +311,15 @@ fn images(topology: &str, fresh: bool, with_upgrade_cache: bool) -> Result<()> {
     Ok(())
 }
 
-fn up(id: &Id, topology: Option<&str>) -> Result<()> {
+fn disk_size(text: &str) -> std::result::Result<(String, u64), String> {
+    let wrong = || format!("{text:?}: write HOST=MEGABYTES");
+    let (host, size) = text.split_once('=').ok_or_else(wrong)?;
+    Ok((host.to_owned(), size.parse().map_err(|_| wrong())?))
+}
+
+fn up(id: &Id, topology: Option<&str>, disks: &[(String, u64)]) -> Result<()> {
     let began = Instant::now();
-    let instance = lifecycle::up(id, topology)?;
+    let instance = lifecycle::up(id, topology, disks)?;
     let file = |name: &str| instance.file(name).display().to_string();
     say(format_args!(
         "lab {} is up after {:.1} s",

@@ -123,6 +123,16 @@ pub struct Figures {
     pub span_s: u64,
     /// The first failures, each with its time and reason.
     pub failures: Vec<String>,
+    /// When each request that failed was asked, since the client began.
+    pub failed_at_ms: Vec<u128>,
+}
+
+/// What is written down: when the client began, and its figures.
+#[derive(Debug, serde::Serialize)]
+struct Report<'a> {
+    began_unix_ms: i64,
+    #[serde(flatten)]
+    figures: &'a Figures,
 }
 
 /// Asks until the file is there, and tells the figures; failed requests are figures, no failure of the client.
@@ -132,6 +142,7 @@ pub struct Figures {
 pub fn run(args: &Args) -> Result<()> {
     let site = Site::parse(args.from, &args.url).map_err(|why| malformed(&args.url, why))?;
     let began = Instant::now();
+    let began_unix_ms = jiff::Timestamp::now().as_millisecond();
     let (sender, receiver) = mpsc::channel();
     let mut next = began;
     while !args.until.exists() {
@@ -154,7 +165,11 @@ pub fn run(args: &Args) -> Result<()> {
     let all: Vec<Asked> = receiver.into_iter().collect();
     let figures = figures(all, began.elapsed());
     if let Some(path) = &args.report {
-        let text = serde_json::to_vec_pretty(&figures)
+        let report = Report {
+            began_unix_ms,
+            figures: &figures,
+        };
+        let text = serde_json::to_vec_pretty(&report)
             .map_err(|error| malformed("the client's figures", error))?;
         paths::write_private(path, &text)?;
     }
@@ -193,6 +208,7 @@ fn figures(mut all: Vec<Asked>, span: Duration) -> Figures {
             .unwrap_or_default(),
         longest_gap_ms: gaps.max().unwrap_or_default().as_millis(),
         span_s: span.as_secs(),
+        failed_at_ms: failed().map(|(asked, _)| asked.at.as_millis()).collect(),
         failures: told.collect(),
     }
 }
@@ -370,6 +386,7 @@ mod tests {
                 longest_gap_ms: 125,
                 span_s: 0,
                 failures: vec!["after 0.05 s: refused (2000 ms)".to_owned()],
+                failed_at_ms: vec![50],
             }
         );
         assert_eq!(figures(Vec::new(), ms(700)).longest_gap_ms, 700);

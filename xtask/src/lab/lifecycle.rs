@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::boot::MIRROR_MEMBER;
+use super::disk;
 use super::error::{LabError, Named, Result, malformed};
 use super::host::{self, Common};
 use super::images::Images;
@@ -30,8 +31,8 @@ pub const INOTIFY_LIMIT: &str = "/proc/sys/fs/inotify/max_user_instances";
 /// Choosing addresses is a matter of the whole machine.
 const MACHINE_LOCK: &str = "/run/overhaul-lab.lock";
 
-/// Brings all hosts of a topology up; what is already there stays.
-pub fn up(id: &Id, topology: Option<&str>) -> Result<Instance> {
+/// Brings all hosts of a topology up; what is already there stays. Hosts that are named with megabytes get a disk of that size.
+pub fn up(id: &Id, topology: Option<&str>, disks: &[(String, u64)]) -> Result<Instance> {
     let folder = paths::instance(id.as_str())?;
     paths::make_private_folder(&folder)?;
     let _lock = paths::lock(&folder.join("lock"))?;
@@ -45,6 +46,11 @@ pub fn up(id: &Id, topology: Option<&str>) -> Result<Instance> {
         admin_password: &admin_password,
     };
     let names: Vec<String> = instance.hosts.keys().cloned().collect();
+    for (name, megabytes) in disks {
+        instance.host(name)?;
+        paths::make_private_folder(&instance.host_folder(name))?;
+        disk::limit(&instance.host_folder(name), *megabytes)?;
+    }
     for name in &names {
         paths::make_private_folder(&instance.host_folder(name))?;
         host::ensure_disk(&mut instance, &images, &common, name)?;
@@ -164,6 +170,9 @@ pub fn down(id: &Id) -> Result<()> {
         group.kill()?;
         group.remove()?;
         network::remove_bridge(&instance)?;
+        for name in instance.hosts.keys() {
+            disk::unlimit(&instance.host_folder(name))?;
+        }
     }
     paths::remove_tree(&folder)?;
     drop(lock);
@@ -309,6 +318,13 @@ pub fn status(instance: &Instance) -> Vec<HostStatus> {
         }
     };
     instance.hosts.iter().map(of).collect()
+}
+
+/// Takes the mirror away for so many seconds: connections break, and new ones are refused.
+pub fn mirror_away(instance: &Instance, seconds: u64) -> Result<()> {
+    instance.member_group(MIRROR_MEMBER)?.kill()?;
+    thread::sleep(Duration::from_secs(seconds));
+    ensure_mirror(instance)
 }
 
 /// Whether the instance's mirror runs.

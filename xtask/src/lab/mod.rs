@@ -8,6 +8,7 @@ mod client;
 mod command;
 mod database;
 mod definition;
+mod disk;
 mod error;
 mod host;
 mod images;

@@ -39,7 +39,7 @@ pub async fn resume(args: &ResumeArgs, state: Option<&Path>, console: Console) -
             .hint(format!("overhaul report {id} tells of it")));
     }
     let sitting = sitting::sitting(&args.limits, told.plan())?;
-    runs::room(told.dir.path())?;
+    runs::room(told.dir.path()).map_err(|failure| failure.hint(again(&id)))?;
     let lock = match told.dir.lock() {
         Ok(lock) => lock,
         Err(StoreError::Held { .. }) if told.run.is_paused() && sitting.is_none() => {
@@ -72,7 +72,7 @@ pub async fn resume(args: &ResumeArgs, state: Option<&Path>, console: Console) -
         console.out(&show::findings::findings(&checked.findings));
     }
     let Some(passed) = checked.passed else {
-        return Err(blocked(&checked.findings).hint(format!(
+        return Err(blocked(&checked.findings).hint(again(&id)).hint(format!(
             "a run that shall not go on is ended with: overhaul abort {id} --reason TEXT"
         )));
     };
@@ -181,9 +181,14 @@ async fn facts(
     }
     let (needed, others) = needed(told);
     let mut facts = gather::facts_of_present(reach, &needed, &wanted, console).await?;
-    gather::none_in_trouble(&facts)?;
+    gather::none_in_trouble(&facts).map_err(|failure| failure.hint(again(told.dir.id())))?;
     facts.extend(gather::facts(reach, &others, &wanted).await?);
     Ok(facts)
+}
+
+/// What leads on once the reason for a refusal is gone: whoever is woken by it must not have to look it up.
+fn again(id: &RunId) -> String {
+    format!("when that is mended: overhaul resume {id}")
 }
 
 /// Whether a person is ending the run, or has asked for it.

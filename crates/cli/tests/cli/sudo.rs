@@ -131,6 +131,9 @@ fn a_wrong_password_at_resume_is_tried_once_and_leaves_the_run_as_it_was() {
         "{}",
         shown.all()
     );
+    // Whoever is woken by it is told what leads on.
+    let again = "when that is mended: overhaul resume ";
+    assert!(shown.stderr.contains(again), "{}", shown.all());
     assert_eq!(rows, stage.scene.call(&["report", "--json"]).with(0).stdout);
     let shown = scene
         .call(&["resume", "--sudo-password-file", "password"])

@@ -1,0 +1,13 @@
+//! Faults of every kind, thrown by a seed at an upgrade of real hosts.
+
+mod draw;
+mod fault;
+mod outcome;
+mod person;
+mod place;
+mod rows;
+mod run;
+mod strike;
+mod trial;
+
+pub use run::{Args, run};
