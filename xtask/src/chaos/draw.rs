@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sha2::{Digest, Sha256};
 
 use super::fault::{FAULTS, Fault};
-use super::place::{Place, places};
+use super::place::Place;
 
 /// Cuts that outlast every bound cost a run more than a minute each.
 const LONG_CUTS_MAX: usize = 2;
@@ -19,15 +19,16 @@ pub struct Event {
     pub place: Place,
 }
 
-/// So many events at different places, the faults as evenly as it goes; the same for the same seed.
-pub fn drawn(seed: u64, count: usize, only: Option<Fault>) -> Vec<Event> {
+/// So many events at different ones of these places, the faults as evenly as it goes; the same for the same seed.
+pub fn drawn(seed: u64, count: usize, only: Option<Fault>, places: &[Place]) -> Vec<Event> {
     let mut dice = Dice { seed, thrown: 0 };
     let mut faults: Vec<Fault> = match only {
         Some(fault) => vec![fault],
         None => FAULTS.to_vec(),
     };
     dice.shuffle(&mut faults);
-    let mut left = places();
+    let mut left = places.to_vec();
+    let all: BTreeSet<&str> = left.iter().map(|place| place.host).collect();
     dice.shuffle(&mut left);
     let mut events: Vec<Event> = Vec::new();
     let mut hosts = BTreeSet::new();
@@ -56,7 +57,7 @@ pub fn drawn(seed: u64, count: usize, only: Option<Fault>) -> Vec<Event> {
                 place,
             });
         }
-        if hosts.len() == 6 {
+        if hosts.len() == all.len() {
             hosts.clear();
         }
     }
@@ -86,7 +87,12 @@ impl Dice {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fleet::Fleet;
     use super::*;
+
+    fn drawn(seed: u64, count: usize, only: Option<Fault>) -> Vec<Event> {
+        super::drawn(seed, count, only, &Fleet::Six.places())
+    }
 
     #[test]
     fn a_seed_gives_the_same_events_each_time() {

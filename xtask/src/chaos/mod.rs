@@ -2,6 +2,7 @@
 
 mod draw;
 mod fault;
+mod fleet;
 mod outcome;
 mod person;
 mod place;

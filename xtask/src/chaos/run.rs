@@ -13,6 +13,7 @@ use crate::say::{complain, say};
 
 use super::draw::{Event, drawn};
 use super::fault::Fault;
+use super::fleet::Fleet;
 use super::trial::{Seen, Trial};
 
 /// So many events in CI: a run that was undisturbed for 340 s took 360 s with them.
@@ -39,6 +40,9 @@ pub struct Args {
     /// The end of an undisturbed run, as `scripts/demo` writes it to DEMO_END; without it an undisturbed run comes first.
     #[arg(long)]
     undisturbed: Option<PathBuf>,
+    /// The fleet.
+    #[arg(long, default_value = "six")]
+    fleet: Fleet,
     /// Megabytes in the database.
     #[arg(long, default_value_t = 200)]
     mb: u32,
@@ -48,9 +52,6 @@ pub struct Args {
     /// The program under test.
     #[arg(long, default_value = "target/release/overhaul")]
     overhaul: PathBuf,
-    /// The definition.
-    #[arg(long, default_value = "workflows/debian-major/upgrade.yaml")]
-    definition: PathBuf,
     /// Leave the hosts running.
     #[arg(long)]
     keep: bool,
@@ -59,9 +60,9 @@ pub struct Args {
 /// Runs it; success when each event was outlived and the end is that of the undisturbed run.
 pub fn run(args: &Args) -> ExitCode {
     let events = if args.ci {
-        ci(args.seed)
+        ci(args.seed, args.fleet)
     } else {
-        drawn(args.seed, args.events, args.only)
+        drawn(args.seed, args.events, args.only, &args.fleet.places())
     };
     if args.list {
         for Event { fault, place } in &events {
@@ -92,10 +93,11 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 /// The controller dies, and more of what is over soon.
-fn ci(seed: u64) -> Vec<Event> {
+fn ci(seed: u64, fleet: Fleet) -> Vec<Event> {
+    let places = fleet.places();
     let quick = |event: &Event| event.fault.lasts_s() <= 20 && !event.fault.moves_clock();
-    let mut events = drawn(seed, 1, Some(Fault::Controller));
-    for event in drawn(seed, 2 * CI_EVENTS + 10, None) {
+    let mut events = drawn(seed, 1, Some(Fault::Controller), &places);
+    for event in drawn(seed, 2 * CI_EVENTS + 10, None, &places) {
         let taken = events
             .iter()
             .any(|e| e.fault == event.fault || e.place == event.place);
@@ -107,7 +109,7 @@ fn ci(seed: u64) -> Vec<Event> {
 }
 
 fn compared(args: &Args, lab: &Lab, events: &[Event]) -> Result<(), Failure> {
-    let trial = |events| Trial::new(lab, &args.overhaul, &args.definition, args.mb, events);
+    let trial = |events| Trial::new(lab, &args.overhaul, args.fleet, args.mb, events);
     let undisturbed = match args.undisturbed {
         Some(_) => None,
         None => Some(trial(&[])?.carry_out()?.end),
@@ -170,7 +172,7 @@ mod tests {
     #[test]
     fn the_part_for_ci_kills_the_controller_and_is_short() {
         for seed in 0..20 {
-            let events = ci(seed);
+            let events = ci(seed, Fleet::Six);
             assert_eq!(events.len(), CI_EVENTS, "{seed}");
             assert!(events.iter().any(|e| e.fault == Fault::Controller));
             assert!(events.iter().all(|e| e.fault.lasts_s() <= 20));

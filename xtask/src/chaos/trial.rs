@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::kill::controller::{Controller, Failure, path};
-use crate::kill::host::Lab;
+use crate::kill::host::{HOST, Lab};
 use crate::say::say;
 
 use super::draw::Event;
 use super::fault::DISKS_MB;
+use super::fleet::Fleet;
 use super::outcome::{Client, Struck, unexcused};
 use super::person::answer;
 use super::rows::{Row, Rows};
@@ -29,8 +30,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 const SITTINGS_MAX: usize = 40;
 /// How long a person waits before a command that was refused is given again.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The lab's topology.
-const TOPOLOGY: &str = "six";
 /// With silence counted as broken after three of these.
 const KEEPALIVE: &str = "5s";
 /// Longer than a short cut, shorter than a long one.
@@ -70,9 +69,10 @@ struct Open {
 pub struct Trial<'a> {
     lab: &'a Lab,
     overhaul: &'a Path,
-    definition: &'a Path,
+    fleet: Fleet,
     dir: PathBuf,
-    site: String,
+    /// The address of the site, in the fleet that has one.
+    site: Option<String>,
     pending: Vec<Event>,
     open: Vec<Open>,
     rows: Rows,
@@ -94,27 +94,31 @@ impl<'a> Trial<'a> {
     pub fn new(
         lab: &'a Lab,
         overhaul: &'a Path,
-        definition: &'a Path,
+        fleet: Fleet,
         mb: u32,
         events: &[Event],
     ) -> Result<Self, Failure> {
         let disks: Vec<String> = DISKS_MB
             .iter()
+            .filter(|(host, _)| fleet.hosts().contains(host))
             .map(|(host, size)| format!("--disk={host}={size}"))
             .collect();
-        lab.fresh_with(TOPOLOGY, mb, &disks)?;
+        lab.fresh_hosts(fleet.topology(), &disks)?;
+        if fleet.hosts().contains(&HOST) {
+            lab.load(mb)?;
+        }
         let dir = lab.dir()?;
         let vars = dir.join("inventory/group_vars/all.yml");
         let text = fs::read_to_string(&vars).map_err(wrong("the inventory"))?;
         let site = text
             .lines()
             .find_map(|line| line.strip_prefix("site_address: "))
-            .ok_or_else(|| Failure::new("the inventory has no site_address"))?;
+            .map(|address| address.trim().to_owned());
         Ok(Self {
             lab,
             overhaul,
-            definition,
-            site: site.trim().to_owned(),
+            fleet,
+            site,
             pending: events.to_vec(),
             open: Vec::new(),
             rows: Rows::new(dir.join("state")),
@@ -130,11 +134,17 @@ impl<'a> Trial<'a> {
         self.lab.lab(&["remember", &path(&before)])?;
         self.set_clock(0)?;
         let (client_end, report) = (self.dir.join("client-ends"), self.dir.join("client.json"));
-        let mut client = self.client(&client_end, &report)?;
+        let client = match &self.site {
+            Some(site) => Some(self.client(site, &client_end, &report)?),
+            None => None,
+        };
+        let asks = client.is_some();
         let tried = self.upgraded();
         // The client ends whatever has happened.
         fs::write(&client_end, "").map_err(wrong("the client's end"))?;
-        client.wait().map_err(wrong("the client"))?;
+        if let Some(mut client) = client {
+            client.wait().map_err(wrong("the client"))?;
+        }
         tried?;
         let controller = Controller {
             overhaul: self.overhaul,
@@ -148,15 +158,18 @@ impl<'a> Trial<'a> {
         let (struck, missed) = self.outcome();
         Ok(Seen {
             end: read_end(&end)?,
-            client: judged(&report, &struck)?,
+            client: match asks {
+                true => judged(&report, &struck)?,
+                false => "none".to_owned(),
+            },
             struck,
             missed,
         })
     }
 
-    fn client(&self, until: &Path, report: &Path) -> Result<Child, Failure> {
-        let from = self.site.rsplit_once('.').map_or("", |(net, _)| net);
-        let (from, url) = (format!("{from}.1"), format!("http://{}/", self.site));
+    fn client(&self, site: &str, until: &Path, report: &Path) -> Result<Child, Failure> {
+        let from = site.rsplit_once('.').map_or("", |(net, _)| net);
+        let (from, url) = (format!("{from}.1"), format!("http://{site}/"));
         let (until, report) = (path(until), path(report));
         let words = [
             "client", "--from", &from, "--url", &url, "--until", &until, "--report", &report,
@@ -168,7 +181,7 @@ impl<'a> Trial<'a> {
 
     fn upgraded(&mut self) -> Result<(), Failure> {
         let began = Instant::now();
-        let definition = self.lab.lab(&["definition", &path(self.definition)])?;
+        let definition = self.lab.lab(&["definition", self.fleet.definition()])?;
         let fleet = path(&self.dir.join("inventory"));
         let first = ["run", definition.trim(), "--fleet", &fleet, "--yes"].map(str::to_owned);
         let mut child = self.start(&first)?;
@@ -285,7 +298,8 @@ impl<'a> Trial<'a> {
             last: None,
             missed: None,
         };
-        match means(&event, self.lab, &self.site) {
+        let site = self.site.as_deref().unwrap_or_default();
+        match means(&event, self.lab, site) {
             Means::Kill => {
                 child.kill().map_err(wrong("kill"))?;
                 open.since = Some(Instant::now());

@@ -27,15 +27,20 @@ impl Lab {
 
     /// New Debian 12 hosts of a topology; its database holds so many megabytes.
     pub fn fresh(&self, topology: &str, mb: u32) -> Result<(), Failure> {
-        self.fresh_with(topology, mb, &[])
+        self.fresh_hosts(topology, &[])?;
+        self.load(mb)
     }
 
-    /// The same, with more words for `up`.
-    pub fn fresh_with(&self, topology: &str, mb: u32, more: &[String]) -> Result<(), Failure> {
+    /// New hosts of a topology, with more words for `up`.
+    pub fn fresh_hosts(&self, topology: &str, more: &[String]) -> Result<(), Failure> {
         self.lab(&["down"])?;
         let mut words = vec!["up", topology];
         words.extend(more.iter().map(String::as_str));
-        self.lab(&words)?;
+        self.lab(&words).map(drop)
+    }
+
+    /// Fills the database with so many megabytes.
+    pub fn load(&self, mb: u32) -> Result<(), Failure> {
         self.lab(&["load-postgres", HOST, "--mb", &mb.to_string()])?;
         Ok(())
     }
