@@ -36,8 +36,8 @@ const KEEPALIVE: &str = "5s";
 const RECONNECT_BUDGET: &str = "40s";
 /// The library that gives the controller a clock of its own.
 const FAKE_CLOCK: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
-/// Exit code of `overhaul`: somebody else has the run.
-const HELD: i32 = 8;
+/// A program that must be refused: as held, or because a host that is just made anew cannot even be asked.
+const REFUSED: &str = "\"$@\"; case $? in 8 | 6) ;; *) exit 1 ;; esac";
 /// A decision is written down at once.
 const DECISION_S_MAX: u64 = 120;
 
@@ -326,10 +326,9 @@ impl<'a> Trial<'a> {
         let refused = |command: &Command, shows| {
             let mut refused = Command::new("sh");
             refused
-                .args(["-c", "\"$@\"; test $? = \"$HELD\"", "sh"])
+                .args(["-c", REFUSED, "sh"])
                 .arg(command.get_program())
                 .args(command.get_args())
-                .env("HELD", HELD.to_string())
                 .stdin(Stdio::null());
             for (name, value) in command.get_envs() {
                 if let Some(value) = value {
