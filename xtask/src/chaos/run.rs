@@ -128,9 +128,6 @@ fn compared(args: &Args, lab: &Lab, events: &[Event]) -> Result<(), Failure> {
         events.len(),
         began.elapsed().as_secs()
     ));
-    for one in &struck {
-        say(one);
-    }
     for why in &missed {
         say(format_args!("missed: {why}"));
     }

@@ -264,8 +264,7 @@ impl<'a> Trial<'a> {
             if row.position == open.struck.position {
                 open.last = Some(now);
             } else if row.host() == open.struck.event.place.host && row.begins() {
-                let last = open.last.unwrap_or(now);
-                open.struck.continued = Some(last.saturating_duration_since(since));
+                open.goes_on(since, now);
             }
         }
         let found = self.pending.iter().position(|event| {
@@ -435,16 +434,19 @@ impl<'a> Trial<'a> {
 
     /// The run is over: so is the wait for each event, but for what still heals.
     fn settle(&mut self) -> Result<(), Failure> {
-        let now = Instant::now();
-        for open in &mut self.open {
-            if let (Some(since), None) = (open.since, open.struck.continued) {
-                let last = open.last.unwrap_or(now);
-                open.struck.continued = Some(last.saturating_duration_since(since));
-            }
-        }
         while self.open.iter().any(|open| open.working.is_some()) {
             self.tend()?;
             std::thread::sleep(LOOK_EVERY);
+        }
+        let now = Instant::now();
+        for open in &mut self.open {
+            match (open.since, open.struck.continued) {
+                (Some(since), None) => open.goes_on(since, now),
+                (None, _) if open.missed.is_none() => {
+                    open.missed = Some("the run was over before".to_owned());
+                }
+                _ => {}
+            }
         }
         Ok(())
     }
@@ -478,7 +480,7 @@ impl Open {
                     self.stages.push_front(Stage { command, ..stage });
                 }
                 (false, None, Some(shows)) => {
-                    self.struck.remarks.push(format!("not {shows}"));
+                    self.struck.remarks.push(format!("NOT so: {shows}"));
                 }
                 (false, None, None) => {
                     self.missed = Some(format!("{:?}: {status}", stage.command));
@@ -504,6 +506,17 @@ impl Open {
             self.working = Some((child, stage));
         }
         Ok(())
+    }
+
+    /// The lane is behind the position that was struck.
+    fn goes_on(&mut self, since: Instant, now: Instant) {
+        if self.last.is_none() {
+            let over = "its step had ended just before; the host's next is what is timed";
+            self.struck.remarks.push(over.to_owned());
+        }
+        let last = self.last.unwrap_or(now);
+        self.struck.continued = Some(last.saturating_duration_since(since));
+        say(&self.struck);
     }
 
     fn strikes(&mut self) {
