@@ -34,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const KEEPALIVE: &str = "5s";
 /// Longer than a short cut, shorter than a long one.
 const RECONNECT_BUDGET: &str = "40s";
+/// A service that was stopped by a fault is up so long after its start.
+const STARTS_AGAIN: Duration = Duration::from_secs(10);
 /// The library that gives the controller a clock of its own.
 const FAKE_CLOCK: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 /// A program that must be refused: as held, or because a host that is just made anew cannot even be asked.
@@ -438,6 +440,10 @@ impl<'a> Trial<'a> {
             self.tend()?;
             std::thread::sleep(LOOK_EVERY);
         }
+        // What heals on the host by itself has its time, and a moment to start.
+        while now_ms() < self.open.iter().map(Open::healed_by_ms).max().unwrap_or(0) {
+            std::thread::sleep(LOOK_EVERY);
+        }
         let now = Instant::now();
         for open in &mut self.open {
             match (open.since, open.struck.continued) {
@@ -506,6 +512,13 @@ impl Open {
             self.working = Some((child, stage));
         }
         Ok(())
+    }
+
+    /// When nothing of the fault is left, at the latest.
+    fn healed_by_ms(&self) -> i64 {
+        let lasts = Duration::from_secs(self.struck.event.fault.lasts_s()) + STARTS_AGAIN;
+        let lasts = i64::try_from(lasts.as_millis()).unwrap_or(i64::MAX);
+        self.struck.at_ms.saturating_add(lasts)
     }
 
     /// The lane is behind the position that was struck.
