@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")/.."
 seconds=${1:-10}
 [ $# -eq 0 ] || shift
-targets=${*:-$(cd fuzz/targets && ls ./*.rs | sed 's|^\./||; s|\.rs$||')}
+targets=${*:-$(cd fuzz/targets && ls ./*.rs | sed 's|^\./||; s|\.rs$||' | grep -vx mod)}
 command -v c++ >/dev/null || { echo "fuzz: no C++ compiler: scripts/setup installs g++." >&2; exit 1; }
 
 host=$(rustc -vV | sed -n 's/^host: //p')
@@ -25,7 +25,7 @@ for target in $targets; do
     mkdir -p "$found" "$work" "fuzz/corpus/$target"
     log="target/fuzz/$target.log"
     # A single input may take 5 s and 2 GB: far more than any bound in the readers lets it.
-    if "target/fuzz/$host/release/$target" "$work" "fuzz/corpus/$target" -artifact_prefix="$found/" -max_total_time="$seconds" \
+    if FUZZ_TARGET=$target "target/fuzz/$host/release/fuzz" "$work" "fuzz/corpus/$target" -artifact_prefix="$found/" -max_total_time="$seconds" \
         -timeout=5 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 >"$log" 2>&1; then
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
         edges=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)

@@ -1,8 +1,6 @@
 //! Archives of somebody else: a whole stream, and records in chunks that are sound. Nothing but the path
 //! that was asked for may come to be.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use overhaul_mover::{OnExisting, UnpackSpec, unpack};
 use std::fs;
 
@@ -22,8 +20,8 @@ const HEAD: &[u8] = br#"{"roots":[{"path":"/data","above":[]}],"one_filesystem":
 const END: &[u8] =
     br#"{"entries":0,"content":0,"left_out":0,"changed":0,"manifest":"","times":""}"#;
 
-fuzz_target!(|bytes: &[u8]| {
-    let base = std::env::temp_dir().join("archive");
+pub fn run(bytes: &[u8]) {
+    let base = std::env::temp_dir().join(format!("archive-{}", std::process::id()));
     let _none = fs::remove_dir_all(&base);
     fs::create_dir_all(&base).expect("a folder");
     let spec = UnpackSpec {
@@ -43,4 +41,4 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(entry.expect("an entry").file_name(), "data");
         }
     }
-});
+}

@@ -1,8 +1,6 @@
 //! Kinds of clusters, and what members answer. The first byte says which: a digit is one of our own kinds, whose questions are
 //! answered with what zero bytes part; otherwise the rest is the text of a kind.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use overhaul_model::cluster::Evidence;
 use overhaul_model::cluster_kind::ClusterKind;
 use overhaul_source::{SourceFile, cluster_kind};
@@ -32,7 +30,8 @@ fn evidence(kind: &ClusterKind, text: &str) -> Vec<Evidence> {
         .collect()
 }
 
-fuzz_target!(|text: &str| {
+pub fn run(bytes: &[u8]) {
+    let text = super::text(bytes);
     let Some(which) = text.chars().next() else {
         return;
     };
@@ -51,4 +50,4 @@ fuzz_target!(|text: &str| {
         }
         Err(problems) => assert!(!problems.to_string().is_empty()),
     }
-});
+}

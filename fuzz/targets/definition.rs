@@ -1,7 +1,5 @@
 //! Definitions of upgrades.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use overhaul_source::{SourceFile, definition, kind};
 use std::sync::LazyLock;
 
@@ -11,8 +9,9 @@ static KINDS: LazyLock<std::collections::BTreeMap<String, overhaul_model::kind::
     [(apt.name.clone(), apt)].into_iter().collect()
 });
 
-fuzz_target!(|text: &str| {
+pub fn run(bytes: &[u8]) {
+    let text = super::text(bytes);
     if let Err(problems) = definition::parse(&SourceFile::new("upgrade.yaml", text), &KINDS) {
         assert!(!problems.to_string().is_empty());
     }
-});
+}

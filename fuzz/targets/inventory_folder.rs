@@ -1,7 +1,5 @@
 //! Whole inventories: each line `##### PATH` begins a file; the folder `inv` is the inventory, `play` stands beside the definition.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use overhaul_source::SourceFile;
 use overhaul_source::fleet::vault::VaultKeys;
 use overhaul_source::fleet::{Disk, Kind, Request, load};
@@ -38,7 +36,8 @@ impl Disk for Texts<'_> {
     }
 }
 
-fuzz_target!(|text: &str| {
+pub fn run(bytes: &[u8]) {
+    let text = super::text(bytes);
     let files = text.split("##### ").skip(1).filter_map(|file| file.split_once('\n'));
     let request = Request {
         sources: &["inv".to_owned()],
@@ -50,4 +49,4 @@ fuzz_target!(|text: &str| {
         assert!(!problems.is_empty());
         assert!(problems.iter().all(|of_file| !of_file.to_string().is_empty()));
     }
-});
+}

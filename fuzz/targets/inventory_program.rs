@@ -1,7 +1,5 @@
 //! What inventory programs say: JSON for `--list`, then, behind a zero byte, JSON for every `--host NAME`.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use overhaul_source::SourceFile;
 use overhaul_source::fleet::vault::VaultKeys;
 use overhaul_source::fleet::{Disk, Kind, Request, load};
@@ -35,7 +33,8 @@ impl Disk for Program<'_> {
     }
 }
 
-fuzz_target!(|text: &str| {
+pub fn run(bytes: &[u8]) {
+    let text = super::text(bytes);
     let (list, host) = text.split_once('\0').unwrap_or((text, "{}"));
     let request = Request {
         sources: &["inventory".to_owned()],
@@ -47,4 +46,4 @@ fuzz_target!(|text: &str| {
         assert!(!problems.is_empty());
         assert!(problems.iter().all(|of_file| !of_file.to_string().is_empty()));
     }
-});
+}

@@ -1,11 +1,10 @@
 //! Fleets in YAML: our short form, and inventories.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use overhaul_source::{SourceFile, fleet};
 
-fuzz_target!(|text: &str| {
+pub fn run(bytes: &[u8]) {
+    let text = super::text(bytes);
     if let Err(problems) = fleet::parse(&SourceFile::new("hosts.yaml", text)) {
         assert!(!problems.to_string().is_empty());
     }
-});
+}

@@ -1,11 +1,10 @@
 //! Kinds of release upgraders.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use overhaul_source::{SourceFile, kind};
 
-fuzz_target!(|text: &str| {
+pub fn run(bytes: &[u8]) {
+    let text = super::text(bytes);
     if let Err(problems) = kind::parse(&SourceFile::new("kind.yaml", text)) {
         assert!(!problems.to_string().is_empty());
     }
-});
+}

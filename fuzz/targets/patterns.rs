@@ -1,11 +1,10 @@
 //! Patterns and limits: a pattern, a line break, and names of hosts.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use overhaul_source::fleet::Membership;
 use overhaul_source::fleet::pattern::Pattern;
 
-fuzz_target!(|text: &str| {
+pub fn run(bytes: &[u8]) {
+    let text = super::text(bytes);
     let (pattern, names) = text.split_once('\n').unwrap_or((text, ""));
     let hosts: Vec<String> = names.split_whitespace().map(str::to_owned).collect();
     let groups = [("all", hosts.as_slice()), ("web", hosts.get(..2).unwrap_or_default())];
@@ -20,4 +19,4 @@ fuzz_target!(|text: &str| {
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
-});
+}

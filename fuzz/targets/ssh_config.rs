@@ -1,7 +1,5 @@
 //! What `ssh -G` prints, and files of ssh_config(5) as our own reader takes them. The first byte says which: `G` is the former.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use overhaul_reach::ssh::{Account, Asked, Files, Resolved};
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -13,7 +11,7 @@ static HOME: LazyLock<PathBuf> = LazyLock::new(|| {
     home
 });
 
-fuzz_target!(|bytes: &[u8]| {
+pub fn run(bytes: &[u8]) {
     let Some((which, text)) = bytes.split_first() else {
         return;
     };
@@ -46,4 +44,4 @@ fuzz_target!(|bytes: &[u8]| {
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
-});
+}

@@ -1,7 +1,5 @@
 //! Trackers: read; written again, what people wrote is kept, and writing twice changes nothing.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use overhaul_model::id::HostName;
 use overhaul_model::tracker::{Change, DataWay, Pace, Progress, Proposal, Reason, State, Turn};
 use overhaul_source::SourceFile;
@@ -46,7 +44,8 @@ fn is_kept(small: &str, large: &str) -> bool {
     told.all(|wanted| bytes.any(|byte| byte == wanted))
 }
 
-fuzz_target!(|text: &str| {
+pub fn run(bytes: &[u8]) {
+    let text = super::text(bytes);
     let file = SourceFile::new("tracker.yaml", text);
     let before = match parse(&file) {
         Ok(before) => before,
@@ -75,4 +74,4 @@ fuzz_target!(|text: &str| {
             assert_eq!(after, before);
         }
     }
-});
+}

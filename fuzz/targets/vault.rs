@@ -1,11 +1,10 @@
 //! Encrypted texts, without and with a password.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use overhaul_source::fleet::vault::{VaultError, VaultKeys, decrypt, is_vault};
 use zeroize::Zeroizing;
 
-fuzz_target!(|text: &str| {
+pub fn run(bytes: &[u8]) {
+    let text = super::text(bytes);
     let none = decrypt(text, &VaultKeys::default());
     assert!(none.is_err());
     assert_eq!(matches!(none, Err(VaultError::NotVault)), !is_vault(text));
@@ -15,4 +14,4 @@ fuzz_target!(|text: &str| {
         keys.add("default", Zeroizing::new(b"first".to_vec()));
         let _ = decrypt(text, &keys);
     }
-});
+}

@@ -75,8 +75,11 @@ fn progress(store: &Path, sha256: &Digest) -> Option<PathBuf> {
 
 fn read<T: DeserializeOwned>(dir: &Path) -> Result<T, CarryError> {
     let path = dir.join(SPEC_FILE);
-    let bytes = fs::read(&path).and_then(|bytes| Ok(serde_json::from_slice(&bytes)?));
-    bytes.map_err(|error| CarryError::Spec(path, error))
+    let read = fs::read(&path).and_then(|bytes| {
+        let json = crate::store::opened(&bytes).map_err(io::Error::other)?;
+        Ok(serde_json::from_slice(json)?)
+    });
+    read.map_err(|error| CarryError::Spec(path, error))
 }
 
 fn raw(paths: Vec<String>) -> Vec<Vec<u8>> {

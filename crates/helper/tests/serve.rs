@@ -571,7 +571,9 @@ fn a_reboot_ends_under_the_next_boot() {
     client.kill();
     // As if that had been another boot.
     let path = host.receipt("k", "work.json");
-    let mut work: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    let json = text.lines().next().unwrap();
+    let mut work: serde_json::Value = serde_json::from_str(json).unwrap();
     let start = &mut work["reboot"];
     start["boot"]["boot_id"] = "before".into();
     start["init_started_ms"] = 1_000.into();

@@ -7,8 +7,9 @@ use crate::span::Span;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The version of the receipt store's form; a helper refuses a newer one.
-pub const STORE_FORMAT: u32 = 1;
+/// The version of the receipt store's form; a helper refuses a newer one, and reads older ones. Since 2, files
+/// end with the line of their checksum.
+pub const STORE_FORMAT: u32 = 2;
 
 /// Written and synced before the work begins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,6 +11,8 @@ mod descriptors;
 mod detached;
 mod error;
 pub mod frame;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod hosts;
 mod link;
 mod machine;

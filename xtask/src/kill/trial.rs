@@ -159,7 +159,9 @@ impl Trial<'_> {
                 moved.trim()
             )));
         }
-        let stored = self.lab.on_host("cat /var/lib/overhaul/generation.json")?;
+        let stored = self
+            .lab
+            .on_host("head -n 1 /var/lib/overhaul/generation.json")?;
         let stored: Value = serde_json::from_str(&stored)
             .map_err(|error| Failure::new(format!("generation.json: {error}: {stored}")))?;
         if stored.get("holder") != Some(&Value::Null) {

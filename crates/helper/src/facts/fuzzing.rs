@@ -223,3 +223,22 @@ fn lists(root: &Root) {
         let _ = sources::rewritten_deb822(&text, |_| true, next);
     }
 }
+
+#[cfg(test)]
+#[path = "../../../../fuzz/mutate.rs"]
+mod mutate;
+
+#[cfg(test)]
+mod tests {
+    use super::{mutate, read};
+    use std::path::PathBuf;
+    use std::sync::LazyLock;
+
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| tempfile::tempdir().unwrap().keep());
+
+    #[test]
+    fn what_hosts_say_never_breaks_its_readers() {
+        mutate::short("host_files", |bytes| read(&FOLDER, bytes), 6_000);
+        std::fs::remove_dir_all(&*FOLDER).unwrap();
+    }
+}

@@ -6,7 +6,7 @@
 mod clusters;
 mod conffiles;
 mod data;
-#[cfg(feature = "fuzzing")]
+#[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod gather;
 mod indexes;

@@ -1,6 +1,7 @@
 //! Writes that survive a power cut, and reads of files of any size.
 
 use super::error::StoreError;
+use super::seal::{opened, sealed};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::{self, File, OpenOptions};
@@ -31,7 +32,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     path.parent().map_or(Ok(()), sync_dir)
 }
 
-/// As [`replace`], with a value as JSON.
+/// As [`replace`], with a value as JSON and its checksum.
 ///
 /// # Errors
 /// As for [`replace`].
@@ -50,7 +51,7 @@ pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
         .map_err(StoreError::io("written", path))
 }
 
-/// As [`write_synced`], with a value as JSON.
+/// As [`write_synced`], with a value as JSON and its checksum.
 ///
 /// # Errors
 /// As for [`write_synced`].
@@ -59,7 +60,9 @@ pub fn write_json_synced<T: Serialize>(path: &Path, value: &T) -> Result<(), Sto
 }
 
 fn json<T: Serialize>(path: &Path, value: &T) -> Result<Vec<u8>, StoreError> {
-    serde_json::to_vec(value).map_err(StoreError::damaged(path))
+    serde_json::to_vec(value)
+        .map(sealed)
+        .map_err(StoreError::damaged(path))
 }
 
 /// Opens a file of the store for writing, empty.
@@ -89,12 +92,15 @@ pub fn sync_dir(dir: &Path) -> Result<(), StoreError> {
 /// Reads a JSON file of the store; `None` when there is none.
 ///
 /// # Errors
-/// When it cannot be read or holds something else.
+/// When it cannot be read, or holds something else than what was written.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StoreError> {
     match read_capped(path, JSON_BYTES_MAX) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(StoreError::damaged(path)),
+        Ok(bytes) => {
+            let json = opened(&bytes).map_err(StoreError::damaged(path))?;
+            serde_json::from_slice(json)
+                .map(Some)
+                .map_err(StoreError::damaged(path))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(StoreError::io("read", path)(error)),
     }

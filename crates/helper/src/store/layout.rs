@@ -3,6 +3,7 @@
 use super::durable;
 use super::error::StoreError;
 use super::lock::{Held, Locked};
+use super::seal::{opened, sealed};
 use overhaul_model::event::Generation;
 use overhaul_model::id::{AttemptKey, InstallId};
 use overhaul_model::receipt::STORE_FORMAT;
@@ -48,8 +49,13 @@ impl Store {
         store.check_format()?;
         let locked = Locked::take(&store)?;
         let install_id = match store.check_format()? {
-            true => store.read_install_id()?,
-            false => store.make()?,
+            Some(STORE_FORMAT) => store.read_install_id()?,
+            // What is written from now on, helpers of that format cannot read.
+            Some(_) => store.read_install_id().and_then(|id| {
+                store.write_format()?;
+                Ok(id)
+            })?,
+            None => store.make()?,
         };
         drop(locked);
         store.install_id = install_id;
@@ -123,18 +129,22 @@ impl Store {
         }
     }
 
-    /// Whether there is a store of a form that this helper knows; `false` when there is none yet.
-    fn check_format(&self) -> Result<bool, StoreError> {
+    /// The form of the store, one that this helper knows; `None` when there is no store yet.
+    fn check_format(&self) -> Result<Option<u32>, StoreError> {
         let path = self.path("format");
         let Some(text) = self.text("format")? else {
-            return Ok(false);
+            return Ok(None);
         };
         let found: u32 = text.parse().map_err(StoreError::damaged(&path))?;
         if found > STORE_FORMAT {
             Err(StoreError::Newer { found })
         } else {
-            Ok(true)
+            Ok(Some(found))
         }
+    }
+
+    fn write_format(&self) -> Result<(), StoreError> {
+        durable::replace(&self.path("format"), format!("{STORE_FORMAT}\n").as_bytes())
     }
 
     /// Makes the store; `format` comes last, so that a store that was cut off in the making is made anew.
@@ -146,9 +156,10 @@ impl Store {
             .create(&receipts)
             .map_err(StoreError::io("created", &receipts))?;
         let id = random_id()?;
-        durable::replace(&self.path("install-id"), format!("{id}\n").as_bytes())?;
-        durable::replace(&self.path("sequence"), format!("{:020}\n", 0).as_bytes())?;
-        durable::replace(&self.path("format"), format!("{STORE_FORMAT}\n").as_bytes())?;
+        let id_text = sealed(format!("{id}\n").into_bytes());
+        durable::replace(&self.path("install-id"), &id_text)?;
+        durable::replace(&self.path("sequence"), &sequence_text(0))?;
+        self.write_format()?;
         if let Some(parent) = self.dir.parent().filter(|p| !p.as_os_str().is_empty()) {
             durable::sync_dir(parent)?;
         }
@@ -165,14 +176,23 @@ impl Store {
 
     fn text(&self, name: &str) -> Result<Option<String>, StoreError> {
         let path = self.path(name);
-        match durable::read_capped(&path, TEXT_BYTES_MAX) {
-            Ok(bytes) => String::from_utf8(bytes)
-                .map(|text| Some(text.trim().to_owned()))
-                .map_err(StoreError::damaged(&path)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(StoreError::io("read", &path)(error)),
+        let bytes = match durable::read_capped(&path, TEXT_BYTES_MAX) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::io("read", &path)(error)),
+        };
+        let text = opened(&bytes).map_err(StoreError::damaged(&path))?;
+        let text = std::str::from_utf8(text).map_err(StoreError::damaged(&path))?;
+        match text.trim() {
+            text if text.contains('\n') => Err(StoreError::damaged(&path)("it has several lines")),
+            text => Ok(Some(text.to_owned())),
         }
     }
+}
+
+/// The file `sequence`. It always has the same length.
+pub(super) fn sequence_text(number: u64) -> Vec<u8> {
+    sealed(format!("{number:020}\n").into_bytes())
 }
 
 /// The directory must be ours alone. Too open permission bits of our own directory are closed.

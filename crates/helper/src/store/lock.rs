@@ -2,7 +2,7 @@
 
 use super::durable::{self, FILE_MODE};
 use super::error::StoreError;
-use super::layout::Store;
+use super::layout::{Store, sequence_text};
 use crate::acceptance::{self, Accept};
 use jiff::Timestamp;
 use overhaul_model::event::Generation;
@@ -175,13 +175,13 @@ impl<'a> Locked<'a> {
     pub(super) fn next_sequence(&self) -> Result<u64, StoreError> {
         let path = self.store.path("sequence");
         let next = self.store.sequence()?.saturating_add(1);
-        // Written in place: the digits always take the same bytes of one sector, which a disk writes
+        // Written in place: it always takes the same bytes of one sector, which a disk writes
         // whole, and a rename would cost a second sync before every step.
         OpenOptions::new()
             .write(true)
             .open(&path)
             .and_then(|file| {
-                file.write_all_at(format!("{next:020}\n").as_bytes(), 0)
+                file.write_all_at(&sequence_text(next), 0)
                     .and_then(|()| file.sync_data())
             })
             .map_err(StoreError::io("written", &path))?;

@@ -6,6 +6,7 @@ mod error;
 mod layout;
 mod lock;
 mod receipt;
+mod seal;
 mod spool;
 
 pub(crate) use attempt::write_end;
@@ -15,4 +16,5 @@ pub use error::StoreError;
 pub use layout::Store;
 pub use lock::Locked;
 pub use receipt::{REBOOT_ORDER_S_MAX, Receipt};
+pub(crate) use seal::opened;
 pub use spool::{SPOOL_BYTES_MAX, Spool, TAIL_BYTES_MAX};

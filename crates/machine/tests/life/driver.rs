@@ -133,8 +133,26 @@ impl Life {
             .apply(&serde_json::from_str(&text).unwrap())
             .unwrap();
         assert!(self.run == self.again, "a replay differs after {record:?}");
+        let is_amended = matches!(record.event, Event::Amended { .. });
         self.records.push(record);
+        if is_amended || self.records.len().is_power_of_two() {
+            self.is_replayed_from_scratch();
+        }
         laws::at_every_moment(self);
+    }
+
+    /// The journal so far leads to the run as it is, for whoever has nothing but its text.
+    pub fn is_replayed_from_scratch(&self) {
+        let line = |record: &Record| serde_json::to_string(record).unwrap();
+        let text: Vec<String> = self.records.iter().map(line).collect();
+        let read = |line: &String| serde_json::from_str(line).unwrap();
+        let records: Vec<Record> = text.iter().map(read).collect();
+        let replayed = Run::replay(self.opened_with.clone(), &records).unwrap();
+        assert!(
+            replayed == self.run,
+            "a replay of {} rows differs",
+            text.len()
+        );
     }
 
     fn later(&mut self, span: Span) {
@@ -404,6 +422,7 @@ impl Life {
             self.take();
         }
         self.kindly(true);
+        self.is_replayed_from_scratch();
         assert!(
             self.run.verdict().is_some(),
             "it does not come to its end: {:#?}",
