@@ -11,7 +11,7 @@ static KINDS: LazyLock<std::collections::BTreeMap<String, overhaul_model::kind::
 
 pub fn run(bytes: &[u8]) {
     let text = super::text(bytes);
-    if let Err(problems) = definition::parse(&SourceFile::new("upgrade.yaml", text), &KINDS) {
+    if let Err(problems) = definition::parse(&SourceFile::new("upgrade.yaml", text), &*KINDS) {
         assert!(!problems.to_string().is_empty());
     }
 }
