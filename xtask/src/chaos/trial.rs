@@ -176,8 +176,15 @@ impl<'a> Trial<'a> {
         let words = [
             "client", "--from", &from, "--url", &url, "--until", &until, "--report", &report,
         ];
-        let mut command = self.lab.command(words);
-        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let client = self.lab.command(words);
+        // Without us nobody would tell it to end.
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(client.get_program())
+            .args(client.get_args())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
         command.spawn().map_err(wrong("the client"))
     }
 
