@@ -1,6 +1,7 @@
 //! Probes of services: whether users would be served, from the first step to the end of the run.
 
 use crate::ports::{Clock, Reach, Vantage};
+use overhaul_machine::report::{Resolution, resolution};
 use overhaul_model::event::{Event, ProbeTally};
 use overhaul_model::fleet::Host;
 use overhaul_model::id::{HostName, ServiceName};
@@ -12,22 +13,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-
-/// Time between two questions from the controller: the resolution of a measured outage.
-pub const FROM_CONTROLLER_EVERY: Span = Span::from_ms(100);
-
-/// Time between two questions by the helper on a host: each starts a process there.
-pub const ON_HOST_EVERY: Span = Span::from_s(1);
-
-/// No answer within this is an outage.
-pub const WITHIN: Span = Span::from_s(1);
-
-/// Between two questions to a member of a cluster: each starts some programs on its host, of which that of
-/// ceph takes half a second alone.
-pub const MEMBER_EVERY: Span = Span::from_s(5);
-
-/// A member that has not answered within this is down: its kind's questions may take so long each.
-pub const MEMBER_WITHIN: Span = Span::from_s(10);
 
 /// Given to the transport on top, so that its own words come first.
 const GRACE: Span = Span::from_ms(200);
@@ -196,11 +181,11 @@ async fn watch<R: Reach, C: Clock>(
     tallies: Arc<Tallies>,
     changes: mpsc::Sender<Event>,
 ) {
-    let (every, within) = match (&probe.measure, &probe.vantage) {
-        (Measure::Member(_), _) => (MEMBER_EVERY, MEMBER_WITHIN),
-        (_, Vantage::Controller) => (FROM_CONTROLLER_EVERY, WITHIN),
-        (_, Vantage::Host(_)) => (ON_HOST_EVERY, WITHIN),
-    };
+    let Resolution {
+        every,
+        limit: within,
+        ..
+    } = resolution(&probe.measure);
     let mut was = None;
     loop {
         let asked = clock.elapsed();

@@ -7,6 +7,8 @@ mod redundancy;
 mod tests;
 mod timeline;
 
+pub use downtime::resolution;
+
 use crate::{Amendment, Postponed, Run};
 use jiff::Timestamp;
 use overhaul_model::definition::Release;

@@ -2,6 +2,7 @@
 //! whatever is in a group of ours was started by us.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -119,8 +120,9 @@ impl Group {
 
     /// Removes the group, which must be empty, and those below.
     pub fn remove(&self) -> Result<()> {
+        let until = Instant::now() + Duration::from_secs(KILL_WAIT_S_MAX);
         for folder in &self.all {
-            remove_groups(folder)?;
+            remove_groups(folder, until)?;
         }
         Ok(())
     }
@@ -149,13 +151,19 @@ fn folders_in(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-fn remove_groups(folder: &Path) -> Result<()> {
+/// A group whose last process ended a moment ago may still be busy.
+fn remove_groups(folder: &Path, until: Instant) -> Result<()> {
     for below in folders_in(folder) {
-        remove_groups(&below)?;
+        remove_groups(&below, until)?;
     }
-    match fs::remove_dir(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).named(folder),
-        _ => Ok(()),
+    loop {
+        match fs::remove_dir(folder) {
+            Err(error) if error.kind() == ErrorKind::ResourceBusy && Instant::now() < until => {
+                thread::sleep(Duration::from_millis(KILL_POLL_MS));
+            }
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).named(folder),
+            _ => return Ok(()),
+        }
     }
 }
 

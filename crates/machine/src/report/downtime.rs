@@ -11,24 +11,32 @@ use overhaul_model::windows::{Away, ServiceForecast, coverage, forecast};
 use std::collections::BTreeMap;
 
 /// Time between two questions from the controller: short outages of a restart shall be seen.
-pub const PROBE_CONTROLLER_EVERY_MS: u64 = 100;
+const CONTROLLER_EVERY: Span = Span::from_ms(100);
 
 /// Time between two questions on the host: each one starts a process there.
-pub const PROBE_HOST_EVERY_MS: u64 = 1_000;
+const HOST_EVERY: Span = Span::from_s(1);
 
 /// An answer that takes longer counts as none: users have given up by then.
-pub const PROBE_LIMIT_MS: u64 = 1_000;
+const LIMIT: Span = Span::from_s(1);
 
-fn resolution(measure: &Measure) -> Resolution {
-    let (asked_from, every_ms) = if measure.from_controller() {
-        (Observer::Controller, PROBE_CONTROLLER_EVERY_MS)
-    } else {
-        (Observer::Host, PROBE_HOST_EVERY_MS)
+/// Time between two questions to a member of a cluster: each starts some programs on its host, of which that
+/// of ceph takes half a second alone.
+const MEMBER_EVERY: Span = Span::from_s(5);
+
+/// A member that has not answered within this is down: its kind's questions may take so long each.
+const MEMBER_LIMIT: Span = Span::from_s(10);
+
+/// How a service is asked during the whole run.
+pub fn resolution(measure: &Measure) -> Resolution {
+    let (asked_from, every, limit) = match measure {
+        Measure::Member(_) => (Observer::Host, MEMBER_EVERY, MEMBER_LIMIT),
+        _ if measure.from_controller() => (Observer::Controller, CONTROLLER_EVERY, LIMIT),
+        _ => (Observer::Host, HOST_EVERY, LIMIT),
     };
     Resolution {
         asked_from,
-        every: Span::from_ms(every_ms),
-        limit: Span::from_ms(PROBE_LIMIT_MS),
+        every,
+        limit,
     }
 }
 
