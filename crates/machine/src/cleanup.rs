@@ -80,6 +80,7 @@ impl Run {
         self.open.clear();
         self.active.clear();
         self.rolling.clear();
+        self.stirred.clear();
         for host in self.hosts.values_mut() {
             host.link = crate::HostLink::Absent;
             host.holds = false;

@@ -17,6 +17,7 @@ pub mod report;
 mod run;
 mod shut;
 mod state;
+mod stirred;
 mod takeover;
 mod transition;
 mod tree;

@@ -292,6 +292,7 @@ impl Run {
         self.slots.retain(|key, slot| !own(key) || decided(slot));
         self.open.retain(|key| !own(key));
         self.active.retain(|key, _| !own(key));
+        self.stir_all();
         let Some(host) = turn.turn.clone() else {
             return;
         };

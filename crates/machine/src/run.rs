@@ -4,6 +4,7 @@ use crate::fence::Fence;
 use crate::near::executor;
 use crate::postpone::Postponed;
 use crate::state::{HostLink, HostState, Phase, Slot, StepState, Then};
+use crate::stirred;
 use crate::transition::{by_the_loop, ready, transition, unknown};
 use crate::tree::{Key, Kind, NotRunnable, Tree};
 use crate::walk::{Active, Move};
@@ -75,8 +76,10 @@ pub struct Run {
     pub(crate) open: BTreeSet<Key>,
     /// Blocks that were begun and are not over.
     pub(crate) active: BTreeMap<Key, Active>,
-    /// The rolls among them: what begins next is looked for there after each event.
+    /// The rolls among them.
     pub(crate) rolling: BTreeSet<usize>,
+    /// The rolls among those in which something may begin or come to its end now: after an event only they are looked at.
+    pub(crate) stirred: BTreeSet<usize>,
     pub(crate) hosts: BTreeMap<HostName, HostState>,
     /// Hosts that were let away from a service, until their turns are over.
     pub(crate) away: BTreeMap<ServiceName, BTreeSet<HostName>>,
@@ -130,6 +133,7 @@ impl Run {
             open: BTreeSet::new(),
             active: BTreeMap::new(),
             rolling: BTreeSet::new(),
+            stirred: BTreeSet::new(),
             hosts: BTreeMap::new(),
             away: BTreeMap::new(),
             machines: BTreeMap::new(),
@@ -174,6 +178,9 @@ impl Run {
         }
         let moves = self.take(record)?;
         self.seq = record.seq;
+        if !stirred::concerns_a_place(&record.event) {
+            self.stir_all();
+        }
         self.walk(moves);
         Ok(())
     }

@@ -87,6 +87,9 @@ impl Tree {
         };
         tree.add(plan, &plan.root, None, None)?;
         tree.set_cleanup_apart();
+        if tree.is_plain(plan) {
+            return Ok(tree);
+        }
         let known: HashSet<&HostName> = plan.hosts.keys().collect();
         let mut seen = HashSet::new();
         let mut wrong = None;
@@ -104,6 +107,33 @@ impl Tree {
             Some(wrong) => Err(wrong),
             None => Ok(tree),
         }
+    }
+
+    /// Whether each position is there once and each host is known, as far as can be said without going through all
+    /// positions: of a large plan there are some hundred thousand.
+    fn is_plain(&self, plan: &Plan) -> bool {
+        let named = |node: &&Node| matches!(node.kind, Kind::Step(_) | Kind::Repair { .. });
+        let one_each = self.by_id.len() == self.nodes.iter().filter(named).count();
+        let known = |host: &HostName| plan.hosts.contains_key(host);
+        one_each
+            && self.nodes.iter().all(|node| match &node.kind {
+                Kind::Roll { turns, hosts, .. } => {
+                    let all: usize = turns.batches.iter().map(Vec::len).sum();
+                    all == hosts.len() && hosts.iter().all(known)
+                }
+                Kind::Step(step) => {
+                    let in_roll = node.roll.is_some();
+                    match &step.lane {
+                        Lane::Turn => in_roll,
+                        Lane::Host(host) => !in_roll && known(host),
+                        Lane::Run => !in_roll,
+                    }
+                }
+                Kind::Sequence(_)
+                | Kind::Parallel(_)
+                | Kind::Scope { .. }
+                | Kind::Repair { .. } => true,
+            })
     }
 
     /// The whole goes past the stage `cleanup`.
@@ -367,5 +397,81 @@ impl Tree {
             None => key.turn.as_ref(),
         };
         (found == position.host.as_ref()).then_some(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clocks::tests::{plan, step};
+    use overhaul_model::action::{Action, Touches, Undo};
+
+    fn further(id: &str, lane: Lane) -> Block {
+        let touches = Touches::Only(Vec::new());
+        let mut block = step(id, Action::Run { touches }, 1, Undo::Nothing);
+        if let Block::Step(step) = &mut block {
+            step.lane = lane;
+        }
+        block
+    }
+
+    /// What is wrong with the plan of two hosts after a change.
+    fn told(change: impl FnOnce(&mut Plan, &mut Vec<Block>)) -> String {
+        let mut plan = plan(&["a", "b"], false);
+        let mut root = std::mem::replace(&mut plan.root, further("", Lane::Run));
+        if let Block::Roll { body, .. } = &mut root
+            && let Block::Sequence { blocks, .. } = &mut **body
+        {
+            change(&mut plan, blocks);
+        }
+        plan.root = root;
+        match Tree::new(&plan) {
+            Ok(tree) => format!("fine, plain: {}", tree.is_plain(&plan)),
+            Err(wrong) => wrong.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_position_that_is_there_twice_and_a_host_that_is_not_are_found_at_a_glance_or_not() {
+        let turns = |plan: &mut Plan, hosts: &[&str]| {
+            let hosts = hosts.iter().map(|host| HostName::from(*host)).collect();
+            let roll = plan.rolls.get_mut(&StepId::from("roll")).unwrap();
+            roll.batches = vec![hosts];
+        };
+        let only = |block: &mut Block, hosts: &[&str]| {
+            if let Block::Step(step) = block {
+                step.only = Some(hosts.iter().map(|host| HostName::from(*host)).collect());
+            }
+        };
+        let found = [
+            told(|_, _| {}),
+            told(|plan, _| turns(plan, &["a", "b", "a"])),
+            told(|_, blocks| blocks.push(further("stop", Lane::Turn))),
+            told(|_, blocks| blocks.push(further("alone", Lane::Run))),
+            told(|_, blocks| blocks.push(further("here", Lane::Host("a".into())))),
+            told(|plan, _| turns(plan, &["a", "c"])),
+            // Not plain, and right: one id on two hosts, and a step of the whole run in a roll of one host.
+            told(|_, blocks| {
+                only(&mut blocks[0], &["a"]);
+                let mut other = further("stop", Lane::Turn);
+                only(&mut other, &["b"]);
+                blocks.push(other);
+            }),
+            told(|plan, blocks| {
+                turns(plan, &["a"]);
+                blocks.push(further("alone", Lane::Run));
+            }),
+        ];
+        let expected = [
+            "fine, plain: true",
+            "the position stop@a occurs twice",
+            "the position stop@a occurs twice",
+            "the position alone occurs twice",
+            "the position here@a occurs twice",
+            "the plan names the host c, but does not describe it",
+            "fine, plain: false",
+            "fine, plain: false",
+        ];
+        assert_eq!(found, expected);
     }
 }

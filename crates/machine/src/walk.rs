@@ -206,6 +206,7 @@ impl Run {
             Some(active) => {
                 if matches!(active, Active::Roll { .. }) {
                     self.rolling.insert(key.node);
+                    self.stirred.insert(key.node);
                 }
                 self.active.insert(key, active);
             }
@@ -260,6 +261,7 @@ impl Run {
         }
         if let (Kind::Roll { .. }, Some(host)) = (&self.tree.node(parent.node).kind, &key.turn) {
             self.is_back(host);
+            self.stirred.insert(parent.node);
             if self.late.as_mut().is_some_and(|late| late.remove(key)) {
                 return;
             }
@@ -300,7 +302,7 @@ impl Run {
     /// kept in mind.
     fn go_past(&mut self, queue: &mut VecDeque<Move>) {
         let idle = |active: &Active| matches!(active, Active::Roll { under_way, .. } if under_way.is_empty());
-        let idle = self.rolls_under_way().filter(|(_, active)| idle(active));
+        let idle = self.stirred_rolls().filter(|(_, active)| idle(active));
         let idle: Vec<Key> = idle.map(|(key, _)| key).collect();
         for key in idle {
             let Kind::Roll { turns, body, .. } = &self.tree.node(key.node).kind else {
@@ -324,10 +326,14 @@ impl Run {
                 begun.clear();
             }
             let (over, went) = (now >= turns.batches.len(), now != *batch);
-            self.left.extend(left);
+            if !left.is_empty() {
+                self.left.extend(left);
+                self.stir_all();
+            }
             if over {
                 self.active.remove(&key);
                 self.rolling.remove(&key.node);
+                self.stirred.remove(&key.node);
                 self.past.insert(key.node);
                 queue.push_back(Move::Over(key));
             } else if went {
@@ -372,8 +378,13 @@ impl Run {
     /// Begins turns: batches in order, at most so many hosts at once, none beyond the failure budget, none
     /// beyond the limits of this sitting.
     fn admit(&mut self, queue: &mut VecDeque<Move>) {
-        let rolls = self.rolls_under_way().map(|(key, _)| key);
+        let rolls = self.stirred_rolls().map(|(key, _)| key);
         let rolls: Vec<Key> = rolls.filter(|key| self.next_turn(key).is_some()).collect();
+        self.stirred = rolls.iter().map(|key| key.node).collect();
+        debug_assert!(
+            self.rest_is_calm(),
+            "a roll that has something to begin was not looked at"
+        );
         if rolls.is_empty() {
             return;
         }
@@ -409,7 +420,7 @@ impl Run {
     }
 
     /// The next turn that may begin: the roll's body, the host's place in its batch, and the host.
-    fn next_turn(&self, key: &Key) -> Option<(usize, usize, HostName)> {
+    pub(crate) fn next_turn(&self, key: &Key) -> Option<(usize, usize, HostName)> {
         let active = self.active.get(key)?;
         let (
             Kind::Roll { turns, body, .. },
@@ -453,7 +464,15 @@ impl Run {
 
     /// The rolls that were begun and are not over. A roll stands in no other one, so that it has no turn.
     pub(crate) fn rolls_under_way(&self) -> impl Iterator<Item = (Key, &Active)> {
-        let keys = self.rolling.iter().map(|node| Key {
+        self.rolls(self.rolling.iter())
+    }
+
+    /// The rolls at some nodes, as far as they are under way.
+    pub(crate) fn rolls<'a>(
+        &'a self,
+        nodes: impl Iterator<Item = &'a usize>,
+    ) -> impl Iterator<Item = (Key, &'a Active)> {
+        let keys = nodes.map(|node| Key {
             node: *node,
             turn: None,
         });
