@@ -1,6 +1,8 @@
 //! A definition against a fleet: roles that exist, texts that name only what is there, on every host
 //! concerned.
 
+mod certain;
+
 use crate::fleet::{FleetInput, LeftOut};
 use crate::problem::{Problems, Sink, SourceFile};
 use crate::templates::FUNCTIONS;
@@ -17,9 +19,11 @@ use overhaul_model::template::{
     Context, Quoting, Renderer, step_word, texts_of_json, texts_of_measure, texts_of_primitive,
 };
 use serde_json::Value;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::ops::Range;
+use std::rc::Rc;
 
 /// Hosts that one problem names; the rest is counted.
 const HOSTS_NAMED: usize = 3;
@@ -53,6 +57,9 @@ pub fn check_texts(
         definition,
         fleet,
         left_out: &input.left_out,
+        read: RefCell::default(),
+        proven: RefCell::default(),
+        by_role: by_role(fleet),
     };
     checker.links();
     for role in &definition.roles {
@@ -63,7 +70,7 @@ pub fn check_texts(
     }
     for service in definition.services.values() {
         if let Some(healthy) = &service.healthy {
-            let hosts: Vec<&Host> = fleet.of_role(&service.on).collect();
+            let hosts = checker.all_of(&service.on);
             let place = Place::InFile(1);
             checker.texts(
                 &owned(texts_of_measure(healthy)),
@@ -76,8 +83,38 @@ pub fn check_texts(
     sink.into_result(Some(()))
 }
 
-/// Outputs of earlier steps: by the step's word, their names and the hosts where the step is planned.
-type Outputs = BTreeMap<String, (BTreeSet<String>, BTreeSet<HostName>)>;
+/// Outputs of earlier steps, by the step's word.
+type Outputs<'h> = BTreeMap<String, StepOutputs<'h>>;
+
+/// What an earlier step gives.
+struct StepOutputs<'h> {
+    names: BTreeSet<String>,
+    /// The hosts where the step is planned; all of the role when `None`.
+    hosts: Option<BTreeSet<&'h HostName>>,
+}
+
+impl StepOutputs<'_> {
+    fn is_planned_on(&self, host: &Host) -> bool {
+        let hosts = self.hosts.as_ref();
+        hosts.is_none_or(|hosts| hosts.contains(&host.name))
+    }
+}
+
+/// Some hosts of a role.
+#[derive(Clone)]
+struct Hosts<'h> {
+    role: &'h RoleName,
+    hosts: Rc<[&'h Host]>,
+    /// Whether they are all of it.
+    all: bool,
+}
+
+/// What is known of a text without any host.
+struct Read {
+    names: BTreeSet<String>,
+    /// The names with which alone it can be rendered, when it holds nothing else.
+    only_names: Option<BTreeSet<String>>,
+}
 
 /// Texts with how values are written into them.
 type Texts = Vec<(String, Quoting)>;
@@ -97,9 +134,67 @@ struct Checker<'c, 's, 'f> {
     fleet: &'c Fleet,
     /// Variables that the inventory has and templates cannot name.
     left_out: &'c BTreeMap<String, LeftOut>,
+    /// Texts that were read: those of upgraders come again with each role.
+    read: RefCell<HashMap<String, Rc<Read>>>,
+    /// Of a role and a name: whether every host of the role has a value for it.
+    proven: RefCell<HashMap<&'c RoleName, HashMap<String, bool>>>,
+    by_role: HashMap<&'c RoleName, Rc<[&'c Host]>>,
+}
+
+/// The fleet's hosts by role, in the order of their names.
+fn by_role(fleet: &Fleet) -> HashMap<&RoleName, Rc<[&Host]>> {
+    let mut out: HashMap<&RoleName, Vec<&Host>> = HashMap::new();
+    for host in fleet.hosts.values() {
+        for role in &host.roles {
+            out.entry(role).or_default().push(host);
+        }
+    }
+    let shared = out.into_iter();
+    shared.map(|(role, hosts)| (role, hosts.into())).collect()
 }
 
 impl<'c> Checker<'c, '_, '_> {
+    fn all_of(&self, role: &'c RoleName) -> Hosts<'c> {
+        let none = || Rc::from(Vec::new());
+        Hosts {
+            role,
+            hosts: self.by_role.get(role).map_or_else(none, Rc::clone),
+            all: true,
+        }
+    }
+
+    fn read(&self, text: &str) -> Rc<Read> {
+        if let Some(read) = self.read.borrow().get(text) {
+            return Rc::clone(read);
+        }
+        let read = Rc::new(Read {
+            // Texts that are no templates were reported when they were read.
+            names: self.renderer.names(text).unwrap_or_default(),
+            only_names: certain::only_names(text),
+        });
+        let mut known = self.read.borrow_mut();
+        known.insert(text.to_owned(), Rc::clone(&read));
+        read
+    }
+
+    /// Whether every host of a role has a value for all these names, so that nothing has to be rendered to know it.
+    fn all_have(&self, hosts: &Hosts<'c>, names: &BTreeSet<String>, in_kind: bool) -> bool {
+        let mut proven = self.proven.borrow_mut();
+        let of_role = proven.entry(hosts.role).or_default();
+        names.iter().all(|name| {
+            if in_kind && IN_KINDS.contains(&name.as_str()) {
+                return true;
+            }
+            if let Some(known) = of_role.get(name.as_str()) {
+                return *known;
+            }
+            let all = self.all_of(hosts.role);
+            let has = all.hosts.iter().all(|host| certain::has_value(name, host));
+            of_role.insert(name.clone(), has);
+            has
+        })
+    }
+
     /// Roles that the definition names and the fleet does not have.
     fn links(&self) {
         let known: BTreeSet<&RoleName> = self.fleet.hosts.values().flat_map(|h| &h.roles).collect();
@@ -126,12 +221,17 @@ impl<'c> Checker<'c, '_, '_> {
     }
 
     /// Steps that are done once: on a role's first host, or on none, where only the releases are known.
-    fn stage(&self, stage: &StagePlan) {
+    fn stage(&self, stage: &'c StagePlan) {
         for once in stage.before.iter().chain(&stage.after) {
             let line = once.step.origin.line;
             if let Some(on) = &once.on {
-                let hosts: Vec<&Host> = self.fleet.of_role(on).take(1).collect();
-                self.step(&once.step, &hosts, &mut Outputs::new());
+                let all = self.all_of(on);
+                let first = Hosts {
+                    hosts: all.hosts.iter().take(1).copied().collect(),
+                    all: false,
+                    ..all
+                };
+                self.step(&once.step, &first, &mut Outputs::new());
                 continue;
             }
             let context = Context::new(None, &self.definition.from, &self.definition.to);
@@ -146,8 +246,8 @@ impl<'c> Checker<'c, '_, '_> {
         }
     }
 
-    fn role(&self, role: &RoleUpgrade) {
-        let hosts: Vec<&Host> = self.fleet.of_role(&role.role).collect();
+    fn role(&self, role: &'c RoleUpgrade) {
+        let hosts = self.all_of(&role.role);
         let mut outputs = Outputs::new();
         let line = Place::InFile(role.origin.line);
         self.texts(&texts_of_guards(&role.guards), &hosts, &line, &outputs);
@@ -165,7 +265,7 @@ impl<'c> Checker<'c, '_, '_> {
         }
     }
 
-    fn block(&self, block: &WrittenBlock, hosts: &[&'c Host], outputs: &mut Outputs) {
+    fn block(&self, block: &WrittenBlock, hosts: &Hosts<'c>, outputs: &mut Outputs<'c>) {
         for step in block.steps() {
             self.step(step, hosts, outputs);
         }
@@ -175,7 +275,7 @@ impl<'c> Checker<'c, '_, '_> {
         }
     }
 
-    fn step(&self, step: &WrittenStep, hosts: &[&'c Host], outputs: &mut Outputs) {
+    fn step(&self, step: &WrittenStep, hosts: &Hosts<'c>, outputs: &mut Outputs<'c>) {
         let hosts = self.concerned(step, hosts);
         let place = Place::InFile(step.origin.line);
         self.texts(&texts_of_step(step), &hosts, &place, outputs);
@@ -184,16 +284,16 @@ impl<'c> Checker<'c, '_, '_> {
     }
 
     /// The hosts for which the step's condition holds.
-    fn concerned(&self, step: &WrittenStep, hosts: &[&'c Host]) -> Vec<&'c Host> {
+    fn concerned(&self, step: &WrittenStep, hosts: &Hosts<'c>) -> Hosts<'c> {
         let Some(when) = &step.when else {
-            return hosts.to_vec();
+            return hosts.clone();
         };
         let names = self.renderer.condition_names(when).unwrap_or_default();
         let roots: BTreeSet<&str> = names.iter().map(|name| root(name)).collect();
         let mut failed: BTreeMap<String, Vec<&HostName>> = BTreeMap::new();
         let mut concerned = Vec::new();
         let mut seen: HashMap<String, Result<bool, String>> = HashMap::new();
-        for host in hosts {
+        for host in hosts.hosts.iter() {
             let lack = names
                 .iter()
                 .find(|name| missing(name, host, &Outputs::new(), false, self.left_out).is_some());
@@ -222,10 +322,14 @@ impl<'c> Checker<'c, '_, '_> {
             self.sink
                 .add(&self.find(step.origin.line, first_line), message);
         }
-        concerned
+        Hosts {
+            role: hosts.role,
+            all: hosts.all && concerned.len() == hosts.hosts.len(),
+            hosts: concerned.into(),
+        }
     }
 
-    fn upgrader(&self, kind: &Upgrader, hosts: &[&'c Host], outputs: &mut Outputs) {
+    fn upgrader(&self, kind: &Upgrader, hosts: &Hosts<'c>, outputs: &mut Outputs<'c>) {
         let scopes = kind.scopes.iter();
         let opens = scopes.clone().map(|scope| &scope.open);
         let closes = scopes.map(|scope| &scope.close);
@@ -242,7 +346,7 @@ impl<'c> Checker<'c, '_, '_> {
         Context::new(Some(host), &self.definition.from, &self.definition.to)
     }
 
-    fn texts(&self, texts: &Texts, hosts: &[&Host], place: &Place, outputs: &Outputs) {
+    fn texts(&self, texts: &Texts, hosts: &Hosts<'c>, place: &Place, outputs: &Outputs<'_>) {
         for (text, quoting) in texts {
             self.text(text, *quoting, hosts, place, outputs);
         }
@@ -252,20 +356,21 @@ impl<'c> Checker<'c, '_, '_> {
         &self,
         text: &str,
         quoting: Quoting,
-        hosts: &[&Host],
+        hosts: &Hosts<'c>,
         place: &Place,
-        outputs: &Outputs,
+        outputs: &Outputs<'_>,
     ) {
-        // Texts that are no templates were reported when they were read.
-        let names = self.renderer.names(text).unwrap_or_default();
-        if names.is_empty() {
+        let read = self.read(text);
+        let names = &read.names;
+        let in_kind = matches!(place, Place::InKind(..));
+        let mut certain = read.only_names.iter();
+        if names.is_empty() || certain.any(|names| self.all_have(hosts, names, in_kind)) {
             return;
         }
-        let in_kind = matches!(place, Place::InKind(..));
         let roots: BTreeSet<&str> = names.iter().map(|name| root(name)).collect();
         let mut seen: HashMap<String, Option<Fault>> = HashMap::new();
         let mut failed: BTreeMap<Fault, Vec<&HostName>> = BTreeMap::new();
-        for host in hosts {
+        for host in hosts.hosts.iter() {
             let lacks = names
                 .iter()
                 .filter_map(|name| missing(name, host, outputs, in_kind, self.left_out));
@@ -355,16 +460,17 @@ impl<'c> Checker<'c, '_, '_> {
         }
     }
 
-    fn with_outputs(&self, host: &Host, outputs: &Outputs, in_kind: bool) -> Context {
+    fn with_outputs(&self, host: &Host, outputs: &Outputs<'_>, in_kind: bool) -> Context {
         let mut context = self.context(host);
         if in_kind {
             for name in IN_KINDS {
                 context = context.with(name, name);
             }
         }
-        for (word, (names, hosts)) in outputs {
-            if hosts.contains(&host.name) {
-                let values = names.iter().map(|name| (name.clone(), Value::from("0")));
+        for (word, of_step) in outputs {
+            if of_step.is_planned_on(host) {
+                let names = of_step.names.iter();
+                let values = names.map(|name| (name.clone(), Value::from("0")));
                 context.add_outputs(&StepId::new(word.clone()), &values.collect());
             }
         }
@@ -372,9 +478,15 @@ impl<'c> Checker<'c, '_, '_> {
     }
 }
 
-fn note_outputs(outputs: &mut Outputs, word: &str, names: BTreeSet<String>, hosts: &[&Host]) {
-    let hosts = hosts.iter().map(|host| host.name.clone()).collect();
-    outputs.insert(step_word(&StepId::new(word)), (names, hosts));
+fn note_outputs<'h>(
+    outputs: &mut Outputs<'h>,
+    word: &str,
+    names: BTreeSet<String>,
+    hosts: &Hosts<'h>,
+) {
+    let some = || hosts.hosts.iter().map(|host| &host.name).collect();
+    let hosts = (!hosts.all).then(some);
+    outputs.insert(step_word(&StepId::new(word)), StepOutputs { names, hosts });
 }
 
 fn root(name: &str) -> &str {
@@ -420,7 +532,7 @@ struct Fault {
 fn missing(
     name: &str,
     host: &Host,
-    outputs: &Outputs,
+    outputs: &Outputs<'_>,
     in_kind: bool,
     left_out: &BTreeMap<String, LeftOut>,
 ) -> Option<Fault> {
@@ -502,10 +614,10 @@ fn missing_output(
     word: &str,
     output: Option<&str>,
     host: &Host,
-    outputs: &Outputs,
+    outputs: &Outputs<'_>,
 ) -> Option<(String, Option<String>)> {
-    let Some((names, hosts)) = outputs.get(word) else {
-        let known = outputs.iter().filter(|(_, (names, _))| !names.is_empty());
+    let Some(of_step) = outputs.get(word) else {
+        let known = outputs.iter().filter(|(_, step)| !step.names.is_empty());
         let known: Vec<&str> = known.map(|(word, _)| word.as_str()).collect();
         let help = suggestion(
             word,
@@ -517,15 +629,15 @@ fn missing_output(
             (!known.is_empty()).then_some(help),
         ));
     };
-    if !hosts.contains(&host.name) {
+    if !of_step.is_planned_on(host) {
         return Some((
             format!("the step `{word}` is left out by its condition, so it has no output"),
             Some("give this step the same condition".to_owned()),
         ));
     }
     let output = output?;
-    let known = names.iter().map(String::as_str);
-    (!names.contains(output)).then(|| {
+    let known = of_step.names.iter().map(String::as_str);
+    (!of_step.names.contains(output)).then(|| {
         (
             format!("the step `{word}` has no output `{output}`"),
             Some(suggestion(output, known, "its outputs are")),
