@@ -19,8 +19,10 @@ pub const CONTROLLER: &str = "";
 
 use jiff::Zoned;
 use overhaul_model::facts::FleetFacts;
+use overhaul_model::finding::Finding;
 use overhaul_model::id::Position;
 use overhaul_model::plan::Plan;
+use rayon::prelude::*;
 use std::collections::BTreeSet;
 use view::{View, acts};
 
@@ -38,10 +40,9 @@ pub fn check(
     let today = begins.date();
     let acts = acts(plan);
     let view = View::new(plan, &acts, facts, settled, begins);
-    let mut findings = Vec::new();
-    for rule in RULES {
-        findings.extend(rule.findings(&view));
-    }
+    // No rule knows of another, so that they may look at the same time.
+    let found = RULES.par_iter().flat_map_iter(|rule| rule.findings(&view));
+    let mut findings: Vec<Finding> = found.collect();
     waivers::apply(plan, !settled.is_empty(), today, &mut findings);
     findings.sort();
     findings.dedup();

@@ -116,10 +116,11 @@ pub fn checked_at(
 
 /// The first moment from then on at which the calendar lets the plan begin; that one, when it never does.
 pub fn first_chance(plan: &Plan, now: Zoned) -> Zoned {
-    let chance = plan
-        .timing
-        .calendar
-        .earliest(now.timestamp(), critical_path(plan));
+    let calendar = &plan.timing.calendar;
+    if calendar.is_empty() {
+        return now;
+    }
+    let chance = calendar.earliest(now.timestamp(), critical_path(plan));
     match chance {
         Some(chance) => chance.to_zoned(now.time_zone().clone()),
         None => now,

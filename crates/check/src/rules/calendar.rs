@@ -12,11 +12,11 @@ const PREWORK: (&str, &str) = ("prepare", "upgrade");
 
 /// A run that has begun is brought to its end; it begins no further host outside of the dates by itself.
 pub(super) fn dates(view: &View<'_>) -> Vec<Complaint> {
-    if !view.settled.is_empty() {
+    let calendar = &view.plan.timing.calendar;
+    if !view.settled.is_empty() || calendar.is_empty() {
         return Vec::new();
     }
     let length = critical_path(view.plan);
-    let calendar = &view.plan.timing.calendar;
     let Err(closed) = calendar.fits(view.begins, length) else {
         return Vec::new();
     };
