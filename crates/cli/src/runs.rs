@@ -8,7 +8,7 @@ use crate::text;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use overhaul_engine::ports::JournalError;
-use overhaul_machine::{Run, RunStanding};
+use overhaul_machine::{NotRunnable, ReplayError, Run, RunStanding};
 use overhaul_model::event::{Choice, Decision, Record};
 use overhaul_model::id::{Nonce, Position, RunId};
 use overhaul_model::plan::Plan;
@@ -89,22 +89,31 @@ impl Told {
     /// # Errors
     /// When they cannot be read, or do not fit each other.
     pub fn of(dir: RunDir) -> Result<Self, Failure> {
-        let read = || -> Result<_, StoreError> {
-            // Both are large in a large run, and neither needs the other.
-            let (plan, records) = std::thread::scope(|scope| {
-                let plan = scope.spawn(|| dir.plan());
-                let records = dir.records();
-                (plan.join(), records)
+        let mut following = Following::default();
+        // Both are large in a large run: the plan is read beside the journal, and rows are followed as they come.
+        let journal = std::thread::scope(|scope| {
+            let mut reading = Some(scope.spawn(|| dir.plan().map(Run::new)));
+            let journal = dir.each_part(&mut |part| {
+                if let Some(read) = reading.take_if(|reading| reading.is_finished()) {
+                    following.begin(of_thread(read));
+                }
+                following.take(part);
             });
-            let plan = plan.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            Ok((plan, records?))
-        };
-        let (plan, records) = read().map_err(|error| {
+            if let Some(reading) = reading {
+                following.begin(of_thread(reading));
+            }
+            journal
+        });
+        let unreadable = |error| {
             let mut failure = Failure::from(error);
             failure.message = format!("run {}: {}", dir.id(), failure.message);
             failure
-        })?;
-        let run = replayed(plan, &records, dir.id())?;
+        };
+        let Following { records, run, .. } = following;
+        let run = run.ok_or_else(|| Failure::internal("the plan was not read"))?;
+        let run = run.map_err(unreadable)?;
+        journal.map_err(unreadable)?;
+        let run = run.map_err(|error| unfit(&error, dir.id()))?;
         Ok(Self { dir, records, run })
     }
 
@@ -131,13 +140,56 @@ impl Told {
 /// # Errors
 /// When they do not fit each other.
 pub fn replayed(plan: Plan, records: &[Record], id: &RunId) -> Result<Run, Failure> {
-    Run::replay(plan, records).map_err(|error| {
-        Failure::new(
-            Exit::StoreTrouble,
-            format!("run {id}: plan and journal do not fit each other: {error}"),
-        )
-        .hint("nothing was changed; if a newer overhaul wrote them, use that one")
-    })
+    Run::replay(plan, records).map_err(|error| unfit(&error, id))
+}
+
+fn unfit(error: &ReplayError, id: &RunId) -> Failure {
+    Failure::new(
+        Exit::StoreTrouble,
+        format!("run {id}: plan and journal do not fit each other: {error}"),
+    )
+    .hint("nothing was changed; if a newer overhaul wrote them, use that one")
+}
+
+/// What a thread gives; when it panicked, we do.
+fn of_thread<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    let ended = thread.join();
+    ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// A run that is followed while its journal is still read.
+#[derive(Default)]
+struct Following {
+    records: Vec<Record>,
+    /// The state after the first rows; nothing until the plan was read.
+    run: Option<Result<Result<Run, ReplayError>, StoreError>>,
+    /// How many rows that is.
+    applied: usize,
+}
+
+impl Following {
+    fn begin(&mut self, run: Result<Result<Run, NotRunnable>, StoreError>) {
+        self.run = Some(run.map(|run| run.map_err(ReplayError::from)));
+        self.catch_up();
+    }
+
+    fn take(&mut self, part: Vec<Record>) {
+        self.records.extend(part);
+        self.catch_up();
+    }
+
+    fn catch_up(&mut self) {
+        let Some(Ok(state)) = &mut self.run else {
+            return;
+        };
+        while let (Ok(run), Some(record)) = (&mut *state, self.records.get(self.applied)) {
+            if let Err(illegal) = run.apply(record) {
+                let seq = record.seq;
+                *state = Err(ReplayError::Illegal { seq, illegal });
+            }
+            self.applied = self.applied.saturating_add(1);
+        }
+    }
 }
 
 /// The run that was named, else the only one that is not over.

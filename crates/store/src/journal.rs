@@ -10,7 +10,7 @@ use overhaul_model::id::Digest;
 use rusqlite::{Connection, TransactionBehavior};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
 /// A row as it is stored.
@@ -137,6 +137,17 @@ fn insert(connection: &mut Connection, before: u64, rows: &[Row]) -> Result<(), 
 
 /// All rows; gaps, changed rows and a cut-off tail are found.
 pub(crate) fn replay(connection: &Connection) -> Result<Vec<Record>, JournalError> {
+    let mut records = Vec::new();
+    replay_in_parts(connection, &mut |part| records.extend(part))?;
+    Ok(records)
+}
+
+/// The same, handed over in their order while later rows are still read. What was handed over counts only when all of
+/// it was: a journal that is broken at its end is broken.
+pub(crate) fn replay_in_parts(
+    connection: &Connection,
+    take: &mut dyn FnMut(Vec<Record>),
+) -> Result<(), JournalError> {
     let read = |error| failed("read", &error);
     // One transaction: a reader beside the controller must see rows and head of one moment.
     let connection = &connection.unchecked_transaction().map_err(read)?;
@@ -146,14 +157,14 @@ pub(crate) fn replay(connection: &Connection) -> Result<Vec<Record>, JournalErro
     let rows = statement
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
         .map_err(read)?;
-    let parsed = parsed_in_parts(rows).map_err(read)?;
-    let mut records = Vec::with_capacity(parsed.len());
     let mut after = Start::default();
-    for row in parsed {
-        records.push(after.link(row)?);
-    }
-    after.is_the_head(connection)?;
-    Ok(records)
+    parsed_in_parts(rows, |part| {
+        let linked = part.into_iter().map(|row| after.link(row));
+        let records: Result<Vec<Record>, JournalError> = linked.collect();
+        take(records?);
+        Ok(())
+    })?;
+    after.is_the_head(connection)
 }
 
 /// The row behind which reading goes on.
@@ -326,39 +337,73 @@ impl Parsed {
     }
 }
 
-/// Reads rows while other threads parse and digest those that were read before.
+/// Reads rows while other threads parse and digest those that were read before, and hands them over in their order.
 fn parsed_in_parts(
     rows: impl Iterator<Item = rusqlite::Result<(i64, String)>>,
-) -> rusqlite::Result<Vec<Parsed>> {
+    mut take: impl FnMut(Vec<Parsed>) -> Result<(), JournalError>,
+) -> Result<(), JournalError> {
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let (parts, queue) = sync_channel::<(usize, Vec<(i64, String)>)>(workers.saturating_mul(2));
+    let (done, parsed) = channel();
     let queue = Mutex::new(queue);
     let work = || {
         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let mut done = Vec::new();
+        let done = done.clone();
         while let Ok((number, rows)) = next() {
-            done.push((number, rows.into_iter().map(Parsed::of).collect::<Vec<_>>()));
+            let part: Vec<Parsed> = rows.into_iter().map(Parsed::of).collect();
+            // The reader listens until the last part came back, or something was wrong.
+            let _ = done.send((number, part));
         }
-        done
     };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        // Workers end when nothing more can come, also where reading breaks off.
+        let parts = parts;
+        for _ in 0..workers {
+            scope.spawn(work);
+        }
+        let mut order = InOrder::default();
         let mut rows = rows.peekable();
         let mut number = 0_usize;
         while rows.peek().is_some() {
             let part: rusqlite::Result<Vec<_>> = rows.by_ref().take(ROWS_AT_ONCE).collect();
             // Workers stay until the last part was handed over.
-            let _ = parts.send((number, part?));
+            let _ = parts.send((number, part.map_err(|error| failed("read", &error))?));
             number = number.saturating_add(1);
+            while let Ok(part) = parsed.try_recv() {
+                order.add(part, &mut take)?;
+            }
         }
         drop(parts);
-        let mut done = BTreeMap::new();
-        for worker in workers {
-            // A worker has nothing that could panic; rows that it had would be missing, which is found.
-            done.extend(worker.join().unwrap_or_default());
+        while order.next < number
+            // A worker has nothing that could panic; rows that it had would be missing, which the head tells.
+            && let Ok(part) = parsed.recv()
+        {
+            order.add(part, &mut take)?;
         }
-        Ok(done.into_values().flatten().collect())
+        Ok(())
     })
+}
+
+/// Parts in the order in which they were read.
+#[derive(Default)]
+struct InOrder {
+    next: usize,
+    early: BTreeMap<usize, Vec<Parsed>>,
+}
+
+impl InOrder {
+    fn add(
+        &mut self,
+        (number, part): (usize, Vec<Parsed>),
+        take: &mut impl FnMut(Vec<Parsed>) -> Result<(), JournalError>,
+    ) -> Result<(), JournalError> {
+        self.early.insert(number, part);
+        while let Some(part) = self.early.remove(&self.next) {
+            self.next = self.next.saturating_add(1);
+            take(part)?;
+        }
+        Ok(())
+    }
 }
 
 pub(crate) fn head(connection: &Connection) -> Result<(u64, Digest), JournalError> {

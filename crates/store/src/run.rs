@@ -347,6 +347,16 @@ impl RunDir {
         Ok(journal::replay(&database::open(&self.path.join(JOURNAL))?)?)
     }
 
+    /// All rows, handed over in parts and in their order while later ones are still read. They count only when all
+    /// of them came.
+    ///
+    /// # Errors
+    /// As for [`RunDir::records`].
+    pub fn each_part(&self, take: &mut dyn FnMut(Vec<Record>)) -> Result<(), StoreError> {
+        let connection = database::open(&self.path.join(JOURNAL))?;
+        Ok(journal::replay_in_parts(&connection, take)?)
+    }
+
     /// Rows as they come, behind the last one that is known.
     ///
     /// # Errors

@@ -110,6 +110,38 @@ fn appender(state: &Path, count: &str) -> Command {
 }
 
 #[tokio::test]
+async fn many_rows_come_in_parts_and_in_their_order_and_one_that_was_changed_is_found() {
+    let state = tempfile::tempdir().unwrap();
+    let dir = new_run(state.path());
+    let (mut journal, _inbox) = dir.open().unwrap();
+    for _ in 0..12_345 {
+        journal.write(Timestamp::UNIX_EPOCH, event()).unwrap();
+    }
+    journal.commit().await.unwrap();
+    drop(journal);
+    let read = |dir: &RunDir| {
+        let (mut numbers, mut parts) = (Vec::new(), 0);
+        let ended = dir.each_part(&mut |part| {
+            numbers.extend(part.into_iter().map(|record| record.seq));
+            parts += 1;
+        });
+        (numbers, parts, ended)
+    };
+    let (numbers, parts, ended) = read(&dir);
+    ended.unwrap();
+    assert_eq!(numbers, (1..=12_345).collect::<Vec<u64>>());
+    assert!(parts > 1, "{parts}");
+    let other =
+        "UPDATE journal SET record = replace(record, 'complete', 'aborted') WHERE seq = 9000";
+    sql(&dir, other);
+    let (numbers, _, ended) = read(&dir);
+    assert!(numbers.len() <= 9_000, "{}", numbers.len());
+    let wrong = ended.unwrap_err().to_string();
+    assert!(wrong.contains("row 9001"), "{wrong}");
+    assert!(dir.records().is_err());
+}
+
+#[tokio::test]
 async fn rows_are_read_as_they_were_written_and_carry_the_digest_before_them() {
     let state = tempfile::tempdir().unwrap();
     let dir = new_run(state.path());
