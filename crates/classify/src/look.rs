@@ -153,7 +153,7 @@ impl Look {
                     let entry = found.entry(program.name);
                     entry.or_insert((program.nature, Vec::new())).1.push(unit);
                 }
-                None if at_work(unit) => strangers.push(unit.name.clone()),
+                None if at_work(unit) => strangers.push(unit.name.to_string()),
                 None => {}
             }
         }

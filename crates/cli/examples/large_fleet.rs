@@ -257,9 +257,9 @@ fn distinct(template: &HostFacts, host: usize, at: Timestamp, random: &mut StdRn
             mount.free_bytes = random.random_range(20..90) * (1 << 30);
         }
         mounts.push(Mount {
-            path: "/boot".to_owned(),
-            source: "/dev/vda2".to_owned(),
-            kind: "ext4".to_owned(),
+            path: "/boot".into(),
+            source: "/dev/vda2".into(),
+            kind: "ext4".into(),
             size_bytes: 1 << 30,
             free_bytes: random.random_range(400_000_000..900_000_000),
             exec: true,
@@ -267,12 +267,12 @@ fn distinct(template: &HostFacts, host: usize, at: Timestamp, random: &mut StdRn
         });
     }
     if let Known::Measured { value: units, .. } = &mut facts.units {
-        units.push(Unit {
-            name: format!("app{:03}.service", host % ROLES),
-            load: "loaded".to_owned(),
-            active: "active".to_owned(),
-            sub: "running".to_owned(),
-        });
+        units.push(Unit::new(
+            &format!("app{:03}.service", host % ROLES),
+            "loaded",
+            "active",
+            "running",
+        ));
     }
     facts
 }

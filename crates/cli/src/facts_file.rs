@@ -6,9 +6,12 @@
 
 use crate::failure::{Failure, file};
 use crate::inputs::{check_format, parse, write_file};
-use overhaul_model::facts::FleetFacts;
-use serde::{Deserialize, Serialize};
+use overhaul_model::facts::{FleetFacts, HostFacts};
+use overhaul_model::id::HostName;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Read, Write as _};
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -91,13 +94,43 @@ fn in_parts(
                 Ok(None) | Err(_) => return Ok(None),
             }
         }
-        let mut hosts = FleetFacts::new();
-        // In their order, because of two hosts with one name the last one counts.
-        for (host, facts) in done.into_values().flatten() {
-            hosts.insert(host, facts);
-        }
-        Ok(Some((frame, hosts)))
+        let hosts = done.into_values().flat_map(|part| part.0);
+        Ok(Some((frame, by_name(hosts.collect()))))
     })
+}
+
+/// Hosts as they stand in a part, in their order.
+struct Part(Vec<(HostName, HostFacts)>);
+
+impl<'de> Deserialize<'de> for Part {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Hosts;
+        impl<'de> Visitor<'de> for Hosts {
+            type Value = Part;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the facts of hosts under their names")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Part, A::Error> {
+                let mut hosts = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    hosts.push(entry);
+                }
+                Ok(Part(hosts))
+            }
+        }
+        deserializer.deserialize_map(Hosts)
+    }
+}
+
+/// Of two hosts with one name the last one counts. The map is made of all at once: its nodes are full then, and
+/// half empty when hosts come one by one.
+fn by_name(mut hosts: Vec<(HostName, HostFacts)>) -> FleetFacts {
+    hosts.reverse();
+    hosts.sort_by(|(one, _), (other, _)| one.cmp(other));
+    hosts.dedup_by(|(one, _), (other, _)| one == other);
+    hosts.into_iter().collect()
 }
 
 /// Reads the text to its end and hands its parts over, numbered. Gives what stands around the hosts.
@@ -126,11 +159,11 @@ fn cut(
 }
 
 /// What one processor makes of the parts that it gets; `None` when one of them is wrong.
-fn parse_parts(queue: &Mutex<Receiver<(usize, Vec<u8>)>>) -> Option<Vec<(usize, FleetFacts)>> {
+fn parse_parts(queue: &Mutex<Receiver<(usize, Vec<u8>)>>) -> Option<Vec<(usize, Part)>> {
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
     let mut done = Some(Vec::new());
     while let Ok((number, part)) = next() {
-        let parsed = serde_json::from_slice::<FleetFacts>(&part);
+        let parsed = serde_json::from_slice::<Part>(&part);
         done = match (done, parsed) {
             (Some(mut done), Ok(facts)) => {
                 done.push((number, facts));
@@ -228,8 +261,6 @@ impl Cutter {
 mod tests {
     use super::*;
     use jiff::Timestamp;
-    use overhaul_model::facts::HostFacts;
-    use overhaul_model::id::HostName;
     use proptest::prelude::*;
 
     fn whole(text: &str) -> Option<FleetFacts> {
@@ -283,6 +314,22 @@ mod tests {
             text.replace_range(at..=at, &by);
             prop_assert_eq!(parts(&text, part_bytes), whole(&text), "{}", text);
         }
+    }
+
+    #[test]
+    fn of_two_hosts_with_one_name_the_last_one_counts() {
+        let host = |reason: &str| {
+            let facts = HostFacts::unknown(Timestamp::UNIX_EPOCH, reason);
+            serde_json::to_string(&facts).unwrap()
+        };
+        let (old, new) = (host("old"), host("new"));
+        let text = format!(
+            r#"{{"format":2,"hosts":{{"b":{old},"a":{old},"b":{new},"c":{old},"a":{new}}}}}"#
+        );
+        let read = parts(&text, 100).unwrap();
+        assert_eq!(Some(&read), whole(&text).as_ref());
+        let reasons: Vec<_> = read.values().map(|facts| facts.release.gap()).collect();
+        assert_eq!(reasons, [Some("new"), Some("new"), Some("old")]);
     }
 
     #[test]

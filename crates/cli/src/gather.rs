@@ -167,9 +167,9 @@ pub fn controller(state: &Path) -> HostFacts {
     let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
     facts.mounts = Known::Measured {
         value: vec![Mount {
-            path: path.display().to_string(),
-            source: "unknown".to_owned(),
-            kind: "unknown".to_owned(),
+            path: path.display().to_string().into(),
+            source: "unknown".into(),
+            kind: "unknown".into(),
             size_bytes: bytes(stat.f_blocks),
             free_bytes: bytes(stat.f_bavail),
             exec: !stat.f_flag.contains(StatVfsMountFlags::NOEXEC),

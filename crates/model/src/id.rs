@@ -1,21 +1,25 @@
 //! One newtype per kind of name or id, so that a host is never mistaken for a role.
 
+use crate::word::Text;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        ///
+        /// A copy shares the text: a run has some hundred thousand positions, and few names.
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
-        pub struct $type(String);
+        pub struct $type(Arc<str>);
 
         impl $type {
             /// Wraps the text; its spelling was checked where it was read.
             pub fn new(text: impl Into<String>) -> Self {
-                Self(text.into())
+                Self(text.into().into())
             }
 
             /// The text.
@@ -32,7 +36,13 @@ macro_rules! name {
 
         impl From<&str> for $type {
             fn from(text: &str) -> Self {
-                Self::new(text)
+                Self(text.into())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(Text).map(Self)
             }
         }
     };
@@ -106,7 +116,7 @@ impl HostName {
 
     /// Whether it is the controller.
     pub fn is_controller(&self) -> bool {
-        self.0 == CONTROLLER
+        &*self.0 == CONTROLLER
     }
 }
 
@@ -117,7 +127,7 @@ impl StepId {
         if self.0.is_empty() {
             Self::new(name)
         } else {
-            Self(format!("{}/{name}", self.0))
+            Self(format!("{}/{name}", self.0).into())
         }
     }
 
@@ -227,12 +237,15 @@ impl Digest {
 
     /// From the bytes of a finished SHA-256.
     pub fn from_raw(raw: &[u8]) -> Self {
-        let digit = |four: u8| char::from_digit(u32::from(four), 16).unwrap_or_default();
-        let digits = raw
-            .iter()
-            .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+        let digit = |four: u8| match four {
+            0..=9 => char::from(b'0'.saturating_add(four)),
+            _ => char::from(b'a'.saturating_add(four).saturating_sub(10)),
+        };
         let mut text = String::with_capacity(raw.len().saturating_mul(2));
-        text.extend(digits);
+        for byte in raw {
+            text.push(digit(byte >> 4));
+            text.push(digit(byte & 15));
+        }
         Self(text)
     }
 

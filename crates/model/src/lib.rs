@@ -33,3 +33,4 @@ pub mod tracker;
 pub mod version;
 pub mod windows;
 pub mod wire;
+pub mod word;

@@ -77,19 +77,14 @@ pub fn facts(text: &str) -> FleetFacts {
 }
 
 fn unit(name: &str) -> Unit {
-    Unit {
-        name: name.to_owned(),
-        load: "loaded".to_owned(),
-        active: "active".to_owned(),
-        sub: "running".to_owned(),
-    }
+    Unit::new(name, "loaded", "active", "running")
 }
 
 fn mount(path: &str, mib: u64) -> Mount {
     Mount {
-        path: path.to_owned(),
-        source: "/dev/sda1".to_owned(),
-        kind: "ext4".to_owned(),
+        path: path.into(),
+        source: "/dev/sda1".into(),
+        kind: "ext4".into(),
         size_bytes: mib << 21,
         free_bytes: mib << 20,
         exec: true,
@@ -245,8 +240,8 @@ fn say_of_upgrade(facts: &mut HostFacts, words: &[&str]) -> Option<()> {
         ["obsolete", name] => add(
             &mut facts.packages.obsolete,
             Package {
-                name: text(name),
-                version: "1".to_owned(),
+                name: text(name).into(),
+                version: "1".into(),
             },
         ),
         ["pin", packages, pin] => add(
@@ -432,16 +427,15 @@ fn say(facts: &mut HostFacts, words: &[&str]) {
         ["offset", ms] => facts.clock_offset_ms = known(ms.parse().unwrap()),
         ["databases", names] => facts.postgresql = known(databases(names)),
         ["no-units"] => facts.units = known(Vec::new()),
-        ["unit", name, active] => {
-            let mut unit = unit(name);
-            (*active).clone_into(&mut unit.active);
-            add(&mut facts.units, unit);
-        }
+        ["unit", name, active] => add(
+            &mut facts.units,
+            Unit::new(name, "loaded", active, "running"),
+        ),
         ["installed", name, version] => add(
             &mut facts.packages.installed,
             Package {
-                name: (*name).to_owned(),
-                version: (*version).to_owned(),
+                name: (*name).into(),
+                version: (*version).into(),
             },
         ),
         ["nothing-installed"] => facts.packages.installed = known(Vec::new()),

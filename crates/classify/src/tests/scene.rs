@@ -142,12 +142,7 @@ fn measured(name: &str) -> HostFacts {
 }
 
 fn unit(name: &str, active: &str) -> Unit {
-    Unit {
-        name: name.to_owned(),
-        load: "loaded".to_owned(),
-        active: active.to_owned(),
-        sub: "running".to_owned(),
-    }
+    Unit::new(name, "loaded", active, "running")
 }
 
 fn listener(unit: &str, port: u16) -> Listener {
@@ -162,9 +157,9 @@ fn listener(unit: &str, port: u16) -> Listener {
 
 fn mount(path: &str, kind: &str, used: u64) -> Mount {
     Mount {
-        path: path.to_owned(),
-        source: "/dev/vdb".to_owned(),
-        kind: kind.to_owned(),
+        path: path.into(),
+        source: "/dev/vdb".into(),
+        kind: kind.into(),
         size_bytes: used * 2,
         free_bytes: used,
         exec: true,

@@ -57,7 +57,7 @@ pub fn lines(host: &HostFacts) -> Vec<(&'static str, String)> {
             "failed units",
             known(&host.units, |units| {
                 let failed = units.iter().filter(|u| u.active == "failed");
-                list(failed.map(|u| u.name.clone()))
+                list(failed.map(|u| u.name.to_string()))
             }),
         ),
         (

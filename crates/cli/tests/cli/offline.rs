@@ -55,20 +55,15 @@ pub fn facts(release: &str) -> String {
 /// A host on which nothing is wrong.
 pub fn healthy(release: &str) -> HostFacts {
     let mount = |path: &str| Mount {
-        path: path.to_owned(),
-        source: "/dev/vda1".to_owned(),
-        kind: "ext4".to_owned(),
+        path: path.into(),
+        source: "/dev/vda1".into(),
+        kind: "ext4".into(),
         size_bytes: 64 << 30,
         free_bytes: 40 << 30,
         exec: true,
         read_only: false,
     };
-    let unit = |name: &str| Unit {
-        name: name.to_owned(),
-        load: "loaded".to_owned(),
-        active: "active".to_owned(),
-        sub: "running".to_owned(),
-    };
+    let unit = |name: &str| Unit::new(name, "loaded", "active", "running");
     HostFacts {
         gathered_at: Timestamp::now(),
         release: known(OsRelease {

@@ -217,12 +217,7 @@ mod tests {
 
     fn here(kind: &ClusterKind) -> Vec<String> {
         let units = Known::Measured {
-            value: vec![Unit {
-                name: "db@a.service".to_owned(),
-                load: "loaded".to_owned(),
-                active: "active".to_owned(),
-                sub: "running".to_owned(),
-            }],
+            value: vec![Unit::new("db@a.service", "loaded", "active", "running")],
             at: Timestamp::UNIX_EPOCH,
         };
         let seen = Seen {

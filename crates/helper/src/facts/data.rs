@@ -82,7 +82,7 @@ fn is_remote(kind: &str) -> bool {
 
 /// The folders with their sizes, the largest first; `mounts` are those of this tree, by path.
 pub(super) fn folders(root: &Root, mounts: &[Mount]) -> Result<Vec<DataFolder>, String> {
-    let borders: BTreeSet<String> = mounts.iter().map(|mount| mount.path.clone()).collect();
+    let borders: BTreeSet<String> = mounts.iter().map(|mount| mount.path.to_string()).collect();
     let remote: BTreeSet<&str> = mounts
         .iter()
         .filter(|mount| is_remote(&mount.kind))
@@ -139,7 +139,7 @@ pub(super) fn named(root: &Root, paths: &[String], mounts: &[Mount]) -> Vec<Data
     let remote: BTreeSet<String> = mounts
         .iter()
         .filter(|mount| is_remote(&mount.kind))
-        .map(|mount| mount.path.clone())
+        .map(|mount| mount.path.to_string())
         .collect();
     let until = Instant::now() + Duration::from_millis(NAMED_MS_MAX);
     let mut out = Vec::new();
@@ -285,9 +285,9 @@ mod tests {
         put("var/lib/shop/data", 2 << 20);
         std::os::unix::fs::symlink("files", dir.path().join("srv/link")).unwrap();
         let mount = |path: &str, kind: &str| Mount {
-            path: path.to_owned(),
-            source: String::new(),
-            kind: kind.to_owned(),
+            path: path.into(),
+            source: "".into(),
+            kind: kind.into(),
             size_bytes: 0,
             free_bytes: 0,
             exec: true,

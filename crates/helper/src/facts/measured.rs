@@ -77,8 +77,8 @@ mod tests {
     fn what_does_not_fit_is_unknown() {
         let mut facts = HostFacts::unknown(Timestamp::UNIX_EPOCH, "x");
         let package = |bytes: usize| Package {
-            name: "a".repeat(bytes),
-            version: String::new(),
+            name: "a".repeat(bytes).into(),
+            version: "".into(),
         };
         facts.packages.installed = known(Ok(vec![package(10)]));
         assert_eq!(fitting(facts.clone()), facts);

@@ -1,6 +1,7 @@
 //! Mounted filesystems and their room.
 
 use overhaul_model::facts::Mount;
+use overhaul_model::word::Word;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::mpsc::channel;
@@ -42,7 +43,7 @@ const ROOM_MS_MAX: u64 = 2_000;
 /// Reads a `mountinfo` file; the room is not in it. Where several are mounted on one place, the last
 /// one counts, since it hides the others.
 pub(super) fn parse(text: &str) -> Vec<Mount> {
-    let mut mounts: BTreeMap<String, Mount> = BTreeMap::new();
+    let mut mounts: BTreeMap<Word, Mount> = BTreeMap::new();
     for mount in text.lines().filter_map(mount) {
         if WITHOUT_ROOM.contains(&mount.kind.as_str()) {
             mounts.remove(&mount.path);
@@ -61,9 +62,9 @@ fn mount(line: &str) -> Option<Mount> {
     let options = mine.get(5)?;
     let of_all = filesystem.get(2)?;
     Some(Mount {
-        path: unescape(mine.get(4)?),
-        source: unescape(filesystem.get(1)?),
-        kind: (*filesystem.first()?).to_owned(),
+        path: unescape(mine.get(4)?).into(),
+        source: unescape(filesystem.get(1)?).into(),
+        kind: (*filesystem.first()?).into(),
         size_bytes: 0,
         free_bytes: 0,
         exec: !has(options, "noexec"),
@@ -95,7 +96,7 @@ pub(super) fn unescape(text: &str) -> String {
 pub(super) fn with_room(mut mounts: Vec<Mount>) -> Vec<Mount> {
     for mount in &mut mounts {
         let (to, from) = channel();
-        let path = PathBuf::from(&mount.path);
+        let path = PathBuf::from(mount.path.as_str());
         // The thread stays behind when the kernel does not answer; it holds nothing.
         let asked = thread::Builder::new().spawn(move || {
             let _ = to.send(rustix::fs::statvfs(&path));

@@ -123,8 +123,8 @@ impl Records {
             .iter()
             .filter(|((name, _), record)| record.is_installed() && wanted(name))
             .map(|((name, architecture), record)| Package {
-                name: self.shown(name, architecture),
-                version: record.version.clone(),
+                name: self.shown(name, architecture).into(),
+                version: record.version.as_str().into(),
             })
             .collect()
     }

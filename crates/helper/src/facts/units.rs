@@ -13,14 +13,11 @@ pub(super) fn parse(text: &str) -> Result<Vec<Unit>, String> {
             let mut words = line.split_ascii_whitespace().peekable();
             // A mark for units in trouble, which some versions print even so.
             words.next_if(|word| !word.contains('.'));
-            let mut next = || words.next().map(str::to_owned);
+            let mut next = || words.next();
             match (next(), next(), next(), next()) {
-                (Some(name), Some(load), Some(active), Some(sub)) => Ok(Unit {
-                    name,
-                    load,
-                    active,
-                    sub,
-                }),
+                (Some(name), Some(load), Some(active), Some(sub)) => {
+                    Ok(Unit::new(name, load, active, sub))
+                }
                 _ => Err(format!("systemctl printed {line:?}")),
             }
         })

@@ -1,11 +1,13 @@
 //! One host: what is gathered of it, and what a measurement is.
 
 use super::{
-    KernelFacts, MachineFacts, NameFacts, PackageFacts, PostgresCluster, RunningFacts, StorageFacts,
+    KernelFacts, MachineFacts, NameFacts, PackageFacts, PostgresCluster, RunningFacts,
+    StorageFacts, Unit,
 };
 use crate::cluster::ClusterMember;
 use crate::cluster_kind::ClusterKind;
 use crate::id::{HostName, InstallId};
+use crate::word::Word;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -243,28 +245,15 @@ pub struct ForeignSource {
     pub suite: String,
 }
 
-/// A unit of systemd.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unit {
-    /// Its full name, like `nginx.service`.
-    pub name: String,
-    /// `loaded`, `masked`, `not-found`, ...
-    pub load: String,
-    /// `active`, `inactive`, `failed`, ...
-    pub active: String,
-    /// `running`, `exited`, `dead`, ...
-    pub sub: String,
-}
-
 /// A mounted filesystem.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
     /// Where.
-    pub path: String,
+    pub path: Word,
     /// The device or source.
-    pub source: String,
+    pub source: Word,
     /// `ext4`, `overlay`, ...
-    pub kind: String,
+    pub kind: Word,
     /// Size in bytes.
     pub size_bytes: u64,
     /// Bytes that an ordinary process may still write.

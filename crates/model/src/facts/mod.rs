@@ -9,6 +9,7 @@ mod packages;
 mod postgresql;
 mod running;
 mod storage;
+mod unit;
 
 pub use host::*;
 pub use kernel::*;
@@ -18,3 +19,4 @@ pub use packages::*;
 pub use postgresql::*;
 pub use running::*;
 pub use storage::*;
+pub use unit::*;

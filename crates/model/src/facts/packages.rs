@@ -1,6 +1,7 @@
 //! What dpkg and apt know, and what people changed about it.
 
 use super::group::fact_group;
+use crate::word::Word;
 use serde::{Deserialize, Serialize};
 
 fact_group! {
@@ -37,9 +38,9 @@ fact_group! {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Package {
     /// Its name; `name:arch` for an architecture other than dpkg's own.
-    pub name: String,
+    pub name: Word,
     /// Its version.
-    pub version: String,
+    pub version: Word,
 }
 
 /// A preference of apt.

@@ -386,9 +386,9 @@ fn archive(name: &str, paths: &[&str]) -> WrittenStep {
 fn with_disks(host: &str) -> FleetFacts {
     let at = "2025-06-01T10:00:00Z".parse().unwrap();
     let mount = |path: &str, used: u64| Mount {
-        path: path.to_owned(),
-        source: "x".to_owned(),
-        kind: "ext4".to_owned(),
+        path: path.into(),
+        source: "x".into(),
+        kind: "ext4".into(),
         size_bytes: 1000 + used,
         free_bytes: 1000,
         exec: true,

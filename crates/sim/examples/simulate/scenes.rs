@@ -223,9 +223,9 @@ fn controller(now: &Zoned) -> HostFacts {
     let mut facts = HostFacts::unknown(now.timestamp(), "not asked");
     facts.mounts = Known::Measured {
         value: vec![Mount {
-            path: "/".to_owned(),
-            source: "simulated".to_owned(),
-            kind: "simulated".to_owned(),
+            path: "/".into(),
+            source: "simulated".into(),
+            kind: "simulated".into(),
             size_bytes: 1 << 44,
             free_bytes: 1 << 44,
             exec: true,
