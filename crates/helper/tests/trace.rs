@@ -32,7 +32,7 @@ fn marks(trace: &str, key: &str) -> Vec<Mark> {
         let call = call.trim();
         if let Some(start) = call.strip_suffix("<unfinished ...>") {
             if start.starts_with("execve") || start.starts_with("write") {
-                marks.extend(mark(&format!("{start}) = 0"), key));
+                marks.extend(marked(&format!("{start}) = 0"), key));
             } else {
                 unfinished.insert(pid, start.trim_end().to_owned());
             }
@@ -41,13 +41,28 @@ fn marks(trace: &str, key: &str) -> Vec<Mark> {
         match call.split_once("resumed>") {
             Some((_, rest)) => {
                 if let Some(start) = unfinished.remove(pid) {
-                    marks.extend(mark(&(start + rest), key));
+                    marks.extend(marked(&(start + rest), key));
                 }
             }
-            None => marks.extend(mark(call, key)),
+            None => marks.extend(marked(call, key)),
         }
     }
     marks
+}
+
+/// One call tells of both ends where the work is over before the begin was told.
+fn marked(call: &str, key: &str) -> Vec<Mark> {
+    let told = [
+        ("\\\"began\\\"", Mark::ToldBegun),
+        ("\\\"ended\\\"", Mark::ToldEnded),
+    ];
+    match mark(call, key) {
+        None if call.starts_with("write(") => told
+            .into_iter()
+            .filter_map(|(word, mark)| call.contains(word).then_some(mark))
+            .collect(),
+        mark => mark.into_iter().collect(),
+    }
 }
 
 fn mark(call: &str, key: &str) -> Option<Mark> {
@@ -64,8 +79,6 @@ fn mark(call: &str, key: &str) -> Option<Mark> {
         "rename" if call.contains(&format!("/receipts/{key}\"")) => Some(Mark::BeginNamed),
         "rename" if call.contains(&format!("/receipts/{key}/end.json\"")) => Some(Mark::EndNamed),
         "execve" if call.contains("the-act") && call.ends_with("= 0") => Some(Mark::Acted),
-        "write" if call.contains("\\\"began\\\"") => Some(Mark::ToldBegun),
-        "write" if call.contains("\\\"ended\\\"") => Some(Mark::ToldEnded),
         _ => None,
     }
 }
@@ -83,7 +96,7 @@ fn the_receipt_is_synced_before_and_after_the_work() {
     );
     let mut client = Client::spawn(
         Command::new("strace")
-            .args(["-f", "-y", "-s", "300", "-e"])
+            .args(["-f", "-y", "-s", "1000", "-e"])
             .arg("trace=fsync,fdatasync,rename,renameat,renameat2,execve,write")
             .arg("-o")
             .arg(&trace)

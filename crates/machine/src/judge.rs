@@ -103,20 +103,8 @@ impl Run {
             (Choice::Done { .. }, _) if blocked && self.verifies(key) => Err(format!(
                 "the verify of `{position}` must pass, and its host cannot be asked; `retry` asks it again"
             )),
-            (Choice::Done { .. }, _)
-                if state.is_bad()
-                    && let Some(user) = self.left_without(key) =>
-            {
-                Err(format!(
-                    "`{user}` uses what `{position}` says, and `done` says nothing: `retry` it; or `skip` it, and \
-                     decide about `{user}` when it cannot be carried out"
-                ))
-            }
-            (Choice::Retry { .. } | Choice::Done { .. } | Choice::Void { .. }, _)
-                if state.is_bad() =>
-            {
-                Ok(())
-            }
+            (Choice::Done { .. }, _) if state.is_bad() => self.permits_no_words(position, key),
+            (Choice::Retry { .. } | Choice::Void { .. }, _) if state.is_bad() => Ok(()),
             (Choice::Retry { .. } | Choice::Done { .. } | Choice::Void { .. }, _) => {
                 no("failed or is unknown")
             }
@@ -130,14 +118,16 @@ impl Run {
                 | StepState::Ready { .. }
                 | StepState::Held { .. }
                 | StepState::Asked { .. },
-            ) => {
-                if self.scope_closed_by(key).is_some() {
-                    return Err(format!(
-                        "`{position}` takes away what its scope set up; it is tried first"
-                    ));
-                }
-                Ok(())
-            }
+            ) if self.scope_closed_by(key).is_some() => Err(format!(
+                "`{position}` takes away what its scope set up; it is tried first"
+            )),
+            (
+                Choice::Skip { .. },
+                StepState::Waiting
+                | StepState::Ready { .. }
+                | StepState::Held { .. }
+                | StepState::Asked { .. },
+            ) => Ok(()),
             (Choice::Skip { .. }, _) => no("failed, is unknown or did not begin"),
             (
                 Choice::Pause
@@ -148,6 +138,17 @@ impl Run {
                 | Choice::LeaveOut { .. },
                 _,
             ) => Ok(()),
+        }
+    }
+
+    /// A step that a person did says nothing to others.
+    fn permits_no_words(&self, position: &Position, key: &Key) -> Result<(), String> {
+        match self.left_without(key) {
+            Some(user) => Err(format!(
+                "`{user}` uses what `{position}` says, and `done` says nothing: `retry` it; or `skip` it, and \
+                 decide about `{user}` when it cannot be carried out"
+            )),
+            None => Ok(()),
         }
     }
 

@@ -41,10 +41,6 @@ pub struct Request {
 /// What the controller asks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a request is made, sent and dropped; none are kept"
-)]
 pub enum RequestBody {
     /// Accept this generation. Answer: `Registered` or `Refused`.
     Register {

@@ -16,7 +16,7 @@ use super::fault::Fault;
 use super::fleet::Fleet;
 use super::trial::{Seen, Trial};
 
-/// So many events in CI: a run that was undisturbed for 340 s took 360 s with them.
+/// So many events in a short run: each takes some seconds, and what it makes the run wait for.
 const CI_EVENTS: usize = 4;
 
 /// Arguments of `xtask chaos`.

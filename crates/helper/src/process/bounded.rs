@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn nothing_is_lost_when_the_command_ends_at_once() {
-        // On a machine that many others want, the output of one in some hundreds was lost.
+        // Readers may not have had a processor by then.
         for round in 0..200 {
             let done = sh("echo here; echo there >&2", 9_000).unwrap();
             assert_eq!(
