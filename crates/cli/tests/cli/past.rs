@@ -1,4 +1,6 @@
-//! Journals of all past formats, as the programs of their time left them: `tests/past/journal-FORMAT/`.
+//! Journals of all past formats, as the programs of their time left them: `tests/past/journal-FORMAT/`. Two warnings of
+//! the first row named packages of the machine that they ran on; the words are others now, and the chain behind them
+//! is reckoned anew.
 
 use crate::scene::Scene;
 use overhaul_model::event::JOURNAL_FORMAT;
