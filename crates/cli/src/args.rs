@@ -189,7 +189,7 @@ pub struct TryArgs {
     #[arg(long)]
     pub sudo: bool,
 
-    /// Kinds of release upgraders of your own: a folder of `*.yaml`
+    /// Kinds of release upgraders and of clusters of your own: a folder of `*.yaml`
     #[arg(long, value_name = "DIR")]
     pub kinds: Option<PathBuf>,
 
@@ -285,7 +285,7 @@ pub struct InputArgs {
     #[command(flatten)]
     pub fleet: FleetArgs,
 
-    /// Kinds of release upgraders of your own: a folder of `*.yaml`
+    /// Kinds of release upgraders and of clusters of your own: a folder of `*.yaml`
     #[arg(long, value_name = "DIR")]
     pub kinds: Option<PathBuf>,
 

@@ -35,7 +35,7 @@ pub struct RunArgs {
     #[command(flatten)]
     pub fleet: FleetArgs,
 
-    /// Kinds of release upgraders of your own: a folder of `*.yaml`
+    /// Kinds of release upgraders and of clusters of your own: a folder of `*.yaml`
     #[arg(long, value_name = "DIR")]
     pub kinds: Option<PathBuf>,
 

@@ -4,9 +4,7 @@
 use super::site::Site;
 use crate::draft::Draft;
 use crate::limits;
-use overhaul_model::action::{Action, Repeat};
 use overhaul_model::definition::{Guard, Test};
-use overhaul_model::primitive::{Measure, Primitive, Wait};
 use overhaul_model::step::Step;
 
 pub(super) fn steps(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
@@ -18,22 +16,9 @@ pub(super) fn steps(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
         (false, true) => format!("role {} names guards", site.role.role),
         _ => "a service keeps a minimum of hosts".to_owned(),
     };
-    let wait = Wait {
-        until: Measure::All(Vec::new()),
-        every: limits::RELEASE_EVERY,
-        at_most: limits::RELEASE_AT_MOST,
-    };
-    let mut step = site.step(
-        "begin",
-        "begin when its guards hold",
-        Action::Wait,
-        Primitive::Wait(wait),
-    );
-    step.guards.clone_from(&site.role.guards);
-    // Last, because from then on the host counts as away.
-    step.guards.extend(minima);
-    step.repeat = Repeat::Safe;
-    step.limits = limits::RELEASE;
+    // Minima last, because from then on the host counts as away.
+    let guards = site.role.guards.iter().cloned().chain(minima);
+    let mut step = site.guarded("begin", "begin when its guards hold", guards.collect());
     step.why = why;
     vec![step]
 }

@@ -4,10 +4,8 @@ use super::later;
 use super::site::Site;
 use crate::draft::Draft;
 use crate::limits;
-use overhaul_model::action::{Action, Repeat};
 use overhaul_model::definition::{Guard, Test};
 use overhaul_model::later::Later;
-use overhaul_model::primitive::{Measure, Primitive, Wait};
 use overhaul_model::step::Step;
 use overhaul_model::strategy::Change;
 
@@ -17,28 +15,18 @@ pub(super) fn steps(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
     let clustered = services.filter(|(_, service, _)| service.cluster.is_some());
     let steps: Vec<Step> = clustered
         .map(|(name, service, here)| {
-            let wait = Wait {
-                until: Measure::All(Vec::new()),
-                every: limits::RELEASE_EVERY,
-                at_most: limits::RELEASE_AT_MOST,
-            };
-            let mut step = site.step(
-                &format!("donors-{name}"),
-                &format!("others of {name} can give it its data"),
-                Action::Wait,
-                Primitive::Wait(wait),
-            );
-            step.guards = vec![Guard {
+            let others = Guard {
                 name: format!("others of {name} work"),
                 test: Test::Members {
                     service: name.clone(),
                     at_least: service.keep.max(1),
                 },
                 at_most: limits::MINIMUM_AT_MOST,
-            }];
+            };
+            let id = format!("donors-{name}");
+            let title = format!("others of {name} can give it its data");
+            let mut step = site.guarded(&id, &title, vec![others]);
             step.only = site.only(here);
-            step.repeat = Repeat::Safe;
-            step.limits = limits::RELEASE;
             step.why = format!("the host is empty, and the cluster of {name} has its data");
             step
         })

@@ -8,11 +8,11 @@ use crate::limits;
 use crate::slug::slug;
 use crate::strategy::Part;
 use overhaul_model::action::{Action, Repeat, Retry, Undo};
-use overhaul_model::definition::{Origin, RoleUpgrade, Slot};
+use overhaul_model::definition::{Guard, Origin, RoleUpgrade, Slot};
 use overhaul_model::fleet::Host;
 use overhaul_model::id::{HostName, ServiceName, StageName, StepId};
 use overhaul_model::plan::{Block, PlannedService};
-use overhaul_model::primitive::Primitive;
+use overhaul_model::primitive::{Measure, Primitive, Wait};
 use overhaul_model::step::{Lane, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -80,6 +80,20 @@ impl Site<'_> {
             why: String::new(),
             origin: self.role.origin.clone(),
         }
+    }
+
+    /// A step that does nothing but wait until its guards hold.
+    pub fn guarded(&self, name: &str, title: &str, guards: Vec<Guard>) -> Step {
+        let wait = Wait {
+            until: Measure::All(Vec::new()),
+            every: limits::RELEASE_EVERY,
+            at_most: limits::RELEASE_AT_MOST,
+        };
+        let mut step = self.step(name, title, Action::Wait, Primitive::Wait(wait));
+        step.guards = guards;
+        step.repeat = Repeat::Safe;
+        step.limits = limits::RELEASE;
+        step
     }
 
     /// The hosts, each with a word for steps of its own that no other one has.

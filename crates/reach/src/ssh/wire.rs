@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn slow_progress_is_no_stall() {
+    async fn progress_that_is_slow_is_no_stall() {
         let (mut wire, _closer, mut peer) = pair(Duration::from_millis(600)).await;
         let reader = tokio::spawn(async move {
             let mut buffer = vec![0; 1 << 20];
