@@ -67,6 +67,7 @@ impl Sshd {
             public(&dir.join("client")) + "\n",
         )
         .unwrap();
+        std::fs::create_dir_all(dir.join("home")).unwrap();
         let at = dir.display();
         let listen: String = (1..=ADDRESSES)
             .map(|last| format!("ListenAddress 127.0.0.{last}\n"))
@@ -74,7 +75,7 @@ impl Sshd {
         let config = format!(
             "{listen}PidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nMaxStartups 100\n\
-             AuthorizedKeysFile {at}/authorized_keys\nHostKey {at}/host_key\n"
+             AuthorizedKeysFile {at}/authorized_keys\nHostKey {at}/host_key\nSetEnv HOME={at}/home\n"
         );
         std::fs::write(dir.join("sshd_config"), config).unwrap();
         for _ in 0..STARTS_MAX {

@@ -139,11 +139,13 @@ impl Sshd {
         Self::with("", &[("host_ed25519", ED25519)])
     }
 
-    /// The same with configuration lines of its own, which win, and these host keys.
+    /// The same with configuration lines of its own, which win, and these host keys. Shells find an empty
+    /// home: what this account's own profile does, and how long it takes, is no part of any test.
     pub fn with(config: &str, host_keys: &[(&str, &[&str])]) -> Self {
         let dir = TempDir::new().unwrap();
         // Another account has to read its authorized keys below.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir(dir.path().join("home")).unwrap();
         let client = key(dir.path(), "client", ED25519, "");
         fs::write(
             dir.path().join("authorized_keys"),
@@ -153,8 +155,8 @@ impl Sshd {
         let mut text = format!(
             "{config}\nListenAddress 127.0.0.1\nPidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nLogLevel VERBOSE\n\
-             MaxStartups 500\nMaxSessions 100\nAuthorizedKeysFile {}/authorized_keys\n",
-            dir.path().display()
+             MaxStartups 500\nMaxSessions 100\nAuthorizedKeysFile {dir}/authorized_keys\nSetEnv HOME={dir}/home\n",
+            dir = dir.path().display()
         );
         for (name, kind) in host_keys {
             text += &format!("HostKey {}\n", key(dir.path(), name, kind, "").display());
