@@ -30,7 +30,7 @@ by_overhaul() {
 }
 by_hand() {
     # The plan of the same fleet; making it is no part of the upgrade.
-    overhaul plan "$definition" --fleet "$dir/inventory" --json >"$dir/plan.json"
+    overhaul plan "$definition" --fleet "$dir/inventory" -o "$dir/plan.json" >/dev/null
     bench/outage/by-hand.sh "$dir/plan.json" "$dir" "$xtask" >"$dir/by-hand"
     whole=$(awk '$1 == "whole" { print $2 }' "$dir/by-hand") window=$(awk '$1 == "window" { print $2 }' "$dir/by-hand")
 }
