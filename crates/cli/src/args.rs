@@ -1,6 +1,6 @@
 //! The command line. The help texts are the reference; `docs/cli.md` adds exit codes and examples.
 
-pub use crate::run_args::{HookArgs, LimitArgs, ResumeArgs, RunArgs};
+pub use crate::run_args::{LeadingArgs, LimitArgs, ResumeArgs, RunArgs};
 use crate::tracker_args::{ClassifyArgs, InitArgs, TrackedArgs};
 use clap::{Args, Parser, Subcommand};
 use overhaul_model::id::{RoleName, StepId};
@@ -118,7 +118,7 @@ pub enum Command {
 }
 
 /// How hosts are reached.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct HostArgs {
     /// Ask for the sudo password at the terminal; it counts for hosts that name none
     #[arg(long)]
@@ -679,6 +679,12 @@ pub struct ReportArgs {
     /// Write the report to this file
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+
+    /// Set the run beside this one, its rehearsal, instead of reporting it alone
+    ///
+    /// Outages of services, and every step whose time changed, by the steps' ids: the rehearsal may have been held on other hosts.
+    #[arg(long, value_name = "RUN")]
+    pub compare: Option<String>,
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A run as a service of systemd: it goes on when the terminal closes.
 
-use crate::args::{FleetArgs, HookArgs, HostArgs, LimitArgs};
+use crate::args::{FleetArgs, LeadingArgs};
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -28,22 +28,19 @@ const VARIABLES: [&str; 11] = [
 ];
 
 /// What the service is told of the call that made it.
-pub struct Detached<'a> {
-    pub run: &'a RunId,
-    pub state: PathBuf,
-    pub wait: bool,
-    pub fleet: &'a FleetArgs,
-    pub limits: &'a LimitArgs,
-    pub hooks: &'a HookArgs,
-    pub hosts: &'a HostArgs,
+struct Detached<'a> {
+    run: &'a RunId,
+    state: PathBuf,
+    fleet: &'a FleetArgs,
+    leading: &'a LeadingArgs,
 }
 
 /// Whether a run could be detached here. Asked before anything is begun.
 ///
 /// # Errors
 /// When there is no systemd, or somebody would have to answer at a terminal.
-pub fn possible(fleet: &FleetArgs, hosts: &HostArgs) -> Result<(), Failure> {
-    if hosts.ask_sudo_password || fleet.vault.ask_vault_password {
+pub fn possible(fleet: &FleetArgs, leading: &LeadingArgs) -> Result<(), Failure> {
+    if leading.hosts.ask_sudo_password || fleet.vault.ask_vault_password {
         return Err(
             Failure::input("a detached run can ask for no password; nothing was changed").hint(
                 "--sudo-password-file FILE or --vault-password-file FILE take them from files",
@@ -60,13 +57,24 @@ pub fn possible(fleet: &FleetArgs, hosts: &HostArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Starts the service, which takes the run up as `resume` does, and says where it went.
+/// Starts the service, which takes the run up as `resume` does, checks it once more, and says where it went.
 ///
 /// # Errors
 /// When systemd refuses; the run is there and can be resumed.
-pub fn hand_over(detached: &Detached<'_>, console: Console) -> Outcome {
-    let exit = start(detached)?;
-    let (run, unit) = (detached.run, unit(detached.run));
+pub fn hand_over(
+    run: &RunId,
+    state: &Path,
+    fleet: &FleetArgs,
+    leading: &LeadingArgs,
+    console: Console,
+) -> Outcome {
+    let exit = start(&Detached {
+        run,
+        state: std::path::absolute(state).map_err(Failure::internal)?,
+        fleet,
+        leading,
+    })?;
+    let unit = unit(run);
     if console.json {
         console.out_json(&serde_json::json!({ "run": run, "unit": unit }));
     } else {
@@ -167,24 +175,27 @@ fn arguments(detached: &Detached<'_>) -> Vec<OsString> {
         say("--vault-id", id.into());
     }
     for (flag, value) in [
-        ("--limit", &detached.limits.limit),
-        ("--until", &detached.limits.until),
-        ("--stage", &detached.limits.stage),
+        ("--limit", &detached.leading.limits.limit),
+        ("--until", &detached.leading.limits.until),
+        ("--stage", &detached.leading.limits.stage),
     ] {
         if let Some(value) = value {
             say(flag, value.into());
         }
     }
     for (flag, value) in [
-        ("--hooks", &detached.hooks.file),
-        ("--sudo-password-file", &detached.hosts.sudo_password_file),
-        ("--helper", &detached.hosts.helper),
+        ("--hooks", &detached.leading.hooks.file),
+        (
+            "--sudo-password-file",
+            &detached.leading.hosts.sudo_password_file,
+        ),
+        ("--helper", &detached.leading.hosts.helper),
     ] {
         if let Some(value) = value {
             say(flag, value.into());
         }
     }
-    if detached.wait {
+    if detached.leading.wait {
         words.push("--wait".into());
     }
     words
@@ -200,23 +211,17 @@ mod tests {
             sources: vec!["fleet.yaml".into()],
             ..FleetArgs::default()
         };
-        let limits = LimitArgs {
-            until: Some("upgrade".to_owned()),
-            ..LimitArgs::default()
+        let mut leading = LeadingArgs {
+            wait: true,
+            ..LeadingArgs::default()
         };
-        let hosts = HostArgs {
-            ask_sudo_password: false,
-            sudo_password_file: Some("/root/password".into()),
-            helper: None,
-        };
+        leading.limits.until = Some("upgrade".to_owned());
+        leading.hosts.sudo_password_file = Some("/root/password".into());
         let detached = Detached {
             run: &RunId::new("20260101-000000-abcd"),
             state: "/var/state".into(),
-            wait: true,
             fleet: &fleet,
-            limits: &limits,
-            hooks: &HookArgs::default(),
-            hosts: &hosts,
+            leading: &leading,
         };
         let program = Path::new("/usr/bin/overhaul");
         let words = command_line(&detached, program, false, &["PATH"]);

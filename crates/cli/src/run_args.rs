@@ -25,6 +25,27 @@ impl HookArgs {
     }
 }
 
+/// How a controller leads a run, whether it begins it or takes it up.
+#[derive(Args, Clone, Debug, Default)]
+pub struct LeadingArgs {
+    #[command(flatten)]
+    pub limits: LimitArgs,
+
+    /// Stay when only a person can make the run go on, instead of ending with exit code 4
+    #[arg(long)]
+    pub wait: bool,
+
+    /// Go on as a service of systemd, so that this terminal may close; `overhaul watch` follows it
+    #[arg(long)]
+    pub detach: bool,
+
+    #[command(flatten)]
+    pub hooks: HookArgs,
+
+    #[command(flatten)]
+    pub hosts: HostArgs,
+}
+
 /// `run`.
 #[derive(Args, Debug)]
 pub struct RunArgs {
@@ -48,24 +69,10 @@ pub struct RunArgs {
     pub yes: bool,
 
     #[command(flatten)]
-    pub limits: LimitArgs,
-
-    /// Stay when only a person can make the run go on, instead of ending with exit code 4
-    #[arg(long)]
-    pub wait: bool,
-
-    /// Go on as a service of systemd, so that this terminal may close; `overhaul watch` follows it
-    #[arg(long)]
-    pub detach: bool,
+    pub leading: LeadingArgs,
 
     #[command(flatten)]
     pub simulation: SimulationArgs,
-
-    #[command(flatten)]
-    pub hooks: HookArgs,
-
-    #[command(flatten)]
-    pub hosts: HostArgs,
 }
 
 /// A run against hosts that are not there.
@@ -124,19 +131,5 @@ pub struct ResumeArgs {
     pub fleet: FleetArgs,
 
     #[command(flatten)]
-    pub limits: LimitArgs,
-
-    /// Stay when only a person can make the run go on, instead of ending with exit code 4
-    #[arg(long)]
-    pub wait: bool,
-
-    /// Go on as a service of systemd, so that this terminal may close; `overhaul watch` follows it
-    #[arg(long)]
-    pub detach: bool,
-
-    #[command(flatten)]
-    pub hooks: HookArgs,
-
-    #[command(flatten)]
-    pub hosts: HostArgs,
+    pub leading: LeadingArgs,
 }

@@ -1,5 +1,6 @@
 //! The report of a run, from its plan and its journal alone.
 
+mod compare;
 mod downtime;
 mod leftovers;
 mod redundancy;
@@ -7,6 +8,7 @@ mod redundancy;
 mod tests;
 mod timeline;
 
+pub use compare::{COMPARISON_FORMAT, Comparison, Down, Pair, StepPair, StepSide, Whole, compare};
 pub use downtime::resolution;
 
 use crate::{Amendment, Postponed, Run};

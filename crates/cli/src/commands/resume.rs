@@ -3,7 +3,7 @@
 use crate::args::{CleanupArgs, ResumeArgs};
 use crate::compile::{blocked, checked, warned};
 use crate::console::Console;
-use crate::detach::{self, Detached};
+use crate::detach;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::gather;
@@ -27,9 +27,9 @@ use std::sync::Arc;
 
 /// Takes a run up where it stands.
 pub async fn resume(args: &ResumeArgs, state: Option<&Path>, console: Console) -> Outcome {
-    let hooks = args.hooks.ready()?;
-    if args.detach {
-        detach::possible(&args.fleet, &args.hosts)?;
+    let hooks = args.leading.hooks.ready()?;
+    if args.leading.detach {
+        detach::possible(&args.fleet, &args.leading)?;
     }
     let store = runs::open_store(state)?;
     let told = runs::unfinished(&store, args.run.as_deref())?;
@@ -38,7 +38,7 @@ pub async fn resume(args: &ResumeArgs, state: Option<&Path>, console: Console) -
         return Err(Failure::input(format!("run {id} is over"))
             .hint(format!("overhaul report {id} tells of it")));
     }
-    let sitting = sitting::sitting(&args.limits, told.plan())?;
+    let sitting = sitting::sitting(&args.leading.limits, told.plan())?;
     runs::room(told.dir.path()).map_err(|failure| failure.hint(again(&id)))?;
     let lock = match told.dir.lock() {
         Ok(lock) => lock,
@@ -56,7 +56,7 @@ pub async fn resume(args: &ResumeArgs, state: Option<&Path>, console: Console) -
         &plan.fleet,
         &plan.hosts,
         passwords,
-        &args.hosts,
+        &args.leading.hosts,
         &told.dir.data(),
     )?;
     know_machines(&told, &reach);
@@ -76,9 +76,10 @@ pub async fn resume(args: &ResumeArgs, state: Option<&Path>, console: Console) -
             "a run that shall not go on is ended with: overhaul abort {id} --reason TEXT"
         )));
     };
-    if args.detach {
+    if args.leading.detach {
         drop(lock);
-        return detached(args, &id, state, console);
+        let state = runs::state_dir(state)?;
+        return detach::hand_over(&id, &state, &args.fleet, &args.leading, console);
     }
     go_on_if_paused(&told)?;
     let lead_it = Lead {
@@ -87,27 +88,12 @@ pub async fn resume(args: &ResumeArgs, state: Option<&Path>, console: Console) -
         dir: told.dir,
         lock,
         reach,
-        wait: args.wait,
+        wait: args.leading.wait,
         sitting,
         cleanup: Vec::new(),
         hooks,
     };
     lead(lead_it, console).await
-}
-
-/// The service checks the run once more, and goes on with it.
-fn detached(args: &ResumeArgs, id: &RunId, state: Option<&Path>, console: Console) -> Outcome {
-    let state = runs::state_dir(state)?;
-    let detached = Detached {
-        run: id,
-        state: std::path::absolute(state).map_err(Failure::internal)?,
-        wait: args.wait,
-        fleet: &args.fleet,
-        limits: &args.limits,
-        hooks: &args.hooks,
-        hosts: &args.hosts,
-    };
-    detach::hand_over(&detached, console)
 }
 
 /// Carries out what was named of the stage `cleanup` of a run that is complete. Everything else of the plan

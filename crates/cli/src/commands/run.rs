@@ -3,7 +3,7 @@
 use crate::args::{FleetArgs, InputArgs, RunArgs};
 use crate::compile::{blocked, checked, warned};
 use crate::console::Console;
-use crate::detach::{self, Detached};
+use crate::detach;
 use crate::durations;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use overhaul_model::definition::Definition;
 use overhaul_model::facts::{FactsWanted, FleetFacts};
 use overhaul_model::fleet::{Fleet, Host};
-use overhaul_model::id::{HostName, RunId};
+use overhaul_model::id::HostName;
 use overhaul_model::plan::Plan;
 use overhaul_model::secret::Secret;
 use overhaul_plan::{compile, print::tree};
@@ -50,13 +50,13 @@ pub struct Wanted {
 /// Runs a definition or a stored plan.
 pub async fn run(args: &RunArgs, state: Option<&Path>, console: Console) -> Outcome {
     let wanted = wanted(args, console)?;
-    let hooks = args.hooks.ready()?;
+    let hooks = args.leading.hooks.ready()?;
     if !args.yes && !console.can_ask() {
         return Err(Failure::input("nobody can be asked whether to go on")
             .hint("give --yes when the plan was looked at: overhaul plan"));
     }
-    if args.detach {
-        detach::possible(&args.fleet, &args.hosts)?;
+    if args.leading.detach {
+        detach::possible(&args.fleet, &args.leading)?;
     }
     let store = runs::open_store(state)?;
     no_other_run(&store, &wanted.fleet, console)?;
@@ -68,7 +68,7 @@ pub async fn run(args: &RunArgs, state: Option<&Path>, console: Console) -> Outc
         &wanted.fleet,
         &wanted.hosts,
         wanted.passwords.clone(),
-        &args.hosts,
+        &args.leading.hosts,
         &data,
     )?;
     let mut facts = gather::facts(&reach, wanted.hosts.keys(), &wanted.facts).await?;
@@ -90,13 +90,13 @@ pub async fn run(args: &RunArgs, state: Option<&Path>, console: Console) -> Outc
     if !args.yes && !agreed(&plan, console)? {
         return Err(Failure::input("not begun; nothing was changed"));
     }
-    let sitting = sitting::sitting(&args.limits, &plan)?;
+    let sitting = sitting::sitting(&args.leading.limits, &plan)?;
     let dir = store.create(&id, &plan, &facts)?;
     let lock = dir.lock()?;
     console.note(&format!("run {id}, in {}", dir.path().display()));
-    if args.detach {
+    if args.leading.detach {
         drop(lock);
-        return detached(args, &id, &state, console);
+        return detach::hand_over(&id, &state, &args.fleet, &args.leading, console);
     }
     let warned = warned(&checked.findings);
     let lead_it = Lead {
@@ -105,26 +105,12 @@ pub async fn run(args: &RunArgs, state: Option<&Path>, console: Console) -> Outc
         lock,
         reach,
         warned,
-        wait: args.wait,
+        wait: args.leading.wait,
         sitting,
         cleanup: Vec::new(),
         hooks,
     };
     lead(lead_it, console).await
-}
-
-/// The service takes the run up as `resume` does, and checks it once more.
-fn detached(args: &RunArgs, id: &RunId, state: &Path, console: Console) -> Outcome {
-    let detached = Detached {
-        run: id,
-        state: std::path::absolute(state).map_err(Failure::internal)?,
-        wait: args.wait,
-        fleet: &args.fleet,
-        limits: &args.limits,
-        hooks: &args.hooks,
-        hosts: &args.hosts,
-    };
-    detach::hand_over(&detached, console)
 }
 
 /// Reads what is to be run.

@@ -2,6 +2,7 @@
 
 pub mod classify;
 pub mod cleanup;
+pub mod compare;
 pub mod data;
 pub mod decide;
 pub mod doctor;

@@ -57,10 +57,15 @@ impl Stored {
     }
 
     fn until_gate(&self) -> Vec<Event> {
+        self.begun_as(RUN)
+    }
+
+    /// A run's way to its gate.
+    fn begun_as(&self, run: &str) -> Vec<Event> {
         let note = Position::on("prepare/database/prepare/note".into(), "db1".into());
         vec![
             Event::RunOpened {
-                run: RunId::new(RUN),
+                run: RunId::new(run),
                 plan: self.plan.hash().unwrap(),
                 person: "ada".into(),
                 warned: Vec::new(),
@@ -68,7 +73,7 @@ impl Stored {
             Event::ControllerTook {
                 generation: Generation {
                     fleet: "shop".to_owned(),
-                    run: RunId::new(RUN),
+                    run: RunId::new(run),
                     counter: 1,
                     nonce: "n".into(),
                 },
@@ -101,19 +106,7 @@ impl Stored {
     }
 
     pub fn append(&self, events: &[Event]) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let (mut journal, _inbox) = self.dir.open().unwrap();
-            let rows = journal.replay().await.unwrap().len();
-            let first = 1_764_000_000 + i64::try_from(rows).unwrap();
-            for (event, second) in events.iter().zip(first..) {
-                let at = jiff::Timestamp::from_second(second).unwrap();
-                journal.append(at, event.clone()).await.unwrap();
-            }
-        });
+        append(&self.dir, events, 1);
     }
 
     /// Changes the journal behind the program's back.
@@ -123,9 +116,34 @@ impl Stored {
         connection.execute_batch(statement).unwrap();
     }
 
+    /// Another run of the same plan, twice as slow, which waits at its gate.
+    fn slower(&self, run: &str) {
+        let store = RunStore::open(&self.scene.path("state")).unwrap();
+        let dir = store
+            .create(&RunId::new(run), &self.plan, &Default::default())
+            .unwrap();
+        append(&dir, &self.begun_as(run), 2);
+    }
+
     pub fn call(&self, args: &[&str]) -> Shown {
         self.scene.call(args)
     }
+}
+
+/// Appends events to a journal, so many seconds between two of them.
+fn append(dir: &RunDir, events: &[Event], every_s: i64) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let (mut journal, _inbox) = dir.open().unwrap();
+        let rows = journal.replay().await.unwrap().len();
+        for (event, row) in events.iter().zip(i64::try_from(rows).unwrap()..) {
+            let at = jiff::Timestamp::from_second(1_764_000_000 + row * every_s).unwrap();
+            journal.append(at, event.clone()).await.unwrap();
+        }
+    });
 }
 
 /// Every command that reads a run.
@@ -200,6 +218,25 @@ fn runs_that_are_not_there_are_named() {
         all.push_str(&scene.call(args).with(2).all());
     }
     insta::assert_snapshot!(all);
+}
+
+#[test]
+fn a_run_is_set_beside_its_rehearsal() {
+    let stored = Stored::new();
+    let slower = "20261123-070512-cd34";
+    stored.slower(slower);
+    let compared = stored.call(&["report", slower, "--compare", RUN]).with(0);
+    insta::assert_snapshot!(compared.stdout);
+    let json = stored.call(&["--json", "report", slower, "--compare", RUN]);
+    let json = json.with(0).json();
+    assert_eq!(json["run"]["run"]["length"], "8s");
+    assert_eq!(json["run"]["rehearsal"]["length"], "4s");
+
+    let same = stored.call(&["report", RUN, "--compare", RUN]).with(2);
+    assert!(same.stderr.contains("are the same run"), "{}", same.all());
+    let unknown = stored.call(&["report", RUN, "--compare", "20000101-000000-0000"]);
+    let unknown = unknown.with(2);
+    assert!(unknown.stderr.contains("20000101"), "{}", unknown.all());
 }
 
 #[test]

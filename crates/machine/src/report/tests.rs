@@ -316,8 +316,8 @@ fn opened() -> Vec<(i64, Event)> {
     ]
 }
 
-#[test]
-fn a_run_that_was_killed_and_mended_tells_all_of_it() {
+/// Cut off in the middle of the upgrade, begun again by a person, and brought to its end.
+fn mended() -> Vec<(i64, Event)> {
     let mut events = opened();
     events.extend([
         (333, took(2)),
@@ -386,7 +386,37 @@ fn a_run_that_was_killed_and_mended_tells_all_of_it() {
             },
         ),
     ]);
-    insta::assert_json_snapshot!(told(events));
+    events
+}
+
+#[test]
+fn a_run_that_was_killed_and_mended_tells_all_of_it() {
+    insta::assert_json_snapshot!(told(mended()));
+}
+
+#[test]
+fn a_run_is_held_against_its_rehearsal() {
+    let rehearsal = told(mended());
+    let mut events = opened();
+    events.extend([
+        (90, ended("full-upgrade", 1, worked(&[]))),
+        (
+            91,
+            Event::Verified {
+                position: position("full-upgrade"),
+                attempt: 1,
+                result: so("nothing unfinished"),
+            },
+        ),
+        (92, started("edit", 1)),
+        (99, ended("edit", 1, worked(&[]))),
+    ]);
+    let compared = compare(&rehearsal, &told(events));
+    insta::assert_json_snapshot!(compared);
+    // Nothing differs from itself.
+    let again = compare(&rehearsal, &rehearsal);
+    assert!(again.steps.iter().all(|pair| pair.change_ms() == Some(0)));
+    assert_eq!(again.unlike, Vec::<String>::new());
 }
 
 #[test]
