@@ -49,6 +49,9 @@ pub enum Program {
     Shell(String),
 }
 
+/// What is bounded here. Of its parts only the profile is the host's own doing, and nothing of it shows.
+const STARTING: &str = "starting a program, and before it the profile of the account's shell,";
+
 /// Starts `program` as `who` and waits, at most `bound`, until it has written its first byte to
 /// standard output, which stays to be read. A program that ends before is an error.
 pub async fn start_privileged(
@@ -62,7 +65,7 @@ pub async fn start_privileged(
         Program::Shell(text) => vec!["sh".to_owned(), "-c".to_owned(), text.clone()],
     };
     let plain = command_line(&argv)?;
-    within(session.host(), "starting a program", bound, async {
+    within(session.host(), STARTING, bound, async {
         match who {
             Become::None => {
                 let channel = session.exec(&plain).await?;

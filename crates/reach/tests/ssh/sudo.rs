@@ -25,6 +25,7 @@ over_each_transport! {
     a_wanted_terminal_is_told,
     missing_sudo_is_told,
     without_sudo_the_account_itself_runs_it,
+    a_profile_that_waits_is_named,
 }
 
 struct Scene {
@@ -253,15 +254,23 @@ async fn without_sudo_the_account_itself_runs_it(by: By) {
     let error = start_privileged(&session, &never, &Become::None, Duration::from_millis(500))
         .await
         .unwrap_err();
-    assert!(
-        matches!(
-            error,
-            SshError::TimedOut {
-                what: "starting a program",
-                ..
-            }
-        ),
-        "{error}"
+    assert!(matches!(error, SshError::TimedOut { .. }), "{error}");
+}
+
+/// Shells read it before every command, also of those who only want to run one.
+async fn a_profile_that_waits_is_named(by: By) {
+    let sshd = Sshd::start();
+    fs::write(sshd.path("home/.bashrc"), "sleep 60\n").unwrap();
+    let session = sshd.connect(by, &sshd.target()).await.unwrap();
+    let bound = Duration::from_secs(2);
+    let echo = Program::Shell("echo ready".to_owned());
+    let error = start_privileged(&session, &echo, &Become::None, bound).await;
+    let error = error.err().map(|error| error.to_string());
+    let told = "web-1: starting a program, and before it the profile of the account's shell, took longer than 2s";
+    assert_eq!(
+        error.as_deref(),
+        Some(told),
+        "is the shell of who runs the tests bash?"
     );
 }
 
