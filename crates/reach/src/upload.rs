@@ -33,6 +33,10 @@ const UPLOAD_S_MAX: u64 = 300;
 const CLEAN_S_MAX: u64 = 30;
 /// Longest text of a host in an error.
 const TEXT_CHARS_MAX: usize = 400;
+/// Bytes of an upload that are handed to the connection at a time. It takes up to ten pieces and more before it
+/// has sent the first, and keeps the memory for them as long as it stands: with whole packets of 32 KiB each
+/// uploaded host held half a megabyte for the rest of the run.
+const UPLOAD_PIECE_BYTES: usize = 8 << 10;
 /// What an upload says of its failure.
 const UPLOAD_STDERR_BYTES_MAX: usize = 4 << 10;
 
@@ -346,8 +350,12 @@ impl Starter {
         // It says nothing more; dropped, it is read away.
         drop(stdout);
         let feed = async move {
-            // The exit says better than this why it stopped reading.
-            let _unread = stdin.write_all(&self.helper.bytes).await;
+            for piece in self.helper.bytes.chunks(UPLOAD_PIECE_BYTES) {
+                // The exit says better than this why it stopped reading.
+                if stdin.write_all(piece).await.is_err() {
+                    break;
+                }
+            }
             let _closed = stdin.shutdown().await;
         };
         let listen = async {

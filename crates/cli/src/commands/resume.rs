@@ -93,6 +93,8 @@ pub async fn resume(args: &ResumeArgs, state: Option<&Path>, console: Console) -
         cleanup: Vec::new(),
         hooks,
     };
+    // Of a large fleet these would take more memory than carrying it out.
+    drop((plan, facts, told.run, told.records));
     lead(lead_it, console).await
 }
 

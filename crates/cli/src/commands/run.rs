@@ -110,6 +110,8 @@ pub async fn run(args: &RunArgs, state: Option<&Path>, console: Console) -> Outc
         cleanup: Vec::new(),
         hooks,
     };
+    // All of it is on the disk. Of a large fleet it would take more memory than carrying it out.
+    drop((plan, facts));
     lead(lead_it, console).await
 }
 

@@ -81,7 +81,9 @@ pub(super) fn name_owners(
         .map(|socket| (socket.inode, None))
         .collect();
     let mut missing = open.len();
-    for pid in pids(root)? {
+    // With nothing to look for the kernel is not asked for the list of all processes, which takes it a while.
+    let sought = (missing > 0).then(|| pids(root)).transpose()?;
+    for pid in sought.unwrap_or_default() {
         if missing == 0 || Instant::now() > until {
             break;
         }
@@ -132,19 +134,21 @@ pub(super) fn old_code(root: &Root) -> Result<Vec<OldCode>, String> {
     let ours = root
         .link("/proc/self/ns/mnt")
         .ok_or("/proc/self/ns/mnt cannot be read")?;
+    let closed = || "processes of other accounts may be looked into by root alone".to_owned();
+    // What is found of the others would not be all. Process 1 says so before they are listed.
+    if namespace(root, 1).is_none() && root.exists("/proc/1") {
+        return Err(closed());
+    }
     let until = Instant::now() + Duration::from_millis(LOOK_MS_MAX);
     let mut out = Vec::new();
     for pid in pids(root)? {
         if Instant::now() > until {
             return Err("looking into all processes took too long".to_owned());
         }
-        match root.link(&format!("/proc/{pid}/ns/mnt")) {
+        match namespace(root, pid) {
             Some(other) if other == ours => {}
             Some(_) => continue,
-            // What is found of the others would not be all: process 1 is the first that says so.
-            None if root.exists(&format!("/proc/{pid}")) => {
-                return Err("processes of other accounts may be looked into by root alone".into());
-            }
+            None if root.exists(&format!("/proc/{pid}")) => return Err(closed()),
             // Over meanwhile.
             None => continue,
         }
@@ -158,6 +162,11 @@ pub(super) fn old_code(root: &Root) -> Result<Vec<OldCode>, String> {
         }
     }
     Ok(out)
+}
+
+/// The mounts that a process sees; `None` when it may not be looked into, or is over.
+fn namespace(root: &Root, pid: u32) -> Option<String> {
+    root.link(&format!("/proc/{pid}/ns/mnt"))
 }
 
 fn deleted_file(root: &Root, pid: u32) -> Option<String> {
