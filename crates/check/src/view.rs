@@ -5,7 +5,7 @@ use jiff::{Timestamp, Zoned};
 use overhaul_model::effects::{Effect, effects};
 use overhaul_model::facts::{FleetFacts, HostFacts};
 use overhaul_model::id::{HostName, Position, ServiceName, StepId};
-use overhaul_model::plan::{Block, Child, Plan, PlannedService, Turns};
+use overhaul_model::plan::{Block, Child, Place, Plan, PlannedService, Turns};
 use overhaul_model::step::Step;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Deref;
@@ -55,6 +55,8 @@ pub(crate) struct View<'a> {
     pub begins: Timestamp,
     /// Every host of the plan, each with its steps in the order of the tree.
     pub lanes: BTreeMap<&'a HostName, Vec<&'a Act<'a>>>,
+    /// Where steps stand in no such lane: those of the whole run, and of hosts that a wrong plan does not have.
+    pub strays: Vec<Place<'a>>,
     /// Every step once, however many hosts it has.
     pub steps: &'a [Act<'a>],
     /// Every block, parents first.
@@ -100,7 +102,7 @@ impl<'a> View<'a> {
         let over: HashSet<_> = over
             .filter_map(|position| Some((position.host.as_ref()?, &position.step)))
             .collect();
-        let lanes = lanes(plan, &known);
+        let (lanes, strays) = lanes(plan, &known);
         let untouched = |(host, acts): (&&'a HostName, &Vec<&Act<'a>>)| {
             let mut begun = acts
                 .iter()
@@ -115,6 +117,7 @@ impl<'a> View<'a> {
             begins: begins.timestamp(),
             fresh: lanes.iter().filter_map(untouched).collect(),
             lanes,
+            strays,
             steps,
             blocks,
             rolls,
@@ -190,16 +193,22 @@ fn roll<'a>(plan: &'a Plan, block: &'a Block, known: &Known<'a>) -> Option<Roll<
     })
 }
 
-fn lanes<'a>(plan: &'a Plan, known: &Known<'a>) -> BTreeMap<&'a HostName, Vec<&'a Act<'a>>> {
+/// Each host's steps, and the places that belong to no host of the plan.
+fn lanes<'a>(
+    plan: &'a Plan,
+    known: &Known<'a>,
+) -> (BTreeMap<&'a HostName, Vec<&'a Act<'a>>>, Vec<Place<'a>>) {
     let hosts = plan.hosts.keys().enumerate();
     let numbers: HashMap<&HostName, usize> = hosts.map(|(number, host)| (host, number)).collect();
     let mut lanes: Vec<Vec<&Act<'_>>> = vec![Vec::new(); plan.hosts.len()];
+    let mut strays = Vec::new();
     plan.each_place(&mut |place| {
         let number = place.host.and_then(|host| numbers.get(host));
         let lane = number.and_then(|number| lanes.get_mut(*number));
-        if let (Some(lane), Some(act)) = (lane, known.act(place.step)) {
-            lane.push(act);
+        match (lane, known.act(place.step)) {
+            (Some(lane), Some(act)) => lane.push(act),
+            _ => strays.push(place),
         }
     });
-    plan.hosts.keys().zip(lanes).collect()
+    (plan.hosts.keys().zip(lanes).collect(), strays)
 }

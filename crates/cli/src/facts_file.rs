@@ -1,8 +1,9 @@
 //! A file of facts, as `--save-facts` writes and `--facts` reads it: the facts of all hosts under their names.
 //!
-//! A large fleet's file has some gigabytes. It is cut between hosts while it is read, and the parts are parsed on all
-//! processors, so that its text never stands in memory as a whole. Where a part is wrong, the file is read
-//! once more in one piece: only then are line and column of the fault known.
+//! A large fleet's file has some gigabytes. It is written with each host on a line, and no text of JSON holds a line end: so
+//! it is cut behind lines while it is read, without a look at what stands in them, and the parts are parsed on all
+//! processors. Its text never stands in memory as a whole. A file that something else has laid out, and one with a fault,
+//! is read once more in one piece: only then are line and column of the fault known.
 
 use crate::failure::{Failure, file};
 use crate::inputs::{check_format, parse, write_file};
@@ -12,7 +13,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Read, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -26,7 +27,13 @@ const FACTS_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 
 /// Bytes that are read and parsed at once: enough that handing them over costs nothing, few enough that all
 /// processors have some to do with a small fleet too.
-const PART_BYTES: usize = 256 * 1024;
+const PART_BYTES: u64 = 256 * 1024;
+
+/// Longest first line, which has nothing but the format in it.
+const HEAD_BYTES_MAX: u64 = 1024;
+
+/// What closes the hosts and the whole.
+const END: &[u8] = b"}}";
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,10 +51,9 @@ pub fn stored_facts(path: &Path) -> Result<FleetFacts, Failure> {
     let open = || Ok(std::fs::File::open(path)?.take(FACTS_BYTES_MAX));
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let read = open().and_then(|opened| in_parts(opened, PART_BYTES, workers));
-    let around = |frame: &[u8]| serde_json::from_slice::<StoredFacts>(frame);
     match read.map_err(wrong)? {
-        Some((frame, hosts)) if around(&frame).is_ok_and(|f| f.format <= FACTS_FORMAT) => Ok(hosts),
-        Some(_) | None => {
+        Some(hosts) => Ok(hosts),
+        None => {
             let mut text = String::new();
             let read = open().and_then(|mut opened| opened.read_to_string(&mut text));
             read.map_err(wrong)?;
@@ -62,31 +68,31 @@ pub fn stored_facts(path: &Path) -> Result<FleetFacts, Failure> {
 /// # Errors
 /// When the file cannot be written.
 pub fn save_facts(path: &Path, facts: &FleetFacts) -> Result<(), Failure> {
-    write_file(path, |out| {
-        write!(out, "{{\"format\":{FACTS_FORMAT},\"hosts\":{{")?;
-        for (place, (host, facts)) in facts.iter().enumerate() {
-            out.write_all(if place == 0 { b"\n" } else { b",\n" })?;
-            serde_json::to_writer(&mut *out, host)?;
-            out.write_all(b":")?;
-            serde_json::to_writer(&mut *out, facts)?;
-        }
-        out.write_all(b"\n}}\n")
-    })
+    write_file(path, |out| in_lines(facts, out))
 }
 
-/// The hosts, and the text around them with none in it; `None` where a part is not one.
-fn in_parts(
-    text: impl Read,
-    part_bytes: usize,
-    workers: usize,
-) -> io::Result<Option<(Vec<u8>, FleetFacts)>> {
+fn in_lines(facts: &FleetFacts, out: &mut impl Write) -> io::Result<()> {
+    write!(out, "{{\"format\":{FACTS_FORMAT},\"hosts\":{{")?;
+    for (place, (host, facts)) in facts.iter().enumerate() {
+        out.write_all(if place == 0 { b"\n" } else { b",\n" })?;
+        serde_json::to_writer(&mut *out, host)?;
+        out.write_all(b":")?;
+        serde_json::to_writer(&mut *out, facts)?;
+    }
+    out.write_all(b"\n}}\n")
+}
+
+/// The hosts; `None` where the text is not laid out as it is written here, or something in it is wrong.
+fn in_parts(text: impl Read, part_bytes: u64, workers: usize) -> io::Result<Option<FleetFacts>> {
     let (parts, queue) = sync_channel(workers.saturating_mul(2));
     let queue = Mutex::new(queue);
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..workers)
             .map(|_| scope.spawn(|| parse_parts(&queue)))
             .collect();
-        let frame = cut(text, part_bytes, parts)?;
+        if !cut(text, part_bytes, parts)? {
+            return Ok(None);
+        }
         let mut done = BTreeMap::new();
         for worker in workers {
             match worker.join() {
@@ -95,7 +101,8 @@ fn in_parts(
             }
         }
         let hosts = done.into_values().flat_map(|part| part.0);
-        Ok(Some((frame, by_name(hosts.collect()))))
+        // Of two hosts with one name the last one counts, as in every map.
+        Ok(Some(hosts.collect()))
     })
 }
 
@@ -124,38 +131,52 @@ impl<'de> Deserialize<'de> for Part {
     }
 }
 
-/// Of two hosts with one name the last one counts. The map is made of all at once: its nodes are full then, and
-/// half empty when hosts come one by one.
-fn by_name(mut hosts: Vec<(HostName, HostFacts)>) -> FleetFacts {
-    hosts.reverse();
-    hosts.sort_by(|(one, _), (other, _)| one.cmp(other));
-    hosts.dedup_by(|(one, _), (other, _)| one == other);
-    hosts.into_iter().collect()
+/// Reads the text to its end and hands over its hosts, in numbered parts of whole lines, each an object of its own. Gives
+/// whether the first line is one with which hosts begin.
+///
+/// No cut goes wrong unseen: one at another comma than between hosts leaves a part with brackets that are not closed.
+fn cut(text: impl Read, part_bytes: u64, parts: SyncSender<(usize, Vec<u8>)>) -> io::Result<bool> {
+    let mut text = BufReader::new(text);
+    let mut head = Vec::new();
+    let mut first = text.by_ref().take(HEAD_BYTES_MAX);
+    first.read_until(b'\n', &mut head)?;
+    if !is_head(&head) {
+        return Ok(false);
+    }
+    for number in 0.. {
+        let mut part = vec![b'{'];
+        text.by_ref().take(part_bytes).read_to_end(&mut part)?;
+        text.read_until(b'\n', &mut part)?;
+        let is_last = !part.ends_with(b",\n");
+        if is_last {
+            text.read_to_end(&mut part)?;
+            let closed = part.trim_ascii_end().strip_suffix(END);
+            part.truncate(closed.map_or(0, <[u8]>::len));
+        } else {
+            part.truncate(part.len().saturating_sub(",\n".len()));
+        }
+        // Nothing before or behind a comma is no object, and must not be taken for an empty one.
+        let is_blank = part
+            .get(1..)
+            .is_none_or(|hosts| hosts.trim_ascii().is_empty());
+        if is_blank && (number, is_last) != (0, true) {
+            part.clear();
+        }
+        part.push(b'}');
+        // Workers go on until the last part was handed over.
+        let _ = parts.send((number, part));
+        if is_last {
+            break;
+        }
+    }
+    Ok(true)
 }
 
-/// Reads the text to its end and hands its parts over, numbered. Gives what stands around the hosts.
-fn cut(
-    mut text: impl Read,
-    part_bytes: usize,
-    parts: SyncSender<(usize, Vec<u8>)>,
-) -> io::Result<Vec<u8>> {
-    let mut cutter = Cutter::default();
-    let mut piece = vec![0; part_bytes];
-    let mut number = 0_usize;
-    loop {
-        let length = match text.read(&mut piece) {
-            Ok(0) => return Ok(cutter.frame),
-            Ok(length) => length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        let piece = piece.get(..length).unwrap_or_default();
-        cutter.take(piece, &mut |part| {
-            // Workers go on until the last part was handed over.
-            let _ = parts.send((number, part));
-            number = number.saturating_add(1);
-        });
-    }
+/// Whether a line is all that stands before the hosts of a file that this program can read.
+fn is_head(line: &[u8]) -> bool {
+    let closed = serde_json::from_slice::<StoredFacts>(&[line, END].concat());
+    line.ends_with(b"\n")
+        && closed.is_ok_and(|around| around.hosts.is_empty() && around.format <= FACTS_FORMAT)
 }
 
 /// What one processor makes of the parts that it gets; `None` when one of them is wrong.
@@ -175,88 +196,6 @@ fn parse_parts(queue: &Mutex<Receiver<(usize, Vec<u8>)>>) -> Option<Vec<(usize, 
     done
 }
 
-/// How deep in brackets the hosts stand: `{"hosts": {`.
-const HOSTS_DEPTH: u32 = 2;
-
-/// Cuts the text between hosts, by counting brackets outside of strings. Each part is an object of its own.
-#[derive(Default)]
-struct Cutter {
-    depth: u32,
-    in_string: bool,
-    escaped: bool,
-    /// Everything that stands around the hosts.
-    frame: Vec<u8>,
-    /// The hosts since the last cut.
-    part: Vec<u8>,
-    /// Whether a part ended at a comma.
-    was_cut: bool,
-}
-
-impl Cutter {
-    /// Takes a piece of the text, and hands over what is whole with it.
-    fn take(&mut self, piece: &[u8], done: &mut impl FnMut(Vec<u8>)) {
-        let between = |from: usize, to: usize| piece.get(from..to).unwrap_or_default();
-        let (mut from, mut comma) = (0, None);
-        for (at, byte) in piece.iter().enumerate() {
-            if self.in_string {
-                self.pass_string(*byte);
-                continue;
-            }
-            match byte {
-                b'"' => self.in_string = true,
-                b'{' | b'[' => {
-                    self.depth = self.depth.saturating_add(1);
-                    if self.depth == HOSTS_DEPTH {
-                        self.frame.extend(between(from, at.saturating_add(1)));
-                        from = at.saturating_add(1);
-                    }
-                }
-                b'}' | b']' => {
-                    if self.depth == HOSTS_DEPTH {
-                        self.part.extend(between(from, at));
-                        self.hand_over(false, done);
-                        (from, comma) = (at, None);
-                    }
-                    self.depth = self.depth.saturating_sub(1);
-                }
-                b',' if self.depth == HOSTS_DEPTH => comma = Some(at),
-                _ => {}
-            }
-        }
-        if self.depth < HOSTS_DEPTH {
-            self.frame.extend(between(from, piece.len()));
-            return;
-        }
-        if let Some(comma) = comma {
-            self.part.extend(between(from, comma));
-            self.hand_over(true, done);
-            from = comma.saturating_add(1);
-        }
-        self.part.extend(between(from, piece.len()));
-    }
-
-    fn pass_string(&mut self, byte: u8) {
-        match byte {
-            _ if self.escaped => self.escaped = false,
-            b'\\' => self.escaped = true,
-            b'"' => self.in_string = false,
-            _ => {}
-        }
-    }
-
-    fn hand_over(&mut self, at_comma: bool, done: &mut impl FnMut(Vec<u8>)) {
-        let part = std::mem::take(&mut self.part);
-        // Nothing before or behind a comma is no object, and must not be taken for an empty one.
-        let nothing = part.iter().all(u8::is_ascii_whitespace);
-        let lacking = nothing && (at_comma || self.was_cut);
-        self.was_cut = at_comma;
-        done(match lacking {
-            true => Vec::new(),
-            false => [b"{", part.as_slice(), b"}"].concat(),
-        });
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,50 +208,65 @@ mod tests {
             .map(|stored| stored.hosts)
     }
 
-    fn parts(text: &str, part_bytes: usize) -> Option<FleetFacts> {
-        let (frame, hosts) = in_parts(text.as_bytes(), part_bytes, 2).unwrap()?;
-        serde_json::from_slice::<StoredFacts>(&frame).ok()?;
-        Some(hosts)
+    fn parts(text: &str, part_bytes: u64) -> Option<FleetFacts> {
+        in_parts(text.as_bytes(), part_bytes, 2).unwrap()
     }
 
-    fn text(reasons: &[(String, String)], pretty: bool) -> String {
+    fn facts(reasons: &[(String, String)]) -> FleetFacts {
         let hosts = reasons.iter().map(|(name, reason)| {
             let facts = HostFacts::unknown(Timestamp::UNIX_EPOCH, reason);
             (HostName::new(name), facts)
         });
-        let stored = StoredFacts {
-            format: FACTS_FORMAT,
-            hosts: hosts.collect(),
-        };
-        match pretty {
-            true => serde_json::to_string_pretty(&stored).unwrap(),
-            false => serde_json::to_string(&stored).unwrap(),
-        }
+        hosts.collect()
+    }
+
+    fn lines(facts: &FleetFacts) -> String {
+        let mut out = Vec::new();
+        in_lines(facts, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn parts_give_what_the_whole_gives(
-            reasons in prop::collection::vec((r#"[a-z"{}\\\[\],:]{0,4}"#, r#"["{}\\\[\],: é]{0,6}"#), 0..6),
-            pretty: bool,
-            part_bytes in 1_usize..3000,
+        fn parts_give_what_was_written(
+            reasons in prop::collection::vec((r#"[a-z"{}\\\[\],:\n]{0,4}"#, r#"["{}\\\[\],:\n é]{0,6}"#), 0..6),
+            part_bytes in 1_u64..3000,
         ) {
-            let text = text(&reasons, pretty);
-            prop_assert_eq!(parts(&text, part_bytes), whole(&text));
+            let facts = facts(&reasons);
+            prop_assert_eq!(parts(&lines(&facts), part_bytes), Some(facts));
+        }
+
+        /// Another layout may be left to who reads it in one piece, and is never read wrongly.
+        #[test]
+        fn another_layout_is_left_or_read_as_the_whole_is(
+            reasons in prop::collection::vec((r#"[a-z"{}\\\[\],:]{0,4}"#, r#"["{}\\\[\],: é]{0,6}"#), 0..4),
+            part_bytes in 1_u64..3000,
+        ) {
+            let hosts = facts(&reasons);
+            let stored = StoredFacts { format: FACTS_FORMAT, hosts: hosts.clone() };
+            let compact = serde_json::to_string(&stored).unwrap();
+            let pretty = serde_json::to_string_pretty(&stored).unwrap();
+            let broken = lines(&hosts).replace("},", "},\n").replace(":{", ":{\n");
+            for text in [compact, pretty, broken] {
+                let read = parts(&text, part_bytes);
+                prop_assert!(read.is_none_or(|read| read == hosts), "{}", text);
+            }
         }
 
         #[test]
-        fn a_damaged_text_is_refused_as_the_whole_is(
+        fn a_damaged_text_is_never_read_as_more_than_the_whole_is(
             place: prop::sample::Index,
-            by in r#"[ "{}\\\[\],:a0]?"#,
-            part_bytes in 1_usize..3000,
+            by in r#"[ "{}\\\[\],:a0\n]?"#,
+            part_bytes in 1_u64..3000,
         ) {
-            let mut text = text(&[("a".into(), "x".into()), ("b".into(), "y".into())], false);
+            let mut text = lines(&facts(&[("a".into(), "x".into()), ("b".into(), "y".into())]));
             let at = place.index(text.len());
             text.replace_range(at..=at, &by);
-            prop_assert_eq!(parts(&text, part_bytes), whole(&text), "{}", text);
+            if let Some(read) = parts(&text, part_bytes) {
+                prop_assert_eq!(Some(read), whole(&text), "{}", text);
+            }
         }
     }
 
@@ -324,32 +278,41 @@ mod tests {
         };
         let (old, new) = (host("old"), host("new"));
         let text = format!(
-            r#"{{"format":2,"hosts":{{"b":{old},"a":{old},"b":{new},"c":{old},"a":{new}}}}}"#
+            "{{\"format\":2,\"hosts\":{{\n\"b\":{old},\n\"a\":{old},\n\"b\":{new},\n\"c\":{old},\n\"a\":{new}\n}}}}\n"
         );
-        let read = parts(&text, 100).unwrap();
-        assert_eq!(Some(&read), whole(&text).as_ref());
-        let reasons: Vec<_> = read.values().map(|facts| facts.release.gap()).collect();
-        assert_eq!(reasons, [Some("new"), Some("new"), Some("old")]);
+        for part_bytes in [1, 100, 10_000, 100_000] {
+            let read = parts(&text, part_bytes).unwrap();
+            assert_eq!(Some(&read), whole(&text).as_ref());
+            let reasons: Vec<_> = read.values().map(|facts| facts.release.gap()).collect();
+            assert_eq!(reasons, [Some("new"), Some("new"), Some("old")]);
+        }
     }
 
     #[test]
     fn commas_without_hosts_and_other_frames_are_refused() {
+        let host = serde_json::to_string(&HostFacts::unknown(Timestamp::UNIX_EPOCH, "x")).unwrap();
+        let around = |hosts: &str| format!("{{\"format\":2,\"hosts\":{{\n{hosts}\n}}}}\n");
         for text in [
-            r#"{"format":2,"hosts":{,}}"#,
-            r#"{"format":2,"hosts":{"#,
-            r#"{"format":2,"hosts":[]}"#,
-            r#"{"format":2,"hosts":{},"more":{}}"#,
-            r#"{"format":2,"hosts":{}} x"#,
-            r#"{"format":2}"#,
-            "",
+            around(","),
+            around(&format!("\"a\":{host},")),
+            around(&format!(",\n\"a\":{host}")),
+            around(&format!("\"a\":{host},\n,\n\"b\":{host}")),
+            around(&format!("\"a\":{host},\n\"b\":{host}\n}}")),
+            format!("{{\"format\":2,\"hosts\":{{\n\"a\":{host}\n"),
+            format!("{{\"format\":2,\"hosts\":{{\"a\":{host},\n\"b\":{host}\n}}}}\n"),
+            "{\"format\":2,\"hosts\":[\n]}".to_owned(),
+            "{\"format\":2,\"hosts\":{\n},\"more\":{}}".to_owned(),
+            "{\"format\":2,\"hosts\":{\n}} x".to_owned(),
+            "{\"format\":2\n}}".to_owned(),
+            "{\"format\":2}".to_owned(),
+            String::new(),
         ] {
-            for part_bytes in [1, 7, 1000] {
-                assert_eq!(parts(text, part_bytes), None, "{text}");
+            for part_bytes in [1, 7, 100_000] {
+                assert_eq!(parts(&text, part_bytes), None, "{text}");
             }
         }
-        assert_eq!(
-            parts(r#"{"hosts": { }, "format": 2}"#, 3),
-            Some(FleetFacts::new())
-        );
+        let spaced = "{\"format\": 2, \"hosts\": { \n\n }}\n";
+        assert_eq!(parts(spaced, 3), None);
+        assert_eq!(parts(&around(""), 3), Some(FleetFacts::new()));
     }
 }

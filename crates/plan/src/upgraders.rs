@@ -6,16 +6,24 @@ use overhaul_model::definition::RoleUpgrade;
 use overhaul_model::kind::{UpgradePath, Upgrader};
 use overhaul_model::strategy::Change;
 use serde_json::Value;
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// An upgrader on one of its paths.
 #[derive(Clone, Debug)]
 pub(crate) struct Way {
-    pub upgrader: Upgrader,
+    pub upgrader: Rc<Upgrader>,
 }
 
 pub(crate) fn resolve(draft: &mut Draft<'_>) {
     let in_place = |role: &&RoleUpgrade| role.strategy.change() == Change::InPlace;
+    // All roles go from one release to one other, so that an upgrader has one way for all of them.
+    let mut found: BTreeMap<&String, Way> = BTreeMap::new();
     for role in draft.definition.roles.iter().filter(in_place) {
+        if let Some(way) = found.get(&role.upgrader) {
+            draft.ways.insert(role.role.clone(), way.clone());
+            continue;
+        }
         let Some(upgrader) = draft.definition.upgraders.get(&role.upgrader) else {
             draft.wrong(
                 &role.origin,
@@ -25,6 +33,7 @@ pub(crate) fn resolve(draft: &mut Draft<'_>) {
             continue;
         };
         if let Some(way) = way(draft, role, upgrader) {
+            found.insert(&role.upgrader, way.clone());
             draft.ways.insert(role.role.clone(), way);
         }
     }
@@ -70,7 +79,9 @@ fn way(draft: &mut Draft<'_>, role: &RoleUpgrade, upgrader: &Upgrader) -> Option
         }
     }
     match with_codenames(upgrader, path) {
-        Ok(upgrader) => Some(Way { upgrader }),
+        Ok(upgrader) => Some(Way {
+            upgrader: Rc::new(upgrader),
+        }),
         Err(error) => {
             let what = Wrong::Upgrader {
                 upgrader: upgrader.name.clone(),

@@ -82,23 +82,18 @@ pub fn load(request: Request<'_>, disk: &mut dyn Disk) -> Result<FleetInput, Vec
         let message = "no fleet is given".to_owned();
         return Err(vec![loose("--fleet", message, None)]);
     }
-    let mut shorts = Vec::new();
     for source in request.sources {
         if disk.kind(source) == Kind::File
             && let Ok(file) = disk.text(source)
-            && is_short(&file)
+            && let Some(root) = short_root(&file)
         {
-            shorts.push(file);
-        }
-    }
-    match (shorts.first(), request.sources) {
-        (Some(file), [_]) => return short_form(file).map_err(|problems| vec![problems]),
-        (Some(file), _) => {
+            if request.sources.len() == 1 {
+                return short_form(&file, root).map_err(|problems| vec![problems]);
+            }
             let message = "a fleet in the short form stands alone".to_owned();
             let help = "give it as the only --fleet".to_owned();
             return Err(vec![loose(&file.name, message, Some(help))]);
         }
-        (None, _) => {}
     }
     let read = sources::read(request, disk);
     if !read.is_settled {
@@ -141,9 +136,13 @@ pub(super) struct Read {
     pub(super) hosts: Vec<(Draft, Range<usize>)>,
 }
 
-fn short_form(file: &SourceFile) -> Result<FleetInput, Problems> {
+fn short_form(file: &SourceFile, root: ShortRoot) -> Result<FleetInput, Problems> {
     let sink = Sink::new(file);
-    let input = short::read(&sink).map(|read| {
+    let root = match root {
+        ShortRoot::AsItIs(root) => Some(root),
+        ShortRoot::ToBeTold => node::parse(&sink),
+    };
+    let input = root.and_then(|root| short::read(&sink, &root)).map(|read| {
         let drafts = read.hosts.iter().map(|(draft, _)| draft);
         let membership = Membership::of_hosts(drafts.map(|draft| {
             let roles = draft.roles.iter().map(String::as_str).collect();
@@ -207,18 +206,34 @@ impl Gathered {
     }
 }
 
-/// Whether a file is a fleet in our short form: YAML whose keys are not those of groups.
-fn is_short(file: &SourceFile) -> bool {
+/// What was found out about a fleet in our short form while it was told apart from Ansible's forms.
+enum ShortRoot {
+    /// Its tree, which is the same in both dialects.
+    AsItIs(Node),
+    /// Something in it is wrong, or means something in Ansible's dialect only: to be read in our own.
+    ToBeTold,
+}
+
+/// The tree of a file that is a fleet in our short form: YAML whose keys are not those of groups.
+fn short_root(file: &SourceFile) -> Option<ShortRoot> {
     let ending = super::layers::ending_of(file.name.rsplit('/').next().unwrap_or_default());
     let yaml = matches!(ending, ".yaml" | ".yml" | ".json");
     if !yaml && (!ending.is_empty() || !sources::looks_like_yaml(&file.text)) {
-        return false;
+        return None;
     }
     let sink = Sink::new(file);
     match node::parse_as(&sink, Dialect::Ansible) {
-        Some(root) => is_short_root(&root),
+        Some(root) if !is_short_root(&root) => None,
+        // Tags and merge keys alone are read in different ways, and each has one of these in it.
+        Some(root) if sink.count() == 0 && !file.text.contains(['!', '<']) => {
+            Some(ShortRoot::AsItIs(root))
+        }
+        Some(_) => Some(ShortRoot::ToBeTold),
         // What cannot be read at all is told in the words of the short form, if that stands in it.
-        None => yaml && file.text.lines().any(|line| line.starts_with("fleet:")),
+        None => {
+            let ours = yaml && file.text.lines().any(|line| line.starts_with("fleet:"));
+            ours.then_some(ShortRoot::ToBeTold)
+        }
     }
 }
 

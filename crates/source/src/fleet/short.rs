@@ -4,7 +4,7 @@ use super::ansible::is_setting;
 use super::draft::{Draft, Settings, address_fault, is_template};
 use super::input::Read;
 use super::range::{expand, has_range};
-use crate::node::{self, Entry, Node, Tree, shortened};
+use crate::node::{Entry, Node, Tree, shortened};
 use crate::problem::Sink;
 use crate::reader::{self, Fields};
 use crate::shape::{Key, Kind, Shape, may, must};
@@ -150,9 +150,8 @@ pub(crate) static FLEET: Shape = Shape {
 /// Variables of a place, each with where it was written.
 type Placed = BTreeMap<String, (Arc<serde_json::Value>, Range<usize>)>;
 
-pub(super) fn read(sink: &Sink) -> Option<Read> {
-    let root = node::parse(sink)?;
-    let fields = Fields::open(sink, &root, &FLEET)?;
+pub(super) fn read(sink: &Sink, root: &Node) -> Option<Read> {
+    let fields = Fields::open(sink, root, &FLEET)?;
     let name = fields
         .get("fleet")
         .and_then(|node| reader::name(sink, node));
