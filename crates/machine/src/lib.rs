@@ -11,6 +11,8 @@ mod judge;
 mod members;
 mod near;
 mod next;
+#[cfg(test)]
+mod pairs;
 mod positions;
 mod postpone;
 pub mod report;
