@@ -10,6 +10,16 @@ std::thread_local! {
     static CHOSEN: std::cell::Cell<&'static str> = const { std::cell::Cell::new("") };
 }
 
+#[cfg(feature = "planted")]
+static EVERYWHERE: std::sync::OnceLock<&'static str> = std::sync::OnceLock::new();
+
+/// Plants this fault in all threads of this process, once and for all.
+#[cfg(feature = "planted")]
+pub fn choose_everywhere(name: &'static str) {
+    // Who chose before has chosen.
+    let _ = EVERYWHERE.set(name);
+}
+
 /// Plants this fault in all that runs on this thread; the empty name plants none.
 #[cfg(feature = "planted")]
 pub fn choose(name: &'static str) {
@@ -19,7 +29,7 @@ pub fn choose(name: &'static str) {
 /// Whether this fault is planted.
 #[cfg(feature = "planted")]
 pub fn is(name: &str) -> bool {
-    CHOSEN.get() == name
+    CHOSEN.get() == name || EVERYWHERE.get().is_some_and(|chosen| *chosen == name)
 }
 
 /// Whether this fault is planted: never, in this build.

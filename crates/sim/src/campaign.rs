@@ -11,7 +11,7 @@ use overhaul_model::primitive::Measurement;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -125,6 +125,8 @@ pub struct Tally {
     pub violations: BTreeMap<u64, Vec<Violation>>,
     /// Runs that broke a law, those not kept too.
     pub broken: u64,
+    /// Seeds that broke a law with the deliberate fault and without it: they tell nothing about the fault.
+    pub anyway: BTreeSet<u64>,
 }
 
 impl Tally {
@@ -164,6 +166,7 @@ impl Tally {
             *self.pairs.entry(key).or_default() += count;
         }
         self.violations.extend(other.violations);
+        self.anyway.extend(other.anyway);
     }
 
     /// Reads a journal again, and counts which event met which state.
@@ -300,15 +303,19 @@ impl Campaign {
 
     fn part(&self, scene: &Scene, next: &AtomicU64, stop: &AtomicU64) -> Result<Tally, SimError> {
         let mut tally = Tally::default();
-        #[cfg(feature = "planted")]
-        overhaul_model::planted::choose(self.planted);
+        plant(self.planted);
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             if number >= self.runs || stop.load(Ordering::Relaxed) > 0 {
                 return Ok(tally);
             }
             let seed = self.first.wrapping_add(number);
-            let played = scene.play(&Script::of_seed(scene, seed))?;
+            let script = Script::of_seed(scene, seed);
+            let mut played = scene.play(&script)?;
+            if !played.violations.is_empty() && self.breaks_anyway(scene, &script)? {
+                tally.anyway.insert(seed);
+                played.violations.clear();
+            }
             tally.add(&played, seed);
             if number.is_multiple_of(READ_AGAIN_EVERY) {
                 tally.read_again(scene, &played);
@@ -318,4 +325,23 @@ impl Campaign {
             }
         }
     }
+
+    /// Whether a script breaks a law without the deliberate fault, too.
+    fn breaks_anyway(&self, scene: &Scene, script: &Script) -> Result<bool, SimError> {
+        if self.planted.is_empty() {
+            return Ok(false);
+        }
+        plant("");
+        let played = scene.play(script);
+        plant(self.planted);
+        Ok(!played?.violations.is_empty())
+    }
+}
+
+/// Plants a deliberate fault in what runs on this thread, in a build that has any.
+fn plant(name: &'static str) {
+    #[cfg(feature = "planted")]
+    overhaul_model::planted::choose(name);
+    #[cfg(not(feature = "planted"))]
+    let _ = name;
 }

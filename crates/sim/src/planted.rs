@@ -16,7 +16,7 @@ const fn fault(name: &'static str, of: &'static str, what: &'static str) -> Plan
 }
 
 /// All of them.
-pub const PLANTED: [Planted; 26] = [
+pub const PLANTED: [Planted; 31] = [
     fault(
         "act-before-intent",
         "engine",
@@ -134,5 +134,26 @@ pub const PLANTED: [Planted; 26] = [
         "older-is-accepted",
         "helper",
         "a host accepts a controller that another one has followed",
+    ),
+    fault(
+        "sync-left-out",
+        "store",
+        "rows are told to be durable, and are not synced",
+    ),
+    fault(
+        "acknowledged-before-written",
+        "store",
+        "a row alone is told to be durable, and waits for the next one",
+    ),
+    fault("row-lost", "store", "of several rows the first is left out"),
+    fault(
+        "head-apart",
+        "store",
+        "the journal's head is committed before its rows",
+    ),
+    fault(
+        "followed-writer-goes-on",
+        "store",
+        "who was followed writes over the rows of who followed",
     ),
 ];

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use overhaul_engine::ports::{Journal, JournalError};
 use overhaul_model::event::{Event, Record};
 use overhaul_model::id::Digest;
+use overhaul_model::planted;
 use rusqlite::{Connection, TransactionBehavior};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -66,6 +67,9 @@ impl Journal for SqliteJournal {
         let Some(last) = self.written.last() else {
             return Ok(());
         };
+        if planted::is("acknowledged-before-written") && self.written.len() == 1 {
+            return Ok(());
+        }
         let (before, after) = (self.head.0, (last.seq, last.digest.clone()));
         let rows = std::mem::take(&mut self.written);
         let witness = self.witness.clone();
@@ -106,6 +110,10 @@ pub(crate) fn restore(connection: &mut Connection, texts: &[String]) -> Result<(
     insert(connection, 0, &rows)
 }
 
+/// Behind the row that the others were made to follow, and nowhere else.
+const MOVE_HEAD: &str = "UPDATE head SET seq = ?1, digest = ?2 WHERE seq = ?3";
+const ADD_ROW: &str = "INSERT INTO journal (seq, record) VALUES (?1, ?2)";
+
 /// All rows in one transaction, behind the row that they were made to follow.
 fn insert(connection: &mut Connection, before: u64, rows: &[Row]) -> Result<(), JournalError> {
     let written = |error| failed("written", &error);
@@ -115,8 +123,15 @@ fn insert(connection: &mut Connection, before: u64, rows: &[Row]) -> Result<(), 
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(written)?;
+    let (head, row) = match planted::is("followed-writer-goes-on") {
+        false => (MOVE_HEAD, ADD_ROW),
+        true => (
+            "UPDATE head SET seq = ?1, digest = ?2 WHERE seq >= ?3",
+            "INSERT OR REPLACE INTO journal (seq, record) VALUES (?1, ?2)",
+        ),
+    };
     let moved = transaction
-        .prepare_cached("UPDATE head SET seq = ?1, digest = ?2 WHERE seq = ?3")
+        .prepare_cached(head)
         .and_then(|mut head| head.execute((sql(last.seq), last.digest.as_str(), sql(before))))
         .map_err(written)?;
     if moved != 1 {
@@ -125,10 +140,15 @@ fn insert(connection: &mut Connection, before: u64, rows: &[Row]) -> Result<(), 
             why: "somebody else has written behind this row".to_owned(),
         });
     }
-    let mut insert = transaction
-        .prepare_cached("INSERT INTO journal (seq, record) VALUES (?1, ?2)")
-        .map_err(written)?;
-    for row in rows {
+    let transaction = if planted::is("head-apart") {
+        transaction.commit().map_err(written)?;
+        connection.transaction().map_err(written)?
+    } else {
+        transaction
+    };
+    let mut insert = transaction.prepare_cached(row).map_err(written)?;
+    let first = usize::from(planted::is("row-lost") && rows.len() > 1);
+    for row in rows.iter().skip(first) {
         insert.execute((sql(row.seq), &row.text)).map_err(written)?;
     }
     drop(insert);

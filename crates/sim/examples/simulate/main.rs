@@ -6,17 +6,24 @@
 )]
 
 mod crashes;
+mod disk;
 #[cfg(feature = "planted")]
 mod plants;
+mod power;
 mod scenes;
+mod syscalls;
 mod tables;
 
-use overhaul_sim::{Campaign, Scene, Script};
+use overhaul_sim::{Campaign, PLANTED, Scene, Script};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 /// Runs within which each deliberate fault must be found.
 const PLANTED_RUNS_MAX: u64 = 4_000;
+
+#[cfg(not(feature = "planted"))]
+const NO_FAULTS: &str = "this build has no deliberate faults: cargo xtask sim --planted builds one";
 
 /// How the program is called.
 const USAGE: &str = "\
@@ -24,6 +31,8 @@ simulate --seed N                one run as a story
 simulate --seed N --runs K       K runs from seed N on, on all processors
 simulate --crash-points          every place at which a controller can be killed, of every workflow that runs
 simulate --crash-points --every N --pairs K   one of N places, and K pairs of each plan
+simulate --power-cuts            the shipped journal, with the power cut after each call of a program that writes it (needs strace)
+simulate --power-cuts --runs K   K power cuts, 4000 if left out
 simulate --planted               every deliberate fault is found (a build with the feature `planted`)
 simulate --planted --runs K      each within K runs, 4000 if left out";
 
@@ -34,6 +43,10 @@ struct Args {
     threads: Option<usize>,
     crash_points: bool,
     planted: bool,
+    power_cuts: bool,
+    /// The folder that the writer of power cuts writes to; it is another process of this program.
+    writer: Option<PathBuf>,
+    fault: &'static str,
     every: Option<usize>,
     pairs: Option<usize>,
 }
@@ -73,13 +86,40 @@ fn args() -> Result<Args, String> {
             "--pairs" => out.pairs = usize::try_from(number()?).ok(),
             "--crash-points" => out.crash_points = true,
             "--planted" => out.planted = true,
+            "--power-cuts" => out.power_cuts = true,
+            "--writer" => out.writer = words.next().map(PathBuf::from),
+            "--fault" => out.fault = fault(&words.next().unwrap_or_default())?,
             _ => return Err(format!("{word} is not understood\n{USAGE}")),
         }
     }
     Ok(out)
 }
 
+/// The name of a deliberate fault; the empty one is none.
+fn fault(name: &str) -> Result<&'static str, String> {
+    let known = PLANTED.iter().map(|planted| planted.name).chain([""]);
+    let mut known = known.filter(|known| *known == name);
+    known.next().ok_or(format!("{name} is no deliberate fault"))
+}
+
+#[cfg(feature = "planted")]
+fn everywhere(fault: &'static str) -> Result<(), String> {
+    overhaul_model::planted::choose_everywhere(fault);
+    Ok(())
+}
+
+#[cfg(not(feature = "planted"))]
+fn everywhere(_: &'static str) -> Result<(), String> {
+    Err(NO_FAULTS.to_owned())
+}
+
 fn run(args: &Args) -> Result<ExitCode, String> {
+    if let Some(state) = &args.writer {
+        if !args.fault.is_empty() {
+            everywhere(args.fault)?;
+        }
+        return power::write(state, args.seed).map(|()| ExitCode::SUCCESS);
+    }
     if args.crash_points {
         return crashes::print(
             args.threads(),
@@ -95,6 +135,9 @@ fn run(args: &Args) -> Result<ExitCode, String> {
             args.runs.unwrap_or(PLANTED_RUNS_MAX),
         );
     }
+    if args.power_cuts {
+        return cuts(&scene, args.runs.unwrap_or(PLANTED_RUNS_MAX));
+    }
     match args.runs {
         None => story(&scene, args.seed),
         Some(runs) => many(&scene, args, runs),
@@ -108,7 +151,27 @@ fn planted(scene: &Scene, threads: usize, runs: u64) -> Result<ExitCode, String>
 
 #[cfg(not(feature = "planted"))]
 fn planted(_: &Scene, _: usize, _: u64) -> Result<ExitCode, String> {
-    Err("this build has no deliberate faults: cargo xtask sim --planted builds one".to_owned())
+    Err(NO_FAULTS.to_owned())
+}
+
+/// The journal that is shipped, without a fault.
+fn cuts(scene: &Scene, runs: u64) -> Result<ExitCode, String> {
+    let began = Instant::now();
+    let cuts = power::play(scene, "", runs)?;
+    let took = began.elapsed().as_secs_f64();
+    Ok(match cuts.broken {
+        None => {
+            println!(
+                "{} power cuts, the journal kept every law after each: {took:.0} s",
+                cuts.played
+            );
+            ExitCode::SUCCESS
+        }
+        Some((cut, law, what)) => {
+            println!("power cut {cut}: {law}: {what}");
+            ExitCode::FAILURE
+        }
+    })
 }
 
 /// One run, told line by line.
