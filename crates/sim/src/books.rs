@@ -15,8 +15,15 @@ use rand::Rng as _;
 use std::future::pending;
 use std::sync::Arc;
 
-/// Journal and inbox of a world.
-pub(crate) struct Books(pub Arc<World>);
+/// Journal and inbox of a world, as one controller has them.
+pub(crate) struct Books {
+    world: Arc<World>,
+    /// The controller's number.
+    who: u32,
+    /// The last row that it knows to be durable.
+    head: u64,
+    written: Vec<Record>,
+}
 
 fn failed() -> JournalError {
     JournalError::Storage {
@@ -25,78 +32,89 @@ fn failed() -> JournalError {
     }
 }
 
-impl World {
-    /// Rows become durable, all of them or so many.
-    fn keep(&self, count: usize) {
-        let now = self.clock.now_ms();
-        let mut state = self.state();
-        let written = std::mem::take(&mut state.written);
-        let mut last = 0;
-        for record in written.into_iter().take(count) {
-            last = record.seq;
+impl Books {
+    pub fn new(world: &Arc<World>, who: u32) -> Self {
+        Self {
+            world: Arc::clone(world),
+            who,
+            head: 0,
+            written: Vec::new(),
+        }
+    }
+
+    /// Rows become durable, behind the row that they were made to follow.
+    fn keep(&mut self) -> Result<(), JournalError> {
+        let now = self.world.clock.now_ms();
+        let mut state = self.world.state();
+        let last = state.records.last().map_or(0, |record| record.seq);
+        if last != self.head {
+            return Err(JournalError::Chain {
+                seq: self.head,
+                why: "somebody else has written behind this row".to_owned(),
+            });
+        }
+        for record in std::mem::take(&mut self.written) {
+            self.head = record.seq;
             state.people.read(&record, now);
             state.records.push(record);
         }
-        if last > 0 {
-            state.tell(now, [Happened::Durable(last)]);
-        }
+        state.tell(now, [Happened::Durable(self.head)]);
+        Ok(())
     }
 }
 
 impl Journal for Books {
     fn write(&mut self, at: Timestamp, event: Event) -> Result<Record, JournalError> {
-        let mut state = self.0.state();
-        let last = state.written.last().or(state.records.last());
+        let last = self.written.last().map_or(self.head, |record| record.seq);
         let record = Record {
-            seq: last.map_or(1, |record| record.seq.saturating_add(1)),
+            seq: last.saturating_add(1),
             at,
             // The chain of digests is the store's own, and nobody here reads it.
-            before: self.0.plan_hash.clone(),
+            before: self.world.plan_hash.clone(),
             event,
         };
-        state.written.push(record.clone());
+        self.written.push(record.clone());
         Ok(record)
     }
 
     async fn commit(&mut self) -> Result<(), JournalError> {
-        let world = &self.0;
-        let rows = world.state().written.len();
-        if rows == 0 {
+        if self.written.is_empty() {
             return Ok(());
         }
-        world.point().await;
-        match world.strikes_commit() {
+        self.world.point(self.who).await;
+        match self.world.strikes_commit() {
             Some(Kind::JournalFails) => return Err(failed()),
             Some(Kind::JournalLies) => {
-                world.keep(rows);
+                self.keep()?;
                 return Err(failed());
             }
             Some(Kind::JournalTorn) => {
                 // A transaction is there as a whole, or not at all.
-                let there = world.state().dice.random_bool(0.5);
+                let there = self.world.state().dice.random_bool(0.5);
                 if there {
-                    world.keep(rows);
+                    self.keep()?;
                 }
-                world.kill();
+                self.world.kill();
                 pending::<()>().await;
             }
-            _ => world.keep(rows),
+            _ => self.keep()?,
         }
-        world.point().await;
+        self.world.point(self.who).await;
         Ok(())
     }
 
     async fn replay(&mut self) -> Result<Vec<Record>, JournalError> {
-        let mut state = self.0.state();
-        state.written.clear();
-        Ok(state.records.clone())
+        self.written.clear();
+        let records = self.world.state().records.clone();
+        self.head = records.last().map_or(0, |record| record.seq);
+        Ok(records)
     }
 }
 
 impl Inbox for Books {
     async fn pending(&mut self) -> Result<Vec<Decision>, JournalError> {
-        self.0.people_act();
-        let state = self.0.state();
+        self.world.people_act();
+        let state = self.world.state();
         let open = state
             .requests
             .iter()
@@ -105,9 +123,9 @@ impl Inbox for Books {
     }
 
     async fn settle(&mut self, nonce: &Nonce) -> Result<(), JournalError> {
-        self.0.point().await;
-        self.0.state().settled.insert(nonce.clone());
-        self.0.point().await;
+        self.world.point(self.who).await;
+        self.world.state().settled.insert(nonce.clone());
+        self.world.point(self.who).await;
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use crate::play::Played;
 use crate::scene::{Scene, SimError};
 use overhaul_machine::Run;
 use overhaul_model::definition::Slot;
-use overhaul_model::event::Event;
+use overhaul_model::event::{Event, Sitting, Until};
 use overhaul_model::primitive::Measurement;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
@@ -17,6 +17,9 @@ use std::sync::{Mutex, PoisonError};
 
 /// Faults of one run.
 const FAULTS: (usize, usize) = (3, 5);
+
+/// How long a controller stands still beside the one that has taken its run.
+const STANDS_STILL_MS: (u64, u64) = (200, 8_000);
 
 /// Runs of which the journal is read again for the table of states and events: one of so many.
 const READ_AGAIN_EVERY: u64 = 8;
@@ -31,24 +34,63 @@ impl Script {
         let mut dice = StdRng::seed_from_u64(seed.rotate_left(32) ^ 0x5eed);
         let count = dice.random_range(FAULTS.0..=FAULTS.1);
         let faults = drawn(scene, &mut dice, count);
+        let points = scene.calm.points.max(1);
         let mut deaths = Vec::new();
         if dice.random_bool(0.25) {
-            deaths.push(dice.random_range(0..scene.calm.points.max(1)));
+            deaths.push(dice.random_range(0..points));
+        }
+        let mut stops = Vec::new();
+        if dice.random_bool(0.15) {
+            let ms = dice.random_range(STANDS_STILL_MS.0..=STANDS_STILL_MS.1);
+            stops.push((dice.random_range(0..points), ms));
+        }
+        let mut already = Vec::new();
+        if dice.random_bool(0.25) {
+            already.extend(scene.askable.choose(&mut dice).cloned());
+        }
+        let mut sittings = Vec::new();
+        if dice.random_bool(0.15) {
+            sittings.extend(sitting(scene, &mut dice));
         }
         Self {
             seed,
             faults,
             deaths,
+            stops,
+            already,
+            sittings,
         }
     }
+}
 
+/// The limits of a sitting: some hosts, or a slot at which it ends.
+fn sitting(scene: &Scene, dice: &mut StdRng) -> Option<Sitting> {
+    let mut sitting = Sitting {
+        words: "simulated limits".to_owned(),
+        hosts: None,
+        until: None,
+        stage: None,
+    };
+    match dice.random_range(0..3) {
+        0 => {
+            let hosts: Vec<_> = scene.plan.hosts.keys().cloned().collect();
+            let some = dice.random_range(1..=hosts.len().max(1));
+            sitting.hosts = Some(hosts.choose_multiple(dice, some).cloned().collect());
+        }
+        1 => sitting.until = Some(Until::Slot(scene.slots.choose(dice).copied()?)),
+        _ => sitting.until = Some(Until::Step(scene.works.choose(dice)?.step.clone())),
+    }
+    Some(sitting)
+}
+
+impl Script {
     /// The script of a seed with so many faults and nothing else.
     pub fn with_faults(scene: &Scene, seed: u64, count: usize) -> Self {
         let mut dice = StdRng::seed_from_u64(seed.rotate_left(32) ^ 0x5eed);
         Self {
             seed,
             faults: drawn(scene, &mut dice, count),
-            deaths: Vec::new(),
+            ..Self::default()
         }
     }
 }
@@ -60,6 +102,10 @@ fn drawn(scene: &Scene, dice: &mut StdRng, count: usize) -> Vec<Fault> {
         let Some(kind) = Kind::ALL.choose(dice).copied() else {
             break;
         };
+        // Most runs are to come to the end that they were made for.
+        if kind == Kind::PersonAborts && dice.random_bool(0.7) {
+            continue;
+        }
         let when = if kind.of_journal() {
             When::Commit(dice.random_range(0..scene.calm.commits.max(1)))
         } else {
@@ -98,6 +144,8 @@ pub struct Campaign {
     pub threads: usize,
     /// Whether the first violation ends it.
     pub stop_at_first: bool,
+    /// Whether every journal is read again for the table of states and events, and not one of some.
+    pub count_all: bool,
     /// The deliberate fault in all of them, by its name; none when empty. Only a build with the feature `planted` has any.
     pub planted: &'static str,
 }
@@ -317,7 +365,7 @@ impl Campaign {
                 played.violations.clear();
             }
             tally.add(&played, seed);
-            if number.is_multiple_of(READ_AGAIN_EVERY) {
+            if self.count_all || number.is_multiple_of(READ_AGAIN_EVERY) {
                 tally.read_again(scene, &played);
             }
             if self.stop_at_first && !played.violations.is_empty() {

@@ -9,6 +9,9 @@ use std::sync::{Mutex, PoisonError};
 /// Plans with more points have their pairs sampled.
 pub const PAIRS_WHOLE_MAX: usize = 200;
 
+/// Into so many parts a plan is cut by the moments at which a person ends its run.
+const ABORTS: usize = 4;
+
 /// Deaths to be played.
 #[derive(Clone, Debug, Default)]
 pub struct CrashPlan {
@@ -59,6 +62,36 @@ impl CrashPlan {
         Self {
             scripts: all.step_by(every.max(1)).map(script).collect(),
         }
+    }
+
+    /// The run is ended by a person, early, in its middle and late, and the controller is killed at each point of
+    /// the way that this takes; of large plans at one of `every`.
+    ///
+    /// # Errors
+    /// When the operating system gives no executor.
+    pub fn aborted(scene: &Scene, every: usize) -> Result<Self, SimError> {
+        let mut scripts = Vec::new();
+        for part in 1..ABORTS {
+            let nth = scene.works.len().saturating_mul(part) / ABORTS;
+            let Some(position) = scene.works.get(nth) else {
+                continue;
+            };
+            let faults = vec![Fault {
+                kind: Kind::PersonAborts,
+                when: When::Step(position.clone(), Moment::Received),
+            }];
+            let script = Script {
+                faults,
+                ..Script::default()
+            };
+            let played = scene.play(&script)?;
+            let points = (0..played.points).step_by(every.max(1));
+            scripts.extend(points.map(|point| Script {
+                deaths: vec![point],
+                ..script.clone()
+            }));
+        }
+        Ok(Self { scripts })
     }
 
     /// Pairs of points: the second within so many points after the first. All of them for plans up to

@@ -2,7 +2,7 @@
 
 use crate::clock::Clockwork;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
@@ -24,6 +24,8 @@ pub(crate) enum Ended<T> {
 pub(crate) struct Death {
     killed: AtomicBool,
     stuck: AtomicBool,
+    /// A controller stands still, and nobody has taken its run yet.
+    stopped: AtomicBool,
     main: Mutex<Option<Waker>>,
 }
 
@@ -31,6 +33,12 @@ impl Death {
     /// The controller is killed: it does nothing more.
     pub fn kill(&self) {
         self.killed.store(true, Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// The controller stands still: another one begins beside it.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
         self.wake();
     }
 
@@ -43,6 +51,7 @@ impl Death {
     pub fn revive(&self) {
         self.killed.store(false, Ordering::Relaxed);
         self.stuck.store(false, Ordering::Relaxed);
+        self.stopped.store(false, Ordering::Relaxed);
     }
 
     fn stick(&self) {
@@ -63,7 +72,8 @@ impl Death {
     }
 }
 
-/// Carries a controller to its end, whichever that is; `until_ms` is its bound in virtual time.
+/// Carries a controller to its end, whichever that is; `until_ms` is its bound in virtual time. While one stands
+/// still, `next` gives the one that takes its run; the end of the last one counts.
 ///
 /// # Errors
 /// When the operating system gives no executor.
@@ -71,7 +81,7 @@ pub(crate) fn drive<F: Future>(
     clock: &Arc<Clockwork>,
     death: &Arc<Death>,
     until_ms: u64,
-    controller: F,
+    mut next: impl FnMut() -> F,
 ) -> std::io::Result<Ended<F::Output>> {
     let (idle_clock, idle_death) = (Arc::clone(clock), Arc::clone(death));
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -84,14 +94,25 @@ pub(crate) fn drive<F: Future>(
         .build()?;
     death.revive();
     let ended = runtime.block_on(async {
-        let mut controller = pin!(controller);
+        let mut controllers: Vec<Option<Pin<Box<F>>>> = vec![Some(Box::pin(next()))];
         poll_fn(|cx| {
             death.listen(cx.waker());
             if death.is_killed() {
                 return Poll::Ready(Ended::Killed);
             }
-            if let Poll::Ready(output) = controller.as_mut().poll(cx) {
-                return Poll::Ready(Ended::Itself(output));
+            if death.stopped.swap(false, Ordering::Relaxed) {
+                controllers.push(Some(Box::pin(next())));
+            }
+            let last = controllers.len().saturating_sub(1);
+            for (number, controller) in controllers.iter_mut().enumerate() {
+                let polled = controller.as_mut().map(|c| c.as_mut().poll(cx));
+                match polled {
+                    Some(Poll::Ready(output)) if number == last => {
+                        return Poll::Ready(Ended::Itself(output));
+                    }
+                    Some(Poll::Ready(_)) => *controller = None,
+                    Some(Poll::Pending) | None => {}
+                }
             }
             if death.is_killed() {
                 return Poll::Ready(Ended::Killed);

@@ -1,5 +1,6 @@
 //! What goes wrong in a simulated world, and when.
 
+use overhaul_model::event::Sitting;
 use overhaul_model::id::Position;
 use std::fmt;
 
@@ -20,6 +21,8 @@ pub enum Kind {
     Reboot,
     /// The host's services die, and are started again after a while.
     ServicesDie,
+    /// The services of another member die: one that serves with this host where a minimum must.
+    MemberDies,
     /// The host hangs, and goes on.
     Hang,
     /// An answer comes late.
@@ -32,6 +35,10 @@ pub enum Kind {
     OtherKey,
     /// The receipt store is another one.
     OtherStore,
+    /// The receipt store was set back to an older one.
+    StoreSetBack,
+    /// The interface has another name after the next boot.
+    OtherInterface,
     /// The work fails, and nothing of it is done.
     WorkFails,
     /// Measures get no answer for a while.
@@ -52,11 +59,15 @@ pub enum Kind {
     PersonAway,
     /// The person pauses the run and lets it go on.
     PersonPauses,
+    /// The person puts a host off to a later moment.
+    PersonPostpones,
+    /// The person ends the run before its end.
+    PersonAborts,
 }
 
 impl Kind {
     /// All of them, in the order of the tables.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 28] = [
         Self::Kill,
         Self::CutShort,
         Self::CutLong,
@@ -64,12 +75,15 @@ impl Kind {
         Self::RequestLate,
         Self::Reboot,
         Self::ServicesDie,
+        Self::MemberDies,
         Self::Hang,
         Self::AnswerLate,
         Self::DiskFull,
         Self::HelperDies,
         Self::OtherKey,
         Self::OtherStore,
+        Self::StoreSetBack,
+        Self::OtherInterface,
         Self::WorkFails,
         Self::Silent,
         Self::ClockJumps,
@@ -80,6 +94,8 @@ impl Kind {
         Self::PersonTwice,
         Self::PersonAway,
         Self::PersonPauses,
+        Self::PersonPostpones,
+        Self::PersonAborts,
     ];
 
     /// In words.
@@ -92,12 +108,15 @@ impl Kind {
             Self::RequestLate => "request comes late",
             Self::Reboot => "host reboots",
             Self::ServicesDie => "services die",
+            Self::MemberDies => "services of another member die",
             Self::Hang => "host hangs",
             Self::AnswerLate => "answer comes late",
             Self::DiskFull => "disk of the host full",
             Self::HelperDies => "helper dies",
             Self::OtherKey => "another host key",
             Self::OtherStore => "another receipt store",
+            Self::StoreSetBack => "receipt store set back",
+            Self::OtherInterface => "another interface name",
             Self::WorkFails => "work fails",
             Self::Silent => "measures get no answer",
             Self::ClockJumps => "time of day jumps",
@@ -108,6 +127,8 @@ impl Kind {
             Self::PersonTwice => "person asks twice",
             Self::PersonAway => "person is away",
             Self::PersonPauses => "person pauses",
+            Self::PersonPostpones => "person postpones a host",
+            Self::PersonAborts => "person aborts",
         }
     }
 
@@ -199,4 +220,10 @@ pub struct Script {
     pub faults: Vec<Fault>,
     /// Points at which a controller is killed, in order, counted over all controllers.
     pub deaths: Vec<usize>,
+    /// Points at which a controller stands still, and for how many milliseconds; another one takes the run meanwhile.
+    pub stops: Vec<(usize, u64)>,
+    /// Positions that were done before the run.
+    pub already: Vec<Position>,
+    /// The limits of the first sittings.
+    pub sittings: Vec<Sitting>,
 }

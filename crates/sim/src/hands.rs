@@ -28,8 +28,8 @@ const MESSAGE_MS: u64 = 1;
 /// A measure with this bound is a probe: it changes nothing, and its moments would be counted without end.
 const PROBE_WITHIN: Span = Span::from_s(1);
 
-/// The world as clock, hands and watcher of a controller.
-pub(crate) struct Hand(pub Arc<World>);
+/// The world as clock, hands and watcher of the controller of this number.
+pub(crate) struct Hand(pub Arc<World>, pub u32);
 
 /// Why a host was not reached.
 enum Unreached {
@@ -118,13 +118,6 @@ impl World {
             self.clock.until(from.min(give_up)).await;
         }
     }
-
-    async fn message(&self) {
-        self.point().await;
-        let late = self.state().late_until;
-        let at = self.clock.now_ms().saturating_add(MESSAGE_MS).max(late);
-        self.clock.until(at).await;
-    }
 }
 
 fn not_begun(why: impl Into<String>) -> Outcome {
@@ -162,12 +155,20 @@ fn gave_up(sure: Sure, unreached: &Unreached) -> Outcome {
 }
 
 impl Hand {
+    async fn message(&self) {
+        let world = &self.0;
+        world.point(self.1).await;
+        let late = world.state().late_until;
+        let at = world.clock.now_ms().saturating_add(MESSAGE_MS).max(late);
+        world.clock.until(at).await;
+    }
+
     /// Strikes a moment; says which fault it was.
     async fn moment(&self, order: &Order, moment: Moment) -> Option<Kind> {
         let kind = self.0.strike_at(&order.position, moment)?;
         self.0.suffer(kind, &order.executor(), &order.key);
         // Who was killed goes no further.
-        self.0.point().await;
+        self.0.point(self.1).await;
         Some(kind)
     }
 
@@ -392,7 +393,7 @@ impl Reach for Hand {
         if is_probe {
             world.clock.after(MESSAGE_MS).await;
         } else {
-            world.message().await;
+            self.message().await;
         }
         let answer = {
             let now = world.clock.now_ms();
@@ -409,7 +410,7 @@ impl Reach for Hand {
             }
         };
         if !is_probe {
-            world.message().await;
+            self.message().await;
         }
         if on.is_some_and(|host| world.is_cut(host)) {
             return silent("the connection is lost");
@@ -426,9 +427,6 @@ impl Reach for Hand {
         let struck = self.moment(&order, Moment::Before).await;
         let mut fails = struck == Some(Kind::WorkFails);
         let mut lost = matches!(struck, Some(Kind::RequestLost | Kind::RequestLate));
-        if struck == Some(Kind::RequestLate) {
-            world.begin_later(&order);
-        }
         let streams = world
             .meaning
             .step(&order.position.step)
@@ -442,8 +440,12 @@ impl Reach for Hand {
             if let Err(unreached) = world.connect(&name, sure.patience_ms()).await {
                 return gave_up(sure, &unreached);
             }
-            world.message().await;
+            self.message().await;
             if std::mem::take(&mut lost) {
+                // It was on the line, whatever becomes of that.
+                if struck == Some(Kind::RequestLate) {
+                    world.begin_later(&order);
+                }
                 sure = sure.max(Sure::MaybeBegun);
                 continue;
             }
@@ -461,7 +463,7 @@ impl Reach for Hand {
                 Asked::Begun => sure = Sure::Begun,
             }
             self.moment(&order, Moment::Received).await;
-            world.message().await;
+            self.message().await;
             let Some(receipt) = self.follow(&order).await else {
                 if streams {
                     return self.cut(&order).await;
@@ -471,7 +473,7 @@ impl Reach for Hand {
             match &receipt.stands {
                 Stands::Ended(end) => {
                     self.moment(&order, Moment::Answering).await;
-                    world.message().await;
+                    self.message().await;
                     if world.is_cut(&name) {
                         continue;
                     }
@@ -498,7 +500,7 @@ impl Reach for Hand {
         if let Err(unreached) = world.connect(&name, UNDER_WAY_MS).await {
             return doubt(&fault(&unreached).why);
         }
-        world.message().await;
+        self.message().await;
         let found = {
             let now = world.clock.now_ms();
             let mut state = world.state();
@@ -518,7 +520,7 @@ impl Reach for Hand {
             }
             host.receipts.get(&order.key).cloned()
         };
-        world.message().await;
+        self.message().await;
         if world.is_cut(&name) {
             return doubt("the host does not answer");
         }
@@ -557,7 +559,7 @@ impl Hand {
         if let Err(unreached) = world.connect(host, USUAL_MS).await {
             return Err(fault(&unreached));
         }
-        world.message().await;
+        self.message().await;
         let answer = {
             let now = world.clock.now_ms();
             let mut state = world.state();
@@ -569,7 +571,7 @@ impl Hand {
             state.tell(now, told);
             answer
         };
-        world.message().await;
+        self.message().await;
         if world.is_cut(host) {
             return Err(fault(&Unreached::Away));
         }
@@ -586,7 +588,7 @@ impl Hand {
         if let Err(unreached) = world.connect(&name, UNDER_WAY_MS).await {
             return gave_up(Sure::Begun, &unreached);
         }
-        world.message().await;
+        self.message().await;
         match world.receipt(&name, &order.key) {
             None => unknown("the host has another receipt store than the one known"),
             Some(receipt) => match &receipt.stands {

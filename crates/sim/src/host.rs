@@ -56,6 +56,7 @@ pub(crate) struct Receipt {
     pub position: Position,
     pub step: Digest,
     pub work: Arc<Work>,
+    pub sequence: u64,
     pub stands: Stands,
 }
 
@@ -100,10 +101,23 @@ pub(crate) struct Host {
     pub disk_full_until: u64,
     /// Another host key answers.
     pub other_key: bool,
+    /// Its interface has another name from the next boot on, and nothing reaches it until a person has seen to it.
+    pub interface: Interface,
+    /// How often its receipt store was set back.
+    pub set_back: u32,
     /// Measures get no answer before then.
     pub silent_until: u64,
     /// Told whenever a connection or a work of it ends otherwise than it would have.
     pub changed: Arc<Notify>,
+}
+
+/// The name of a host's interface, to which its address belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interface {
+    Known,
+    /// The next boot gives it another one.
+    WillChange,
+    Changed,
 }
 
 /// What a host does with work that is asked for.
@@ -130,6 +144,8 @@ impl Host {
             cut_until: 0,
             disk_full_until: 0,
             other_key: false,
+            interface: Interface::Known,
+            set_back: 0,
             silent_until: 0,
             changed: Arc::new(Notify::new()),
         }
@@ -144,6 +160,9 @@ impl Host {
 
     /// From when on it can be reached.
     pub fn reachable_from(&self) -> u64 {
+        if self.interface == Interface::Changed {
+            return u64::MAX;
+        }
         self.away_until.max(self.cut_until)
     }
 
@@ -213,6 +232,7 @@ impl Host {
             position: position.clone(),
             step: step.clone(),
             work: Arc::clone(work),
+            sequence: self.sequence,
             stands: Stands::Running { ends_ms },
         };
         self.receipts.insert(key.clone(), receipt);
@@ -232,6 +252,9 @@ impl Host {
     /// It has booted.
     pub fn comes_up(&mut self, out: &mut Vec<Happened>) {
         self.boots = self.boots.saturating_add(1);
+        if self.interface == Interface::WillChange {
+            self.interface = Interface::Changed;
+        }
         let host = self.name.clone();
         out.push(Happened::HostUp { host });
         self.services_up(out);
@@ -346,6 +369,31 @@ impl Host {
         self.receipts.clear();
     }
 
+    /// The store is an older one again: that many of its last receipts are gone. With less than two the host could
+    /// stand exactly where the journal last saw it, and nobody could tell.
+    pub fn goes_back(&mut self, receipts: u64, out: &mut Vec<Happened>) {
+        let to = self.sequence.saturating_sub(receipts.max(2));
+        let gone: BTreeSet<AttemptKey> = self
+            .receipts
+            .iter()
+            .filter(|(_, receipt)| receipt.sequence > to)
+            .map(|(key, _)| key.clone())
+            .collect();
+        let reboots = |key: &AttemptKey| {
+            self.receipts.get(key).is_some_and(|r| {
+                r.work.meaning.deed == Deed::Reboot && matches!(r.stands, Stands::Running { .. })
+            })
+        };
+        if gone.len() < 2 || gone.iter().any(reboots) {
+            return;
+        }
+        self.cut_work(|_| true, "its receipt is gone", out);
+        self.receipts.retain(|key, _| !gone.contains(key));
+        self.sequence = to;
+        self.set_back = self.set_back.saturating_add(1);
+        self.ruled_out.clear();
+    }
+
     /// Another machine stands under the name.
     pub fn made_anew(&mut self, release: Option<&Release>, fresh: &Body) {
         self.forgets(&mut Vec::new());
@@ -353,6 +401,7 @@ impl Host {
         self.machine_id = format!("machine-{} of {}", self.machines_made, self.name);
         self.install_id = InstallId::new(format!("install of {}", self.machine_id));
         self.boots = 0;
+        self.interface = Interface::Known;
         self.body = Body {
             release: release.unwrap_or(&fresh.release).clone(),
             data: BTreeMap::new(),

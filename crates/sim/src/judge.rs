@@ -27,7 +27,7 @@ pub struct Violation {
 type Checker = fn(&Evidence<'_>) -> Vec<String>;
 
 /// All checkers, by the words of their law.
-const CHECKERS: [(&str, Checker); 11] = [
+const CHECKERS: [(&str, Checker); 12] = [
     ("nothing once-only twice", once::check),
     ("nothing twice at one time", once::overlaps),
     ("the minimum is kept", keep::check),
@@ -38,6 +38,7 @@ const CHECKERS: [(&str, Checker); 11] = [
     ("the journal tells the truth", truth::outcomes),
     ("every request once", people::requests),
     ("paused is paused", people::pauses),
+    ("ended is ended", people::aborts),
     ("the same end", end::check),
 ];
 

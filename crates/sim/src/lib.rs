@@ -20,6 +20,7 @@ mod people;
 mod planted;
 mod play;
 mod scene;
+mod suffer;
 mod trace;
 mod world;
 

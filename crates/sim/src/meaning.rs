@@ -229,6 +229,20 @@ impl Meaning {
         self.steps.get(id)
     }
 
+    /// Whether all that a step does is to have been done: nothing else of the host changes with it, and nothing takes
+    /// it away.
+    pub fn is_plain(&self, id: &StepId) -> bool {
+        let step = self.steps.get(id);
+        let closed = self
+            .steps
+            .values()
+            .any(|s| s.takes_away.as_ref() == Some(id));
+        let repaired = self.repairs.values().any(|body| body.contains(id));
+        !closed
+            && !repaired
+            && step.is_some_and(|s| s.deed == Deed::Plain && s.takes_away.is_none())
+    }
+
     /// The unit of a service.
     pub fn unit(&self, service: &ServiceName) -> Option<&String> {
         self.units.get(service)

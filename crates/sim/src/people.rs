@@ -1,12 +1,14 @@
 //! People: they look at the host and decide by what is true there, in their own time.
 
 use crate::fault::Kind;
-use crate::host::{Host, Stands};
+use crate::host::{Host, Interface, Stands};
 use crate::trace::Happened;
 use crate::world::{State, World};
+use jiff::SignedDuration;
 use overhaul_machine::{Doing, OpenPosition, Standing};
 use overhaul_model::event::{Choice, Decision, Event, Record};
-use overhaul_model::id::{Nonce, Position};
+use overhaul_model::id::{HostName, Nonce, Position};
+use rand::seq::IndexedRandom as _;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a person takes who is there.
@@ -20,6 +22,9 @@ const AGAIN_MS: u64 = 1_000;
 /// How long a pause lasts.
 const PAUSE_MS: u64 = 2_000;
 
+/// For how long a host is put off.
+const POSTPONED: SignedDuration = SignedDuration::from_secs(20);
+
 /// The people of a world.
 #[derive(Default)]
 pub(crate) struct People {
@@ -28,6 +33,8 @@ pub(crate) struct People {
     /// Until then, or until the next sitting.
     away_until: u64,
     pause_at: Option<u64>,
+    postpone_at: Option<u64>,
+    abort_at: Option<u64>,
     unpause_at: Option<u64>,
     /// Gates whose question is open.
     asked: BTreeMap<Position, Nonce>,
@@ -52,6 +59,8 @@ impl People {
             Kind::PersonLate => self.late = true,
             Kind::PersonTwice => self.twice = true,
             Kind::PersonAway => self.away_until = now.saturating_add(AWAY_MS),
+            Kind::PersonPostpones => self.postpone_at = Some(now),
+            Kind::PersonAborts => self.abort_at = Some(now),
             _ => self.pause_at = Some(now),
         }
     }
@@ -91,7 +100,13 @@ impl People {
     /// The first moment at which they do something.
     pub fn next_ms(&self) -> Option<u64> {
         let looks = self.looks.values().map(|look| look.at_ms);
-        looks.chain(self.pause_at).chain(self.unpause_at).min()
+        let wishes = [
+            self.pause_at,
+            self.unpause_at,
+            self.postpone_at,
+            self.abort_at,
+        ];
+        looks.chain(wishes.into_iter().flatten()).min()
     }
 }
 
@@ -142,15 +157,7 @@ impl World {
         if now < state.people.away_until {
             return;
         }
-        if state.people.pause_at.is_some_and(|at| at <= now) {
-            state.people.pause_at = None;
-            state.people.unpause_at = Some(now.saturating_add(PAUSE_MS));
-            state.request("berta", Choice::Pause, self, now);
-        }
-        if state.people.unpause_at.is_some_and(|at| at <= now) {
-            state.people.unpause_at = None;
-            state.request("berta", Choice::Unpause, self, now);
-        }
+        state.wish(self, now);
         let due = state
             .people
             .looks
@@ -186,6 +193,29 @@ enum Judged {
 }
 
 impl State {
+    /// What people want of the run as a whole.
+    fn wish(&mut self, world: &World, now: u64) {
+        let due = |at: &mut Option<u64>| at.take_if(|at| *at <= now).is_some();
+        if due(&mut self.people.pause_at) {
+            self.people.unpause_at = Some(now.saturating_add(PAUSE_MS));
+            self.request("berta", Choice::Pause, world, now);
+        }
+        if due(&mut self.people.unpause_at) {
+            self.request("berta", Choice::Unpause, world, now);
+        }
+        if due(&mut self.people.postpone_at) {
+            let hosts: Vec<&HostName> = world.plan.hosts.keys().collect();
+            let host = hosts.choose(&mut self.dice).map(|host| (*host).clone());
+            let until = world.clock.time_of_day().checked_add(POSTPONED);
+            if let (Some(host), Ok(until)) = (host, until) {
+                self.request("dora", Choice::Postpone { host, until }, world, now);
+            }
+        }
+        if due(&mut self.people.abort_at) {
+            self.request("emil", Choice::Abort, world, now);
+        }
+    }
+
     fn request(&mut self, name: &'static str, choice: Choice, world: &World, now: u64) -> Nonce {
         let nonce = Nonce::new(format!("request-{}", self.requests.len()));
         self.requests.push(Decision {
@@ -213,10 +243,13 @@ impl State {
         let step = world.plan.step(&position.step);
         let near = step.is_some_and(|step| step.work.runs_on_controller());
         let executor = match near {
-            true => Some(overhaul_model::id::HostName::controller()),
+            true => Some(HostName::controller()),
             false => position.host.clone(),
         };
         if let Some(host) = executor.and_then(|name| self.hosts.get_mut(&name)) {
+            if host.interface == Interface::Changed {
+                host.interface = Interface::Known;
+            }
             if now < host.reachable_from() || now < host.disk_full_until || now < host.silent_until
             {
                 let clear = host.reachable_from().max(host.disk_full_until);

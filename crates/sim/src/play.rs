@@ -65,11 +65,10 @@ pub(crate) fn play(scene: &Scene, script: &Script) -> Result<Played, SimError> {
     let world = World::new(scene, script);
     let mut controllers = 0;
     let how = loop {
-        if controllers == CONTROLLERS_MAX {
+        if controllers >= CONTROLLERS_MAX {
             break How::Not(format!("{CONTROLLERS_MAX} controllers were not enough"));
         }
-        controllers += 1;
-        if let Some(how) = controller(scene, &world, controllers, script.seed)? {
+        if let Some(how) = controller(scene, &world, &mut controllers, script)? {
             break how;
         }
         world.clock.pass(RESUMED_AFTER_MS);
@@ -103,43 +102,46 @@ pub(crate) fn play(scene: &Scene, script: &Script) -> Result<Played, SimError> {
     })
 }
 
-/// One controller; how the run ended, if it did.
+/// One controller, and those that take its run while it stands still; how the run ended, if it did.
 fn controller(
     scene: &Scene,
     world: &Arc<World>,
-    number: u32,
-    seed: u64,
+    number: &mut u32,
+    script: &Script,
 ) -> Result<Option<How>, SimError> {
-    world.tell(Happened::Controller(number));
-    let (_keep, control) = mpsc::unbounded_channel();
-    let ports = Ports {
-        journal: Books(Arc::clone(world)),
-        inbox: Books(Arc::clone(world)),
-        reach: Arc::new(Hand(Arc::clone(world))),
-        clock: Arc::new(Hand(Arc::clone(world))),
-    };
-    let settings = Settings {
-        run: scene.ground.run.clone(),
-        person: "simulated".into(),
-        nonce: Nonce::new(format!("controller-{number}")),
-        warned: Vec::new(),
-        // Every other seed has a controller that stays while people think.
-        wait_for_people: seed % 2 == 1,
-        sitting: None,
-        cleanup: Vec::new(),
-        control,
+    // Nobody sits at a terminal: its channel stays open as long as the controller.
+    let mut terminals = Vec::new();
+    let next = || {
+        *number += 1;
+        world.tell(Happened::Controller(*number));
+        let (terminal, control) = mpsc::unbounded_channel();
+        terminals.push(terminal);
+        let ports = Ports {
+            journal: Books::new(world, *number),
+            inbox: Books::new(world, *number),
+            reach: Arc::new(Hand(Arc::clone(world), *number)),
+            clock: Arc::new(Hand(Arc::clone(world), *number)),
+        };
+        let sitting = usize::try_from(*number - 1).unwrap_or(usize::MAX);
+        let settings = Settings {
+            run: scene.ground.run.clone(),
+            person: "simulated".into(),
+            nonce: Nonce::new(format!("controller-{number}")),
+            warned: Vec::new(),
+            // Every other seed has a controller that stays while people think.
+            wait_for_people: script.seed % 2 == 1,
+            sitting: script.sittings.get(sitting).cloned(),
+            cleanup: Vec::new(),
+            control,
+        };
+        let watcher = Hand(Arc::clone(world), *number);
+        run(scene.checked.clone(), ports, settings, watcher)
     };
     let until = world
         .clock
         .now_ms()
         .saturating_add(scene.ground.controller_ms_max);
-    let going = run(
-        scene.checked.clone(),
-        ports,
-        settings,
-        Hand(Arc::clone(world)),
-    );
-    let ended = drive(&world.clock, &world.death, until, going)?;
+    let ended = drive(&world.clock, &world.death, until, next)?;
     Ok(match ended {
         Ended::Killed => None,
         Ended::Stuck => Some(How::Not("the loop waits for nothing".to_owned())),
@@ -185,6 +187,13 @@ fn after(world: &World, end: Result<RunEnd, EngineError>) -> Option<How> {
         }
         Ok(RunEnd::Paused) => {
             world.state().people.comes_back();
+        }
+        // The next sitting has no such limits, or it is another day.
+        Ok(RunEnd::Limited) => return None,
+        Ok(RunEnd::Postponed { until }) => {
+            let wait = until.as_millisecond() - world.clock.time_of_day().as_millisecond();
+            world.clock.pass(u64::try_from(wait).unwrap_or(0));
+            return None;
         }
         Ok(end) => return Some(How::Not(format!("it stopped: {end:?}"))),
         Err(EngineError::Journal(_)) => return None,

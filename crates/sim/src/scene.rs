@@ -7,8 +7,11 @@ use crate::judge;
 use crate::meaning::Meaning;
 use crate::play::{Played, play};
 use overhaul_check::CheckedPlan;
+use overhaul_model::definition::Slot;
 use overhaul_model::id::{Digest, Position};
 use overhaul_model::plan::Plan;
+use overhaul_model::primitive::Measure;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A world could not be simulated.
@@ -41,6 +44,10 @@ pub struct Scene {
     pub(crate) ground: Ground,
     /// The positions at which a host or the controller does something.
     pub(crate) works: Vec<Position>,
+    /// The slots of those.
+    pub(crate) slots: Vec<Slot>,
+    /// Those that are asked first whether they are done already, and do nothing that others would miss.
+    pub(crate) askable: Vec<Position>,
     /// The run in which nothing goes wrong.
     pub calm: Calm,
 }
@@ -91,14 +98,26 @@ impl Scene {
         let by_hand = placed
             .into_iter()
             .filter(|place| judge::is_work(place.step));
-        let works = by_hand.map(|place| place.position).collect();
+        let meaning = Arc::new(meaning);
+        let (mut works, mut slots, mut askable) = (Vec::new(), BTreeSet::new(), Vec::new());
+        for place in by_hand {
+            slots.insert(place.step.slot);
+            let asked = matches!(place.step.check, Some(Measure::Command(_)));
+            let asked = asked && place.step.outputs.is_empty();
+            if asked && place.position.host.is_some() && meaning.is_plain(&place.step.id) {
+                askable.push(place.position.clone());
+            }
+            works.push(place.position);
+        }
         let mut scene = Self {
             name: name.to_owned(),
             hash: plan.hash()?,
-            meaning: Arc::new(meaning),
+            meaning,
             ground,
             checked,
             works,
+            slots: slots.into_iter().collect(),
+            askable,
             plan,
             calm: Calm {
                 points: 0,

@@ -29,6 +29,10 @@ pub enum Happened {
     Controller(u32),
     /// It was killed.
     Killed,
+    /// It stands still, and another one takes the run.
+    Stopped(u32),
+    /// A position was done before the run.
+    Already(Position),
     /// It ended by itself.
     Ended(String),
     /// Rows of the journal up to this number are durable.
@@ -150,6 +154,8 @@ impl fmt::Display for Happened {
         match self {
             Self::Controller(n) => write!(f, "controller {n} begins"),
             Self::Killed => write!(f, "the controller is killed"),
+            Self::Stopped(n) => write!(f, "controller {n} stands still"),
+            Self::Already(position) => write!(f, "{position} was done before the run"),
             Self::Ended(how) => write!(f, "the controller ends: {how}"),
             Self::Durable(seq) => write!(f, "journal: durable up to row {seq}"),
             Self::Accepted { host, generation } => {

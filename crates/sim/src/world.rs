@@ -17,31 +17,18 @@ use overhaul_model::primitive::{MachineOp, Measure, Measurement, UnitState, Writ
 use overhaul_model::wire::Refusal;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The shortest and the longest time that a work takes: short, because a run costs by the virtual second.
 const WORK_MS: (u64, u64) = (10, 250);
 /// How long a reboot takes until the host answers again.
-const REBOOT_MS: (u64, u64) = (800, 2_500);
+pub(crate) const REBOOT_MS: (u64, u64) = (800, 2_500);
 /// From the order of a reboot until the host goes down.
 const GOES_DOWN_MS: u64 = 40;
 /// How long a machine takes that is made anew.
 const MACHINE_MS: (u64, u64) = (800, 2_500);
-/// How much longer a work takes that hangs.
-const HANG_MS: (u64, u64) = (500, 9_000);
-/// Outages that the transport bears, and such that it gives up on.
-const SHORT_MS: (u64, u64) = (50, 2_500);
-const LONG_MS: (u64, u64) = (9_000, 20_000);
-/// How late a late request comes.
-const LATE_MS: (u64, u64) = (100, 15_000);
-/// How long a full disk stays so.
-const FULL_MS: (u64, u64) = (500, 8_000);
-/// How long services stay down that have died.
-const DEAD_MS: (u64, u64) = (6_000, 25_000);
-/// By how much the time of day jumps, either way.
-const JUMP_MS: (i64, i64) = (-7_200_000, 7_200_000);
 
 /// A simulated world.
 pub(crate) struct World {
@@ -64,7 +51,6 @@ pub(crate) struct State {
     agenda: BTreeMap<(u64, u64), Coming>,
     agenda_next: u64,
     pub records: Vec<Record>,
-    pub written: Vec<Record>,
     pub commits: usize,
     pub requests: Vec<Decision>,
     pub settled: BTreeSet<Nonce>,
@@ -73,7 +59,10 @@ pub(crate) struct State {
     faults: Vec<Fault>,
     /// Faults that struck, with the slot.
     pub struck: Vec<(Kind, Option<Slot>)>,
-    deaths: std::collections::VecDeque<usize>,
+    deaths: VecDeque<usize>,
+    stops: VecDeque<(usize, u64)>,
+    /// Controllers that stand still, until when.
+    still: BTreeMap<u32, u64>,
     /// Places passed at which a controller can be killed.
     pub points: usize,
     pub dice: StdRng,
@@ -81,13 +70,14 @@ pub(crate) struct State {
     pub late_until: u64,
 }
 
-enum Coming {
+pub(crate) enum Coming {
     Ends(HostName, AttemptKey),
     GoesDown(HostName, Position, u64),
     ComesUp(HostName),
     ServicesUp(HostName),
     /// A request to this receipt store: the helper that was greeted reads it, whatever became of its sender.
-    Request(Box<Order>, InstallId),
+    /// With how often the store had been set back: a machine that is put back has no connections.
+    Request(Box<Order>, InstallId, u32),
 }
 
 /// What came of a request to begin.
@@ -102,7 +92,17 @@ impl World {
         let mut fresh = bodies(plan, meaning);
         scene.ground.settle(&mut fresh);
         let hosts = fresh.iter();
-        let hosts = hosts.map(|(name, body)| (name.clone(), Host::new(name, body.clone())));
+        let mut hosts: BTreeMap<HostName, Host> = hosts
+            .map(|(name, body)| (name.clone(), Host::new(name, body.clone())))
+            .collect();
+        let mut trace = Vec::new();
+        for position in &script.already {
+            if let Some(host) = position.host.as_ref().and_then(|name| hosts.get_mut(name)) {
+                host.body.done.insert(position.step.clone());
+                let happened = Happened::Already(position.clone());
+                trace.push(Line { at_ms: 0, happened });
+            }
+        }
         Arc::new(Self {
             clock: Arc::new(Clockwork::at(scene.ground.begin_ms)),
             death: Arc::new(Death::default()),
@@ -110,21 +110,22 @@ impl World {
             plan_hash: scene.hash.clone(),
             meaning: Arc::clone(meaning),
             state: Mutex::new(State {
-                hosts: hosts.collect(),
+                hosts,
                 fresh,
                 files: BTreeMap::new(),
                 agenda: BTreeMap::new(),
                 agenda_next: 0,
                 records: Vec::new(),
-                written: Vec::new(),
                 commits: 0,
                 requests: Vec::new(),
                 settled: BTreeSet::new(),
                 people: People::default(),
-                trace: Vec::new(),
+                trace,
                 faults: script.faults.clone(),
                 struck: Vec::new(),
                 deaths: script.deaths.iter().copied().collect(),
+                stops: script.stops.iter().copied().collect(),
+                still: BTreeMap::new(),
                 points: 0,
                 dice: StdRng::seed_from_u64(script.seed),
                 late_until: 0,
@@ -144,21 +145,39 @@ impl World {
         self.state().trace.push(Line { at_ms, happened });
     }
 
-    /// A place where the controller can be killed; the dead do nothing more.
-    pub async fn point(&self) {
+    /// A place where the controller of this number can be killed or stand still; the dead do nothing more.
+    pub async fn point(&self, who: u32) {
         if !self.death.is_killed() {
+            let now = self.clock.now_ms();
             let mut state = self.state();
             let here = state.points;
             state.points = here.saturating_add(1);
+            let stop = state.stops.front().copied();
+            if let Some((_, ms)) = stop.filter(|(at, _)| *at <= here && state.still.is_empty()) {
+                state.stops.pop_front();
+                state.still.insert(who, now.saturating_add(ms));
+                state.tell(now, [Happened::Stopped(who)]);
+                self.death.stop();
+            }
             if state.deaths.front() == Some(&here) {
                 state.deaths.pop_front();
                 drop(state);
                 self.kill();
             }
         }
+        while let Some(until) = self.stands_still(who) {
+            self.clock.until(until).await;
+        }
         if self.death.is_killed() {
             pending::<()>().await;
         }
+    }
+
+    /// Until when the controller stands still.
+    fn stands_still(&self, who: u32) -> Option<u64> {
+        let now = self.clock.now_ms();
+        let until = self.state().still.get(&who).copied();
+        until.filter(|until| *until > now)
     }
 
     /// The controller is killed.
@@ -203,93 +222,11 @@ impl World {
         state.faults.iter().any(is_it)
     }
 
-    /// What a fault does to a host, or to the controller.
-    pub fn suffer(&self, kind: Kind, host: &HostName, key: &AttemptKey) {
-        let now = self.clock.now_ms();
-        let mut state = self.state();
-        let short = state.roll(SHORT_MS).saturating_add(now);
-        let long = state.roll(LONG_MS).saturating_add(now);
-        let full = state.roll(FULL_MS).saturating_add(now);
-        let mut out = Vec::new();
-        match kind {
-            Kind::Kill => {
-                drop(state);
-                return self.kill();
-            }
-            Kind::ClockJumps => {
-                let by = state.dice.random_range(JUMP_MS.0..=JUMP_MS.1);
-                self.clock.jump(by);
-            }
-            Kind::AnswerLate => state.late_until = short,
-            Kind::PersonLate | Kind::PersonTwice | Kind::PersonAway | Kind::PersonPauses => {
-                state.people.behave(kind, now);
-            }
-            Kind::Reboot => {
-                let back = state.roll(REBOOT_MS).saturating_add(now);
-                if let Some(host) = state.hosts.get_mut(host) {
-                    host.goes_down(back, &Why::Fault, &mut out);
-                }
-                state.comes(back, Coming::ComesUp(host.clone()));
-            }
-            Kind::ServicesDie => {
-                let back = state.roll(DEAD_MS).saturating_add(now);
-                if let Some(host) = state.hosts.get_mut(host) {
-                    host.services_down(&Why::Fault, &mut out);
-                }
-                state.comes(back, Coming::ServicesUp(host.clone()));
-            }
-            Kind::Hang => {
-                let more = state.roll(HANG_MS);
-                state.hangs(host, key, more, now);
-            }
-            Kind::CutShort
-            | Kind::CutLong
-            | Kind::DiskFull
-            | Kind::OtherKey
-            | Kind::OtherStore
-            | Kind::Silent
-            | Kind::HelperDies => {
-                if let Some(host) = state.hosts.get_mut(host) {
-                    match kind {
-                        Kind::CutShort => host.cut_until = host.cut_until.max(short),
-                        Kind::CutLong => host.cut_until = host.cut_until.max(long),
-                        Kind::DiskFull => host.disk_full_until = full,
-                        Kind::Silent => host.silent_until = full,
-                        Kind::OtherKey => host.other_key = true,
-                        Kind::OtherStore => host.forgets(&mut out),
-                        _ => host.helper_dies(key, &mut out),
-                    }
-                    host.changed.notify_waiters();
-                }
-            }
-            // These strike where they are asked for.
-            Kind::RequestLost
-            | Kind::RequestLate
-            | Kind::WorkFails
-            | Kind::JournalFails
-            | Kind::JournalLies
-            | Kind::JournalTorn => {}
-        }
-        state.tell(now, out);
-    }
-
     /// A request to begin comes to its host.
     pub fn begin(&self, order: &Order, fails: bool) -> Asked {
         let now = self.clock.now_ms();
         let mut state = self.state();
         state.begin(order, fails, now, &self.meaning)
-    }
-
-    /// A request comes later, whatever became of its sender.
-    pub fn begin_later(&self, order: &Order) {
-        let now = self.clock.now_ms();
-        let mut state = self.state();
-        let at = state.roll(LATE_MS).saturating_add(now);
-        let Some(host) = state.hosts.get(&order.executor()) else {
-            return;
-        };
-        let store = host.install_id.clone();
-        state.comes(at, Coming::Request(Box::new(order.clone()), store));
     }
 }
 
@@ -309,7 +246,7 @@ impl State {
         self.dice.random_range(least..=most)
     }
 
-    fn comes(&mut self, at_ms: u64, what: Coming) {
+    pub fn comes(&mut self, at_ms: u64, what: Coming) {
         self.agenda_next = self.agenda_next.wrapping_add(1);
         self.agenda.insert((at_ms, self.agenda_next), what);
     }
@@ -344,9 +281,10 @@ impl State {
                     }
                     self.tell(at, out);
                 }
-                Coming::Request(order, store) => {
+                Coming::Request(order, store, set_back) => {
                     let host = self.hosts.get(&order.executor());
-                    if host.is_some_and(|host| host.install_id == store) {
+                    let there = host.map(|host| (&host.install_id, host.set_back));
+                    if there == Some((&store, set_back)) {
                         self.begin(&order, false, at, meaning);
                     }
                 }
@@ -417,7 +355,7 @@ impl State {
     }
 
     /// A work hangs, and ends later.
-    fn hangs(&mut self, host: &HostName, key: &AttemptKey, more: u64, now: u64) {
+    pub fn hangs(&mut self, host: &HostName, key: &AttemptKey, more: u64, now: u64) {
         let later = now.saturating_add(more);
         let receipt = self
             .hosts

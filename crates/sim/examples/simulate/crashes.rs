@@ -12,9 +12,9 @@ const SHOWN_MAX: usize = 10;
 pub fn print(threads: usize, every: usize, pairs: usize) -> Result<ExitCode, String> {
     let mut good = true;
     println!(
-        "| plan | points | kept | pairs | kept | receipts | kept | controllers | decisions | s |"
+        "| plan | points | kept | pairs | kept | receipts | kept | aborted | kept | controllers | decisions | s |"
     );
-    println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
+    println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     let mut broken = Vec::new();
     let mut not_covered = Vec::new();
     let mut plans = scenes::workflows()?;
@@ -33,8 +33,11 @@ pub fn print(threads: usize, every: usize, pairs: usize) -> Result<ExitCode, Str
         let single = played(CrashPlan::singles(&scene, every))?;
         let double = played(CrashPlan::pairs(&scene, pairs))?;
         let receipts = played(CrashPlan::receipts(&scene, every))?;
+        let ended = CrashPlan::aborted(&scene, every).map_err(|error| error.to_string())?;
+        let ended = played(ended)?;
+        let all = [&single, &double, &receipts, &ended];
         println!(
-            "| {name} | {} of {} | {} | {} | {} | {} | {} | {} | {} | {:.0} |",
+            "| {name} | {} of {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.0} |",
             single.played,
             scene.calm.points,
             single.kept,
@@ -42,11 +45,13 @@ pub fn print(threads: usize, every: usize, pairs: usize) -> Result<ExitCode, Str
             double.kept,
             receipts.played,
             receipts.kept,
-            single.controllers + double.controllers + receipts.controllers,
-            single.decided + double.decided + receipts.decided,
+            ended.played,
+            ended.kept,
+            all.iter().map(|crashes| crashes.controllers).sum::<u64>(),
+            all.iter().map(|crashes| crashes.decided).sum::<u64>(),
             began.elapsed().as_secs_f64(),
         );
-        for crashes in [&single, &double, &receipts] {
+        for crashes in all {
             good &= crashes.broken.is_empty();
             broken.extend(told(&name, crashes));
         }

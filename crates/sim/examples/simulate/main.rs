@@ -29,6 +29,7 @@ const NO_FAULTS: &str = "this build has no deliberate faults: cargo xtask sim --
 const USAGE: &str = "\
 simulate --seed N                one run as a story
 simulate --seed N --runs K       K runs from seed N on, on all processors
+simulate --seed N --runs K --counts   the same, with the state that each event met in every run
 simulate --crash-points          every place at which a controller can be killed, of every workflow that runs
 simulate --crash-points --every N --pairs K   one of N places, and K pairs of each plan
 simulate --power-cuts            the shipped journal, with the power cut after each call of a program that writes it (needs strace)
@@ -47,6 +48,7 @@ struct Args {
     /// The folder that the writer of power cuts writes to; it is another process of this program.
     writer: Option<PathBuf>,
     fault: &'static str,
+    counts: bool,
     every: Option<usize>,
     pairs: Option<usize>,
 }
@@ -89,6 +91,7 @@ fn args() -> Result<Args, String> {
             "--power-cuts" => out.power_cuts = true,
             "--writer" => out.writer = words.next().map(PathBuf::from),
             "--fault" => out.fault = fault(&words.next().unwrap_or_default())?,
+            "--counts" => out.counts = true,
             _ => return Err(format!("{word} is not understood\n{USAGE}")),
         }
     }
@@ -210,6 +213,7 @@ fn many(scene: &Scene, args: &Args, runs: u64) -> Result<ExitCode, String> {
         runs,
         threads: args.threads(),
         stop_at_first: false,
+        count_all: args.counts,
         planted: "",
     };
     let began = Instant::now();

@@ -58,6 +58,7 @@ fn in_runs(
         runs,
         threads,
         stop_at_first: true,
+        count_all: false,
         planted: planted.name,
     };
     let tally = campaign.play(scene).map_err(|error| error.to_string())?;

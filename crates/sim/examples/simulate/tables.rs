@@ -33,7 +33,15 @@ pub fn print(scene: &Scene, campaign: &Campaign, tally: &Tally, took: Duration) 
     println!("faults that struck: {}", faults.join(", "));
     println!("\nfaults by slot\n");
     struck(tally);
-    println!("\nevents by the state that they met (one journal of eight)\n");
+    let of = if campaign.count_all {
+        "all journals"
+    } else {
+        "one journal of eight"
+    };
+    println!(
+        "\nevents by the state that they met ({of}): {} pairs\n",
+        tally.pairs.len()
+    );
     for ((state, event), count) in &tally.pairs {
         println!("| {state} | {event} | {count} |");
     }
@@ -69,4 +77,21 @@ fn struck(tally: &Tally) {
             .collect();
         println!("| {kind} | {} |", counts.join(" | "));
     }
+    let not = |kind: Kind, slot: Option<Slot>| !tally.struck.contains_key(&(kind, slot));
+    let unhit = Kind::ALL.into_iter().flat_map(|kind| {
+        let fits = slots
+            .iter()
+            .filter(move |slot| slot.is_none() == kind.of_journal());
+        fits.filter(move |slot| not(kind, **slot))
+            .map(move |slot| match slot {
+                Some(slot) => format!("{kind} at {slot:?}"),
+                None => kind.to_string(),
+            })
+    });
+    let unhit: Vec<String> = unhit.collect();
+    println!(
+        "\ncells without a hit: {} ({})",
+        unhit.len(),
+        unhit.join(", ")
+    );
 }

@@ -1,5 +1,6 @@
 //! The fleet at the end is that of the run in which nothing went wrong.
 
+use super::people;
 use crate::evidence::Evidence;
 use crate::play::How;
 use overhaul_model::event::{Event, Verdict};
@@ -11,7 +12,10 @@ pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<String> {
     let mut out = Vec::new();
     match evidence.how {
         How::Over(Verdict::Complete) => {}
-        How::Over(Verdict::Aborted) => return vec!["nobody asked for the end".to_owned()],
+        How::Over(Verdict::Aborted) if people::aborted(evidence).is_none() => {
+            return vec!["nobody asked for the end".to_owned()];
+        }
+        How::Over(Verdict::Aborted) => return held(evidence),
         How::Not(why) => return vec![why.clone()],
     }
     let mut remedies = BTreeSet::new();
@@ -36,12 +40,16 @@ pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<String> {
     if evidence.end.files.keys().ne(evidence.calm.files.keys()) && !evidence.calm.files.is_empty() {
         out.push("the controller's copies are not those that should be there".to_owned());
     }
-    for (host, holder) in &evidence.end.holders {
-        if holder.is_some() && !given_up(evidence, host) {
-            out.push(format!("{host} was not let go"));
-        }
-    }
+    out.extend(held(evidence));
     out
+}
+
+/// Hosts that are still held.
+fn held(evidence: &Evidence<'_>) -> Vec<String> {
+    let holders = evidence.end.holders.iter();
+    let held = holders.filter(|(host, holder)| holder.is_some() && !given_up(evidence, host));
+    held.map(|(host, _)| format!("{host} was not let go"))
+        .collect()
 }
 
 /// A body without its steps.

@@ -8,10 +8,14 @@ use overhaul_model::id::{AttemptKey, Position};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Begins of once-only work beyond those that people asked for; repeats of what was done, where it had to be asked first.
+/// What was done before the run counts as one begin.
 pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<String> {
     let mut begins: BTreeMap<&Position, usize> = BTreeMap::new();
     let mut out = Vec::new();
     for line in evidence.trace {
+        if let Happened::Already(position) = &line.happened {
+            begins.insert(position, 1);
+        }
         let Happened::Began {
             position,
             done_before,

@@ -2,8 +2,9 @@
 
 use crate::evidence::Evidence;
 use overhaul_model::event::{Choice, Event};
-use overhaul_model::id::Nonce;
-use std::collections::BTreeMap;
+use overhaul_model::id::{Nonce, StepId};
+use overhaul_model::plan::{Block, Child};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Every request that left the inbox became one event.
 pub(crate) fn requests(evidence: &Evidence<'_>) -> Vec<String> {
@@ -43,4 +44,39 @@ pub(crate) fn pauses(evidence: &Evidence<'_>) -> Vec<String> {
         }
     }
     out
+}
+
+/// The row with which a person ended the run.
+pub(super) fn aborted(evidence: &Evidence<'_>) -> Option<u64> {
+    let is_it = |event: &Event| matches!(event, Event::Decided(d) if d.choice == Choice::Abort);
+    let row = evidence.records.iter().find(|row| is_it(&row.event))?;
+    Some(row.seq)
+}
+
+/// In a run that is being ended, nothing begins but the ends of scopes.
+pub(crate) fn aborts(evidence: &Evidence<'_>) -> Vec<String> {
+    let Some(row) = aborted(evidence) else {
+        return Vec::new();
+    };
+    let mut closes = BTreeSet::new();
+    collect(&evidence.plan.root, &mut closes);
+    let after = evidence.records.iter().filter(|record| record.seq > row);
+    let begun = after.filter_map(|record| match &record.event {
+        Event::Started { position, .. } if !closes.contains(&position.step) => Some(position),
+        _ => None,
+    });
+    begun
+        .map(|position| format!("{position} began after the run was ended by a person"))
+        .collect()
+}
+
+fn collect<'p>(block: &'p Block, closes: &mut BTreeSet<&'p StepId>) {
+    if let Block::Scope { close, .. } = block {
+        closes.insert(&close.id);
+    }
+    for child in block.children() {
+        if let Child::Block(block) = child {
+            collect(block, closes);
+        }
+    }
 }

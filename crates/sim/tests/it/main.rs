@@ -34,6 +34,7 @@ fn simulated_runs_keep_every_law_and_come_to_the_same_end() {
         runs: SEEDS,
         threads: threads(),
         stop_at_first: false,
+        count_all: false,
         planted: "",
     };
     let tally = campaign.play(&small()).unwrap();
