@@ -231,7 +231,13 @@ impl<R: Reach, C: Clock> Hands<R, C> {
         match self.lost_attempt(errand, &order).await {
             None => self.reach.act(order, progress).await,
             Some((key, Settlement::Running | Settlement::NeverBegan)) => {
-                self.reach.act(Order { key, ..order }, progress).await
+                let begun = true;
+                let order = Order {
+                    key,
+                    begun,
+                    ..order
+                };
+                self.reach.act(order, progress).await
             }
             Some((_, Settlement::Ended(outcome))) => outcome,
             Some((_, Settlement::Unknown { reason })) => Outcome::Unknown { reason },

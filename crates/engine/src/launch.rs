@@ -46,6 +46,8 @@ pub(crate) struct Errand {
     pub context: Context,
     generation: Generation,
     key: AttemptKey,
+    /// Whether its receipt has told that it began.
+    pub begun: bool,
     /// Of a journal that lost rows: later attempts that may have been begun, the latest first.
     pub lost: Vec<AttemptKey>,
     /// For `Feed` and `Restore`: the digest that its file must have.
@@ -72,6 +74,7 @@ impl Errand {
             receipts: receipts.map(|(id, sequence)| (id.clone(), sequence)),
             machine: machine_order(run, position, &step),
             lost: lost_attempts(run, position, attempt, &step),
+            begun: false,
             position: position.clone(),
             attempt,
             step,
@@ -127,6 +130,7 @@ impl Errand {
             work,
             limits: self.step.limits,
             outputs: self.step.outputs.clone(),
+            begun: self.begun,
             file_digest,
             machine: self.machine.clone(),
         })

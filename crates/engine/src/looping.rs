@@ -293,18 +293,19 @@ where
                 command: command.clone(),
             };
             if !self.flights.contains(&flight) {
-                if let Command::Act { position, attempt } = command {
-                    self.intend(position, *attempt)?;
-                }
-                flights.push(flight);
+                let begun = match command {
+                    Command::Act { position, attempt } => self.intend(position, *attempt)?,
+                    _ => false,
+                };
+                flights.push((flight, begun));
             }
         }
         // All intents are durable before the first act.
         if !planted::is("act-before-intent") {
             self.commit().await?;
         }
-        for flight in flights {
-            self.begin(flight)?;
+        for (flight, begun) in flights {
+            self.begin(flight, begun)?;
         }
         if !planted::is("act-before-intent") {
             self.commit().await?;
@@ -312,7 +313,8 @@ where
         Ok(self.run.seq() != seq)
     }
 
-    fn begin(&mut self, flight: Flight) -> Result<(), EngineError> {
+    /// `begun`: of an act, whether its attempt was begun before.
+    fn begin(&mut self, flight: Flight, begun: bool) -> Result<(), EngineError> {
         let hands = self.hands.clone();
         let generation = self.run.generation().cloned();
         match (flight.command.clone(), generation) {
@@ -359,7 +361,8 @@ where
                 }
             }
             (Command::Act { position, attempt }, _) => {
-                if let Some(errand) = self.errand(&position, attempt) {
+                if let Some(mut errand) = self.errand(&position, attempt) {
+                    errand.begun = begun;
                     self.spawn(flight, hands.act(errand));
                 }
             }
@@ -369,13 +372,14 @@ where
         Ok(())
     }
 
-    /// The intent is durable before the act. An attempt that is attached to again was intended before.
-    fn intend(&mut self, position: &Position, attempt: u32) -> Result<(), EngineError> {
+    /// The intent is durable before the act. Says whether it was there before: then the receipt has told that the
+    /// attempt is at work, and it is attached to again.
+    fn intend(&mut self, position: &Position, attempt: u32) -> Result<bool, EngineError> {
         if matches!(self.run.state(position), StepState::Running { .. }) {
-            return Ok(());
+            return Ok(true);
         }
         let Some(step) = self.run.step(position).map(Arc::clone) else {
-            return Ok(());
+            return Ok(false);
         };
         let key = attempt_key(&self.run, position, attempt, &step)?;
         if self.probes.is_none() {
@@ -385,7 +389,8 @@ where
             position: position.clone(),
             attempt,
             key,
-        })
+        })?;
+        Ok(false)
     }
 
     fn ask(&mut self, position: Position) -> Result<(), EngineError> {

@@ -153,6 +153,9 @@ pub struct Order {
     pub limits: Limits,
     /// Outputs that are wanted.
     pub outputs: BTreeMap<String, OutputFrom>,
+    /// Whether the attempt is known to have begun: it is followed and not begun, and whoever loses sight of it must
+    /// never say that it did not begin.
+    pub begun: bool,
     /// For `Feed`: the digest that the file must have.
     pub file_digest: Option<Digest>,
     /// For `Machine`: who is meant, and by whom it is done.

@@ -34,6 +34,24 @@ pub(crate) enum Begun {
     Yes,
 }
 
+impl Begun {
+    /// How far it is before anything is asked here.
+    pub(crate) fn of(order: &Order) -> Self {
+        match order.begun {
+            true => Self::Yes,
+            false => Self::No,
+        }
+    }
+
+    /// How long its host is tried.
+    pub(crate) fn hope(self) -> Hope {
+        match self {
+            Self::No => Hope::Usual,
+            Self::Maybe | Self::Yes => Hope::UnderWay,
+        }
+    }
+}
+
 /// Where the answers to one request led.
 #[derive(Debug)]
 pub(crate) enum Followed {
@@ -55,6 +73,14 @@ pub(crate) fn begin(order: &Order, work: HostWork, redact: &[String]) -> Request
         limits: order.limits,
         value: !order.outputs.is_empty(),
         redact: redact.to_vec(),
+    }
+}
+
+/// The request that follows an order's work, with what it has printed from there on.
+pub(crate) fn attach(order: &Order, from: u64) -> RequestBody {
+    RequestBody::Attach {
+        key: order.key.clone(),
+        from,
     }
 }
 
@@ -153,18 +179,13 @@ pub(crate) async fn run(
     progress: &Progress,
 ) -> Outcome {
     let mut ear = Ear::new(order, progress);
-    let mut begun = Begun::No;
+    let mut begun = Begun::of(order);
     let mut store: Option<InstallId> = None;
     let deadline = deadline(order);
     // Connections in a row that brought nothing.
     let mut idle = 0;
     loop {
-        let hope = if begun == Begun::No {
-            Hope::Usual
-        } else {
-            Hope::UnderWay
-        };
-        let live = match link.live_again(hope).await {
+        let live = match link.live_again(begun.hope()).await {
             Ok(live) => live,
             Err(error) => return gave_up(begun, &error),
         };
@@ -174,13 +195,9 @@ pub(crate) async fn run(
             return unknown(other_store(known, found));
         }
         let (before, heard_before) = (begun, ear.heard.next());
-        let request = if begun == Begun::Yes {
-            RequestBody::Attach {
-                key: order.key.clone(),
-                from: ear.heard.next(),
-            }
-        } else {
-            begin(order, work.clone(), redact)
+        let request = match begun {
+            Begun::Yes => attach(order, ear.heard.next()),
+            Begun::No | Begun::Maybe => begin(order, work.clone(), redact),
         };
         let mut exchange = match live.client.open(request).await {
             Ok(exchange) => exchange,
@@ -228,7 +245,7 @@ fn no_end(order: &Order) -> String {
 }
 
 /// What a refusal means depends on what was asked before.
-fn refused(before: Begun, why: &str) -> Outcome {
+pub(crate) fn refused(before: Begun, why: &str) -> Outcome {
     match before {
         Begun::No => not_begun(why),
         Begun::Maybe | Begun::Yes => unknown(format!("it may have begun, and then: {why}")),
@@ -237,10 +254,15 @@ fn refused(before: Begun, why: &str) -> Outcome {
 
 /// The connection was not made again within the budget, or never will be.
 pub(crate) fn gave_up(begun: Begun, error: &ReachError) -> Outcome {
+    out_of_sight(begun, &error.to_string())
+}
+
+/// Nothing more can be asked.
+pub(crate) fn out_of_sight(begun: Begun, why: &str) -> Outcome {
     match begun {
-        Begun::No => not_begun(error.to_string()),
-        Begun::Maybe => unknown(format!("it may have begun; then: {error}")),
-        Begun::Yes => unknown(format!("it had begun; then: {error}")),
+        Begun::No => not_begun(why),
+        Begun::Maybe => unknown(format!("it may have begun; then: {why}")),
+        Begun::Yes => unknown(format!("it had begun; then: {why}")),
     }
 }
 
@@ -248,11 +270,7 @@ pub(crate) fn gave_up(begun: Begun, error: &ReachError) -> Outcome {
 pub(crate) async fn spool(client: &HelperClient, order: &Order) -> Heard {
     let mut heard = Heard::new();
     let read = async {
-        let request = RequestBody::Attach {
-            key: order.key.clone(),
-            from: 0,
-        };
-        let mut exchange = client.open(request).await?;
+        let mut exchange = client.open(attach(order, 0)).await?;
         loop {
             match exchange.next().await? {
                 Answer::Data(bytes) => {

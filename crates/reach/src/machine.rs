@@ -1,7 +1,7 @@
 //! Work on machines: the right one is asserted, its provider called, and what stands there afterwards
 //! proven.
 
-use crate::detached;
+use crate::detached::{self, Begun, out_of_sight};
 use crate::link::{Hope, Link};
 use crate::outcome::{failed, not_begun};
 use crate::provider::{self, Answer, EXIT_NOT_BEGUN, State};
@@ -68,13 +68,14 @@ impl<'a> MachineWork<'a> {
             let outcome = self.proven(&Answer::default(), progress).await;
             return outcome.unwrap_or_else(not_begun);
         }
+        let before = Begun::of(&self.order);
         let near = match self.reach.near() {
             Ok(near) => near,
-            Err(error) => return not_begun(error.to_string()),
+            Err(error) => return out_of_sight(before, &error.to_string()),
         };
         let begun = match self.is_begun(near).await {
             Ok(begun) => begun,
-            Err(why) => return not_begun(why),
+            Err(why) => return out_of_sight(before, &why),
         };
         if !begun && let Err(why) = self.may_begin(progress).await {
             return not_begun(why);

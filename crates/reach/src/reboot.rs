@@ -1,9 +1,12 @@
 //! A reboot: ordered over one connection, proven over another.
 
-use crate::detached::{Begun, Ear, Followed, begin, follow, lost_work, other_store};
+use crate::detached::{
+    Begun, Ear, Followed, attach, begin, follow, gave_up, lost_work, other_store, out_of_sight,
+    refused,
+};
 use crate::error::ReachError;
-use crate::link::{Hope, Link, Live};
-use crate::outcome::{failed, not_begun, of_end, unknown};
+use crate::link::{Link, Live};
+use crate::outcome::{failed, of_end, unknown};
 use overhaul_engine::ports::{Order, Progress};
 use overhaul_model::event::Outcome;
 use overhaul_model::primitive::Reboot;
@@ -30,16 +33,20 @@ pub(crate) async fn run(
     redact: &[String],
     progress: &Progress,
 ) -> Outcome {
-    let live = match link.live_again(Hope::Usual).await {
+    let before = Begun::of(order);
+    let live = match link.live_again(before.hope()).await {
         Ok(live) => live,
-        Err(error) => return not_begun(error.to_string()),
+        Err(error) => return gave_up(before, &error),
     };
-    let request = begin(order, HostWork::Reboot(reboot.clone()), redact);
+    let request = match before {
+        Begun::Yes => attach(order, 0),
+        Begun::No | Begun::Maybe => begin(order, HostWork::Reboot(reboot.clone()), redact),
+    };
     let mut exchange = match live.client.open(request).await {
         Ok(exchange) => exchange,
-        Err(error) => return not_begun(error.to_string()),
+        Err(error) => return out_of_sight(before, &error.to_string()),
     };
-    let mut begun = Begun::Maybe;
+    let mut begun = before.max(Begun::Maybe);
     let mut ear = Ear::new(order, progress);
     let deadline = Instant::now() + reboot.back_within.as_duration();
     let followed = {
@@ -52,7 +59,7 @@ pub(crate) async fn run(
     };
     match followed {
         Some(Followed::Ended(end)) => return of_end(end, &ear.heard, &order.outputs),
-        Some(Followed::Refused(refusal)) => return not_begun(refusal.to_string()),
+        Some(Followed::Refused(refusal)) => return refused(before, &refusal.to_string()),
         Some(Followed::Lost(why)) => return unknown(lost_work(&why)),
         Some(Followed::Cut(_)) | None => {}
     }

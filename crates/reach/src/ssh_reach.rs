@@ -1,7 +1,7 @@
 //! Hands on real hosts, over SSH.
 
 use crate::descriptors;
-use crate::detached::{self, unexpected};
+use crate::detached::{self, Begun, out_of_sight, unexpected};
 use crate::error::{ReachError, SetupError};
 use crate::hosts::{Ways, become_of};
 use crate::link::{Hope, Link, Road};
@@ -478,7 +478,7 @@ impl Reach for SshReach {
             Primitive::Local(exec) => {
                 let near = match self.near() {
                     Ok(near) => near,
-                    Err(error) => return not_begun(error.to_string()),
+                    Err(error) => return out_of_sight(Begun::of(&order), &error.to_string()),
                 };
                 let work = HostWork::Exec(self.with_environment(exec, &order.host));
                 return detached::run(near, &order, work, &[], &progress).await;

@@ -423,7 +423,10 @@ impl Reach for Hand {
         if let Err(no) = self.asserted(&order).and_then(|()| self.fed(&order)) {
             return no;
         }
-        let mut sure = Sure::NotBegun;
+        let mut sure = match order.begun {
+            true => Sure::Begun,
+            false => Sure::NotBegun,
+        };
         let struck = self.moment(&order, Moment::Before).await;
         let mut fails = struck == Some(Kind::WorkFails);
         let mut lost = matches!(struck, Some(Kind::RequestLost | Kind::RequestLate));

@@ -19,6 +19,8 @@ const LATE_MS: u64 = 20_000;
 const AWAY_MS: u64 = 30_000;
 /// Between two looks at something that is not settled yet.
 const AGAIN_MS: u64 = 1_000;
+/// How long a host does not answer before somebody goes to its console.
+const CONSOLE_MS: u64 = 60_000;
 /// How long a pause lasts.
 const PAUSE_MS: u64 = 2_000;
 
@@ -40,6 +42,8 @@ pub(crate) struct People {
     asked: BTreeMap<Position, Nonce>,
     /// What they will look at, and when.
     looks: BTreeMap<Position, Look>,
+    /// Hosts that were told not to answer, and when somebody looks at them where they stand.
+    consoles: BTreeMap<HostName, u64>,
     /// Requests about positions, to tell whether they were answered.
     pending: BTreeMap<Position, Nonce>,
     /// What was open when they last looked at the status.
@@ -88,6 +92,10 @@ impl People {
                 let at_ms = now.saturating_add(self.takes_ms());
                 self.looks.insert(position.clone(), Look { at_ms, choices });
             }
+            Event::HostRefused { host, .. } => {
+                let at_ms = now.saturating_add(CONSOLE_MS);
+                self.consoles.entry(host.clone()).or_insert(at_ms);
+            }
             Event::Decided(decision) => {
                 if let Choice::Approve { position, .. } = &decision.choice {
                     self.asked.remove(position);
@@ -106,7 +114,9 @@ impl People {
             self.postpone_at,
             self.abort_at,
         ];
-        looks.chain(wishes.into_iter().flatten()).min()
+        let consoles = self.consoles.values().copied();
+        let wishes = wishes.into_iter().flatten();
+        looks.chain(consoles).chain(wishes).min()
     }
 }
 
@@ -158,6 +168,7 @@ impl World {
             return;
         }
         state.wish(self, now);
+        state.look_at_consoles(now);
         let due = state
             .people
             .looks
@@ -213,6 +224,21 @@ impl State {
         }
         if due(&mut self.people.abort_at) {
             self.request("emil", Choice::Abort, world, now);
+        }
+    }
+
+    /// An interface that has another name than before is named in the host's configuration.
+    fn look_at_consoles(&mut self, now: u64) {
+        let due = self
+            .people
+            .consoles
+            .extract_if(.., |_, at_ms| *at_ms <= now);
+        for (name, _) in due {
+            if let Some(host) = self.hosts.get_mut(&name)
+                && host.interface == Interface::Changed
+            {
+                host.interface = Interface::Known;
+            }
         }
     }
 

@@ -177,6 +177,7 @@ impl Scene {
                 expected: Span::from_s(1),
             },
             outputs: BTreeMap::new(),
+            begun: false,
             file_digest: None,
             machine: None,
         }

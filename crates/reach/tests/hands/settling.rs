@@ -2,12 +2,14 @@
 
 use crate::each::over_each_transport;
 use crate::proxy::Network;
-use crate::scene::{Printed, Scene, outputs, quiet, unknown};
+use crate::scene::{Printed, Scene, not_begun, outputs, quiet, unknown};
 use crate::support::{By, eventually};
 use overhaul_engine::ports::{Order, Reach as _, Registration, Unbegun};
 use overhaul_model::definition::OutputFrom;
 use overhaul_model::event::{Outcome, Settlement};
 use overhaul_model::id::{Digest, InstallId};
+use overhaul_model::primitive::{Primitive, Reboot};
+use overhaul_model::span::Span;
 use std::fs;
 use std::time::Duration;
 
@@ -15,6 +17,8 @@ over_each_transport! {
     work_that_went_on_alone_is_found_with_its_output,
     what_never_began_is_told_apart_from_what_cannot_be_known,
     an_unreachable_host_settles_nothing,
+    what_is_known_to_have_begun_never_counts_as_not_begun,
+    what_is_followed_is_never_begun,
 }
 
 /// Asks as a controller that was started later, until the work has ended.
@@ -127,4 +131,36 @@ async fn an_unreachable_host_settles_nothing(by: By) {
     let order = scene.shell("any", "true");
     let settlement = settled(&scene, &order, &registration).await;
     reason(&settlement);
+}
+
+/// A receipt had told that it is at work; then its host went away before it was attached to.
+async fn what_is_known_to_have_begun_never_counts_as_not_begun(by: By) {
+    let (mut scene, proxy) = Scene::behind_proxy(by).await;
+    scene.settings.reconnect_budget = Duration::from_millis(500);
+    let (_, _) = scene.registered().await;
+    proxy.set(Network::Cut);
+    let reboot = Primitive::Reboot(Reboot {
+        command: vec!["false".to_owned()],
+        back_within: Span::from_s(2),
+    });
+    for order in [scene.shell("any", "true"), scene.order("reboot", reboot)] {
+        let reach = scene.reach();
+        not_begun(&reach.act(order.clone(), quiet()).await);
+        let begun = true;
+        let outcome = reach.act(Order { begun, ..order }, quiet()).await;
+        assert!(unknown(&outcome).contains("it had begun"), "{outcome:?}");
+    }
+}
+
+/// The host knows nothing of it: then it does not begin there now.
+async fn what_is_followed_is_never_begun(by: By) {
+    let scene = Scene::new(by);
+    let (reach, _) = scene.registered().await;
+    let trace = scene.state().join("trace");
+    let order = Order {
+        begun: true,
+        ..scene.shell("any", &format!("touch {}", trace.display()))
+    };
+    unknown(&reach.act(order, quiet()).await);
+    assert!(!trace.exists());
 }
