@@ -79,19 +79,8 @@ impl World {
             | Kind::PersonAborts => {
                 state.people.behave(kind, now);
             }
-            Kind::Reboot => {
-                let back = state.roll(REBOOT_MS).saturating_add(now);
-                if let Some(host) = state.hosts.get_mut(host) {
-                    host.goes_down(back, &Why::Fault, &mut out);
-                }
-                state.comes(back, Coming::ComesUp(host.clone()));
-            }
-            Kind::ServicesDie => {
-                let back = state.roll(DEAD_MS).saturating_add(now);
-                if let Some(host) = state.hosts.get_mut(host) {
-                    host.services_down(&Why::Fault, &mut out);
-                }
-                state.comes(back, Coming::ServicesUp(host.clone()));
+            Kind::Reboot | Kind::ServicesDie => {
+                self.goes_and_comes(&mut state, kind, host, &mut out)
             }
             Kind::MemberDies => self.member_dies(&mut state, host, now, &mut out),
             Kind::Hang => {
@@ -128,6 +117,28 @@ impl World {
             | Kind::JournalTorn => {}
         }
         state.tell(now, out);
+    }
+
+    /// A host, or its services, are away for a while.
+    fn goes_and_comes(
+        &self,
+        state: &mut State,
+        kind: Kind,
+        name: &HostName,
+        out: &mut Vec<Happened>,
+    ) {
+        let (span, coming) = match kind {
+            Kind::Reboot => (REBOOT_MS, Coming::ComesUp(name.clone())),
+            _ => (DEAD_MS, Coming::ServicesUp(name.clone())),
+        };
+        let back = state.roll(span).saturating_add(self.clock.now_ms());
+        if let Some(host) = state.hosts.get_mut(name) {
+            match kind {
+                Kind::Reboot => host.goes_down(back, &Why::Fault, out),
+                _ => host.services_down(&Why::Fault, out),
+            }
+        }
+        state.comes(back, coming);
     }
 
     /// A request comes later, whatever became of its sender.
