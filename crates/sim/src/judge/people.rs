@@ -26,7 +26,7 @@ pub(crate) fn requests(evidence: &Evidence<'_>) -> Vec<String> {
         .collect()
 }
 
-/// Nothing begins between a pause and its end.
+/// Nothing begins between a pause and its end. Who ends a run that is paused has its scopes closed all the same.
 pub(crate) fn pauses(evidence: &Evidence<'_>) -> Vec<String> {
     let mut paused = false;
     let mut out = Vec::new();
@@ -34,7 +34,7 @@ pub(crate) fn pauses(evidence: &Evidence<'_>) -> Vec<String> {
         match &record.event {
             Event::Decided(decision) => match decision.choice {
                 Choice::Pause => paused = true,
-                Choice::Unpause => paused = false,
+                Choice::Unpause | Choice::Abort => paused = false,
                 _ => {}
             },
             Event::Started { position, .. } if paused => {
