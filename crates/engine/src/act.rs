@@ -231,10 +231,9 @@ impl<R: Reach, C: Clock> Hands<R, C> {
         match self.lost_attempt(errand, &order).await {
             None => self.reach.act(order, progress).await,
             Some((key, Settlement::Running | Settlement::NeverBegan)) => {
-                let begun = true;
                 let order = Order {
                     key,
-                    begun,
+                    begun: true,
                     ..order
                 };
                 self.reach.act(order, progress).await

@@ -146,8 +146,11 @@ async fn what_is_known_to_have_begun_never_counts_as_not_begun(by: By) {
     for order in [scene.shell("any", "true"), scene.order("reboot", reboot)] {
         let reach = scene.reach();
         not_begun(&reach.act(order.clone(), quiet()).await);
-        let begun = true;
-        let outcome = reach.act(Order { begun, ..order }, quiet()).await;
+        let order = Order {
+            begun: true,
+            ..order
+        };
+        let outcome = reach.act(order, quiet()).await;
         assert!(unknown(&outcome).contains("it had begun"), "{outcome:?}");
     }
 }
