@@ -37,19 +37,35 @@ impl<R, C> Clone for Hands<R, C> {
 }
 
 impl<R: Reach, C: Clock> Hands<R, C> {
-    pub async fn register(self, host: HostName, generation: Generation) -> Event {
-        match self.reach.register(&host, &generation).await {
-            Ok(Registration {
-                install_id,
-                sequence,
-                boot,
-            }) => Event::HostRegistered {
-                host,
-                install_id,
-                sequence,
-                boot,
-            },
-            Err(fault) => refused(host, fault),
+    /// `unsettled` are attempts whose receipts the host is still to be asked for. Where its store went back in time it
+    /// cannot tell what became of them, and the journal gives them up: requests for them that are still on their way
+    /// are refused from then on, before anything else is begun in their place.
+    pub async fn register(
+        self,
+        host: HostName,
+        generation: Generation,
+        unsettled: Vec<Errand>,
+    ) -> Event {
+        let Registration {
+            install_id,
+            sequence,
+            boot,
+        } = match self.reach.register(&host, &generation).await {
+            Ok(registration) => registration,
+            Err(fault) => return refused(host, fault),
+        };
+        for errand in unsettled {
+            let receipts = errand.receipts.as_ref();
+            if receipts.is_some_and(|(id, known)| *id == install_id && sequence < *known) {
+                // The answer tells nothing: a receipt may be lost.
+                self.clone().settle(errand).await;
+            }
+        }
+        Event::HostRegistered {
+            host,
+            install_id,
+            sequence,
+            boot,
         }
     }
 

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use overhaul_machine::{Command, Doing, Next, Run, RunStanding, Standing, StepState};
 use overhaul_model::definition::Test;
 use overhaul_model::event::{Choice, Decision, Event, Generation, Record};
-use overhaul_model::id::{AttemptKey, Digest, Nonce, Position};
+use overhaul_model::id::{AttemptKey, Digest, HostName, Nonce, Position};
 use overhaul_model::plan::Plan;
 use overhaul_model::planted;
 use overhaul_model::primitive::Primitive;
@@ -325,7 +325,8 @@ where
             (Command::TakeUp { host }, _) => self.record(Event::TakenUp { host })?,
             (Command::Ask { position }, _) => self.ask(position)?,
             (Command::Register { host }, Some(generation)) => {
-                self.spawn(flight, hands.register(host, generation));
+                let unsettled = self.unsettled_on(&host);
+                self.spawn(flight, hands.register(host, generation, unsettled));
             }
             (Command::Release { host }, Some(generation)) => {
                 self.spawn(flight, hands.release(host, generation));
@@ -403,6 +404,14 @@ where
             question: errand.question(),
             nonce,
         })
+    }
+
+    /// Attempts that the journal gives up when the host's receipts went back in time.
+    fn unsettled_on(&self, host: &HostName) -> Vec<Errand> {
+        let unsettled = self.run.unsettled_on(host).into_iter();
+        unsettled
+            .filter_map(|(position, attempt)| self.errand(&position, attempt))
+            .collect()
     }
 
     fn errand(&self, position: &Position, attempt: u32) -> Option<Errand> {

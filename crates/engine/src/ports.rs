@@ -251,7 +251,8 @@ pub trait Reach: Send + Sync + 'static {
 
     /// What the target's receipt says of an attempt that was started earlier. `known_sequence` is the
     /// highest sequence number that the journal knows of this store, `install_id` the store's identity.
-    /// "Never began" is said only of an attempt that will not begin either, or that is to be left.
+    /// "Never began" is said only of an attempt that will not begin either, or that is to be left. A store that went
+    /// back in time cannot tell; it refuses an unbegun attempt from then on all the same.
     fn settle(
         &self,
         order: Order,

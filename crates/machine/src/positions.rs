@@ -1,7 +1,7 @@
 //! All positions of a run with their states.
 
 use crate::run::Run;
-use crate::state::StepState;
+use crate::state::{Phase, StepState, Then};
 use overhaul_model::id::{HostName, Position};
 use std::collections::{BTreeSet, HashSet};
 
@@ -13,6 +13,23 @@ impl Run {
             let state = self.state(&placed.position);
             (placed.position, state)
         })
+    }
+
+    /// Begun attempts whose receipts this host is still to be asked for.
+    pub fn unsettled_on(&self, host: &HostName) -> Vec<(Position, u32)> {
+        let unsettled = self.open_on(host).into_iter().filter_map(|key| {
+            let slot = self.slots.get(&key)?;
+            let settles = matches!(
+                slot.state,
+                StepState::Running {
+                    phase: Phase::Settling,
+                    ..
+                }
+            );
+            let is_it = settles || slot.state.then() == Some(&Then::Settle);
+            is_it.then_some((self.tree.position(&key)?, slot.attempts))
+        });
+        unsettled.collect()
     }
 
     /// Hosts in whose lanes something is not over.

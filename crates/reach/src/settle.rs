@@ -101,13 +101,13 @@ async fn ask(
         return Err(other_store(install_id, &hello.install_id));
     }
     let known = known_sequence.max(live.sequence());
-    if hello.sequence < known {
-        return Err(format!(
+    let back = (hello.sequence < known).then(|| {
+        format!(
             "the host's receipt store went back in time: its last number is {} and {known} was seen \
              before; was a snapshot restored?",
             hello.sequence
-        ));
-    }
+        )
+    });
     let request = match unbegun {
         Unbegun::Refuse => rule_out(order),
         Unbegun::Leave => RequestBody::Receipt {
@@ -116,6 +116,10 @@ async fn ask(
     };
     let bound = Duration::from_secs(ANSWER_S_MAX);
     let answer = client.ask("a receipt", request, bound).await;
+    if let Some(why) = back {
+        // It was asked all the same: a request that is still on its way must not begin what is unknown now.
+        return Err(why);
+    }
     match answer.map_err(|e| format!("{}: {e}", link.host()))? {
         ResponseBody::Receipt(status) => Ok((client, status)),
         ResponseBody::Refused(refusal) => Err(format!(

@@ -513,12 +513,14 @@ impl Reach for Hand {
             if host.install_id != *install_id {
                 return doubt("the host has another receipt store than the one known");
             }
+            let ruled_out = match unbegun {
+                Unbegun::Refuse => host.rule_out(&order.generation, &order.key, now),
+                Unbegun::Leave => Ok(()),
+            };
             if host.sequence < known {
                 return doubt("the host's receipt store went back in time");
             }
-            if unbegun == Unbegun::Refuse
-                && let Err(refusal) = host.rule_out(&order.generation, &order.key, now)
-            {
+            if let Err(refusal) = ruled_out {
                 return doubt(&refusal.to_string());
             }
             host.receipts.get(&order.key).cloned()

@@ -491,6 +491,16 @@ async fn a_host_that_was_set_back_behind_what_the_journal_knows_is_doubted() {
     assert_eq!(waiting[0].0, "y@a");
     assert!(waiting[0].1.contains("went back in time"), "{waiting:?}");
     assert_eq!(count(&world, "a", "y"), 1);
+    // Its request may still be on its way: nobody knows what became of it, and it begins no more.
+    let begun = world.events().into_iter().find_map(|event| match event {
+        Event::Started { position, key, .. } if position.step.as_str() == "y" => Some(key),
+        _ => None,
+    });
+    let inner = world.inner();
+    assert_eq!(
+        inner.targets[&HostName::new("a")].ruled_out,
+        begun.into_iter().collect()
+    );
 }
 
 #[tokio::test(start_paused = true)]

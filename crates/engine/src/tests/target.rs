@@ -1,7 +1,7 @@
 //! A target: a receipt store with the same acceptance rules as the helper's, and work that is carried
 //! out exactly when it was begun, whether anybody listens or not.
 
-use crate::ports::Order;
+use crate::ports::{Order, Unbegun};
 use overhaul_model::event::{Generation, Outcome, Settlement};
 use overhaul_model::facts::BootProof;
 use overhaul_model::id::{AttemptKey, InstallId};
@@ -9,7 +9,7 @@ use overhaul_model::machine::Machine;
 use overhaul_model::primitive::{Command, Exec, Measurement, Primitive};
 use overhaul_model::receipt::WorkEnd;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a test's command means: `do EFFECT MS`, `fail EFFECT MS`, `needs EFFECT MS OTHER`, `echo EFFECT MS TEXT`.
 #[derive(Clone, Debug)]
@@ -87,6 +87,8 @@ pub struct Target {
     pub sequence: u64,
     pub holder: Option<Generation>,
     pub receipts: BTreeMap<AttemptKey, Receipt>,
+    /// Attempts that never begin.
+    pub ruled_out: BTreeSet<AttemptKey>,
     /// Effects in the order in which work began.
     pub log: Vec<String>,
 }
@@ -98,6 +100,7 @@ impl Target {
             sequence: 0,
             holder: None,
             receipts: BTreeMap::new(),
+            ruled_out: BTreeSet::new(),
             log: Vec::new(),
         }
     }
@@ -140,6 +143,13 @@ impl Target {
         }
         if let Some(receipt) = self.receipts.get(&order.key) {
             return Ok(receipt.clone());
+        }
+        if self.ruled_out.contains(&order.key) {
+            return Err(Outcome::Failed {
+                why: "it was told that this attempt never began".to_owned(),
+                tail: String::new(),
+                end: None,
+            });
         }
         let work = Work::of(&order.work);
         self.sequence += 1;
@@ -211,15 +221,19 @@ impl Target {
     }
 
     pub fn settle(
-        &self,
+        &mut self,
         order: &Order,
-        install_id: &InstallId,
-        known: u64,
+        (install_id, known): (&InstallId, u64),
+        unbegun: Unbegun,
         now_ms: u64,
     ) -> Settlement {
         let unknown = |reason: &str| Settlement::Unknown {
             reason: reason.to_owned(),
         };
+        let same = self.install_id == *install_id;
+        if same && unbegun == Unbegun::Refuse && !self.receipts.contains_key(&order.key) {
+            self.ruled_out.insert(order.key.clone());
+        }
         if self.install_id != *install_id || self.sequence < known {
             return unknown("the store is not the one that the journal knows");
         }

@@ -564,12 +564,12 @@ impl Reach for Hand {
         order: Order,
         install_id: &InstallId,
         known: u64,
-        _unbegun: Unbegun,
+        unbegun: Unbegun,
     ) -> Settlement {
         self.0.point().await;
         let now = self.0.now_ms();
         let answer = self.target(&order.executor(), |target| {
-            target.settle(&order, install_id, known, now)
+            target.settle(&order, (install_id, known), unbegun, now)
         });
         self.0.point().await;
         answer

@@ -106,8 +106,15 @@ async fn what_never_began_is_told_apart_from_what_cannot_be_known(by: By) {
         sequence: registration.sequence + 1_000,
         ..registration.clone()
     };
-    let settlement = settled(&scene, &never, &ahead).await;
+    let late = scene.shell("late", "true");
+    let settlement = settled(&scene, &late, &ahead).await;
     assert!(reason(&settlement).contains("back in time"));
+    // Its request comes after that, and begins nothing.
+    let outcome = reach.act(late, quiet()).await;
+    assert!(
+        matches!(outcome, Outcome::Failed { end: None, .. }),
+        "{outcome:?}"
+    );
 
     let other = Registration {
         install_id: InstallId::new("another"),
