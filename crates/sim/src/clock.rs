@@ -18,6 +18,8 @@ pub(crate) struct Clockwork {
     now_ms: AtomicU64,
     /// By how much the time of day is wrong.
     wrong_ms: AtomicI64,
+    /// By how much it was set back in all.
+    went_back_ms: AtomicU64,
     timers: Mutex<Timers>,
 }
 
@@ -35,6 +37,7 @@ impl Clockwork {
             begin_ms,
             now_ms: AtomicU64::default(),
             wrong_ms: AtomicI64::default(),
+            went_back_ms: AtomicU64::default(),
             timers: Mutex::default(),
         }
     }
@@ -57,6 +60,13 @@ impl Clockwork {
     /// The time of day jumps.
     pub fn jump(&self, by_ms: i64) {
         self.wrong_ms.fetch_add(by_ms, Ordering::Relaxed);
+        let back = u64::try_from(by_ms.saturating_neg()).unwrap_or(0);
+        self.went_back_ms.fetch_add(back, Ordering::Relaxed);
+    }
+
+    /// By how many milliseconds the time of day was set back in all: who waits for a moment of it waits longer by as much.
+    pub fn went_back_ms(&self) -> u64 {
+        self.went_back_ms.load(Ordering::Relaxed)
     }
 
     /// Waits until that moment.

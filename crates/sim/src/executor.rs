@@ -72,8 +72,9 @@ impl Death {
     }
 }
 
-/// Carries a controller to its end, whichever that is; `until_ms` is its bound in virtual time. While one stands
-/// still, `next` gives the one that takes its run; the end of the last one counts.
+/// Carries a controller to its end, whichever that is; `until_ms` is its bound in virtual time, which is later by as
+/// much as the time of day was set back: a host may be postponed until a moment of it. While one stands still, `next`
+/// gives the one that takes its run; the end of the last one counts.
 ///
 /// # Errors
 /// When the operating system gives no executor.
@@ -120,7 +121,7 @@ pub(crate) fn drive<F: Future>(
             if death.stuck.load(Ordering::Relaxed) {
                 return Poll::Ready(Ended::Stuck);
             }
-            if clock.now_ms() > until_ms {
+            if clock.now_ms() > until_ms.saturating_add(clock.went_back_ms()) {
                 return Poll::Ready(Ended::Endless);
             }
             Poll::Pending

@@ -27,13 +27,14 @@ pub struct Violation {
 type Checker = fn(&Evidence<'_>) -> Vec<String>;
 
 /// All checkers, by the words of their law.
-const CHECKERS: [(&str, Checker); 12] = [
+const CHECKERS: [(&str, Checker); 13] = [
     ("nothing once-only twice", once::check),
     ("nothing twice at one time", once::overlaps),
     ("the minimum is kept", keep::check),
     ("nothing destroyed without a copy", copies::check),
     ("what was set up is taken away", restored::check),
     ("never two controllers acting", authority::check),
+    ("work is asked of hosts that accepted", authority::strangers),
     ("nothing without its intent", truth::intents),
     ("the journal tells the truth", truth::outcomes),
     ("every request once", people::requests),

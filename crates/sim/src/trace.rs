@@ -49,10 +49,19 @@ pub enum Happened {
         /// The host.
         host: HostName,
     },
-    /// A host turned a request away.
+    /// A host did not accept a controller.
     Refused {
         /// The host.
         host: HostName,
+        /// Why.
+        why: String,
+    },
+    /// A host turned away who asked for work.
+    TurnedAway {
+        /// The host.
+        host: HostName,
+        /// On whose word it was asked for.
+        generation: Generation,
         /// Why.
         why: String,
     },
@@ -163,6 +172,15 @@ impl fmt::Display for Happened {
             }
             Self::LetGo { host } => write!(f, "{host}: is let go"),
             Self::Refused { host, why } => write!(f, "{host}: refuses: {why}"),
+            Self::TurnedAway {
+                host,
+                generation,
+                why,
+            } => write!(
+                f,
+                "{host}: turns generation {} away: {why}",
+                generation.counter
+            ),
             Self::Began {
                 host,
                 position,

@@ -348,7 +348,13 @@ impl State {
             }
             Err(refusal) => {
                 let (host, why) = (name, refusal.to_string());
-                self.tell(now, [Happened::Refused { host, why }]);
+                let generation = order.generation.clone();
+                let told = Happened::TurnedAway {
+                    host,
+                    generation,
+                    why,
+                };
+                self.tell(now, [told]);
                 Asked::Refused(refusal)
             }
         }

@@ -40,7 +40,7 @@ fn text(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// The plan of `scenes/small.yaml`: six hosts, for many runs.
+/// The plan of `scenes/small.yaml`: seven hosts, for many runs.
 pub fn small() -> Result<CheckedPlan, String> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenes");
     compiled(&Files {
@@ -110,6 +110,7 @@ fn compiled(files: &Files) -> Result<CheckedPlan, String> {
     let begins: Zoned = RECORDED.parse().map_err(|e: jiff::Error| e.to_string())?;
     let mut facts = facts.hosts;
     another(&mut facts, "web2", "web3");
+    another(&mut facts, "web3", "web4");
     units_too(&mut facts, "web1", "db1");
     let plan = overhaul_plan::compile(&definition, &fleet.fleet, &facts).map_err(|errors| {
         let all: Vec<String> = errors.0.iter().map(ToString::to_string).collect();
@@ -132,7 +133,8 @@ fn another(facts: &mut FleetFacts, model: &str, name: &str) {
         return;
     };
     if let Known::Measured { value, .. } = &mut of.machine_id {
-        *value = value.chars().rev().collect();
+        let length = value.chars().count();
+        *value = value.chars().cycle().skip(1).take(length).collect();
     }
     facts.entry(HostName::new(name)).or_insert(of);
 }

@@ -1,4 +1,5 @@
-//! A host works for the controller that it accepted last, and for no other.
+//! A host works for the controller that it accepted last, and for no other; and nobody asks it for work before it has
+//! accepted the asker, because requests of older controllers could still land behind the answers.
 
 use crate::evidence::Evidence;
 use crate::trace::Happened;
@@ -44,6 +45,29 @@ pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<String> {
                         generation.counter
                     ));
                 }
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+/// Controllers that a host had to turn away, and that it had never accepted.
+pub(crate) fn strangers(evidence: &Evidence<'_>) -> Vec<String> {
+    let mut accepted: Vec<(&HostName, &Generation)> = Vec::new();
+    let mut out = Vec::new();
+    for line in evidence.trace {
+        match &line.happened {
+            Happened::Accepted { host, generation } => accepted.push((host, generation)),
+            Happened::TurnedAway {
+                host,
+                generation,
+                why,
+            } if !accepted.contains(&(host, generation)) => {
+                out.push(format!(
+                    "{host} was asked for work by generation {}, which it had never accepted: {why}",
+                    generation.counter
+                ));
             }
             _ => {}
         }
