@@ -38,7 +38,7 @@ space=ovhfan$$
 
 here=$(CDPATH= cd "$(dirname "$0")" && pwd)
 root=$(CDPATH= cd "$here/../.." && pwd)
-bin=${OVERHAUL_BIN:-$root/target/release}
+bin=${OVERHAUL_BIN:-$root/target/dist}
 floor=${FANOUT_FLOOR:-$root/target/release/examples/fanout_floor}
 peers=$root/target/fanout-peers/bin
 
@@ -52,7 +52,7 @@ for tool in ip sshd ssh ssh-keygen useradd userdel xargs perl python3 mount; do
     command -v "$tool" >/dev/null 2>&1 || [ -x "/usr/sbin/$tool" ] || fail "$tool is lacking"
 done
 for program in "$bin/overhaul" "$bin/overhaul-helper" "$floor" ${old:+"$old/overhaul" "$old/overhaul-helper"}; do
-    [ -x "$program" ] || fail "$program is lacking: scripts/build; cargo build --release -p overhaul-reach --example fanout_floor"
+    [ -x "$program" ] || fail "$program is lacking: scripts/build dist; cargo build --release -p overhaul-reach --example fanout_floor"
 done
 [ "$hosts" -ge 1 ] && [ "$hosts" -le 10000 ] || fail "1 to 10000 hosts"
 for measure in $measures; do

@@ -4,6 +4,7 @@
 #
 #     bench/plan/run.sh [HOSTS [REPEATS]]      # 10000 hosts and 3 repeats by default; as root with a cold page cache
 #
+# It measures the command as users are given it: scripts/build dist.
 # Prints seconds, processor seconds and peak memory, and fails when the findings are not those that were planted.
 # Beside it: jq, reading the same facts and doing nothing with them, which is the price of the JSON alone.
 set -eu
@@ -19,8 +20,9 @@ fail() {
 for tool in /usr/bin/time jq; do
     command -v "$tool" >/dev/null || fail "$tool is lacking: scripts/setup installs it"
 done
-cargo build --quiet --release -p overhaul-cli --bin overhaul --example large_fleet
-overhaul=$PWD/target/release/overhaul
+[ -x target/dist/overhaul ] || fail "target/dist/overhaul is lacking: scripts/build dist"
+cargo build --quiet --release -p overhaul-cli --example large_fleet
+overhaul=$PWD/target/dist/overhaul
 work=$(mktemp -d "${BENCH_DIR:-/tmp}/overhaul-plan.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP

@@ -8,7 +8,7 @@
 #
 # All addresses of the fleet are this machine's (127.0.0.0/8), and one socket listens for all of them: the clock stops when
 # it has the first byte of the first connection, which is the greeting of our SSH client. Then the program is ended. It needs
-# overhaul and overhaul-helper in target/release: scripts/build.
+# overhaul and overhaul-helper as users are given them: scripts/build dist.
 set -eu
 cd "$(dirname "$0")/../.."
 hosts=${1:-10000}
@@ -25,11 +25,11 @@ fail() {
 needed=$((hosts * 2 + 128))
 limit=$(ulimit -Hn)
 [ "$limit" = unlimited ] || [ "$limit" -ge "$needed" ] || fail "$hosts hosts need $needed open files, and this shell may have $limit: fewer hosts, or a higher limit"
-for program in target/release/overhaul target/release/overhaul-helper; do
-    [ -x "$program" ] || fail "$program is lacking: scripts/build"
+for program in target/dist/overhaul target/dist/overhaul-helper; do
+    [ -x "$program" ] || fail "$program is lacking: scripts/build dist"
 done
 cargo build --quiet --release -p overhaul-cli --example large_fleet --example large_run
-overhaul=$PWD/target/release/overhaul
+overhaul=$PWD/target/dist/overhaul
 work=$(mktemp -d "${BENCH_DIR:-/tmp}/overhaul-resume.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP

@@ -2,14 +2,16 @@
 //!
 //! One shell script finds the helper below the state folder, has the host's own tools verify it
 //! (`b2sum`, which takes half the time, or `sha256sum` where that is lacking), and becomes it: one
-//! round trip when it is there. Its exit status says what is lacking. The
-//! scripts need a POSIX shell and coreutils, no interpreter; they stand on one line because not
-//! every account's shell takes a line end within quotes.
+//! round trip when it is there. Where it is lacking the script asks for it, reads it from its standard
+//! input, verifies it and becomes it: one login, one sudo. Its exit status says what went wrong. It
+//! needs a POSIX shell and coreutils, no interpreter; it stands on one line because not every
+//! account's shell takes a line end within quotes.
 
 use crate::client::{ClientError, HelperClient};
 use crate::error::{ReachError, SetupError};
 use crate::ssh::{
-    Become, ExecChannel, Exit, Program, SshError, printable, quote, start_privileged,
+    Become, ExecChannel, ExecReader, Exit, Program, SshError, quote, start_privileged,
+    until_it_speaks, within,
 };
 use crate::transport::Session;
 use crate::turns::Turns;
@@ -20,7 +22,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::timeout;
 
 /// Largest helper program: a release build has a few megabytes, a debug build with symbols some ten.
 const HELPER_BYTES_MAX: u64 = 128 << 20;
@@ -29,19 +30,15 @@ const HELPER_BYTES_MAX: u64 = 128 << 20;
 const START_S_MAX: u64 = 60;
 /// Upload and verification: 5 MB over a line of 256 kbit/s take 160 s.
 const UPLOAD_S_MAX: u64 = 300;
-/// Taking old versions away.
-const CLEAN_S_MAX: u64 = 30;
-/// Longest text of a host in an error.
-const TEXT_CHARS_MAX: usize = 400;
 /// Bytes of an upload that are handed to the connection at a time. It takes up to ten pieces and more before it
 /// has sent the first, and keeps the memory for them as long as it stands: with whole packets of 32 KiB each
 /// uploaded host held half a megabyte for the rest of the run.
 const UPLOAD_PIECE_BYTES: usize = 8 << 10;
-/// What an upload says of its failure.
-const UPLOAD_STDERR_BYTES_MAX: usize = 4 << 10;
+/// What the script says when it wants the program. A helper's greeting begins with the length of a frame, whose
+/// first byte is none of these.
+const LACKING: &str = "overhaul-helper-lacking";
 
 /// Exit statuses of the scripts, outside of what shells and the helper use themselves.
-const ABSENT: u32 = 40;
 const WRONG_DIGEST: u32 = 41;
 const NO_SHA256SUM: u32 = 42;
 const OTHER_MACHINE: u32 = 43;
@@ -216,35 +213,19 @@ pub(crate) struct Starter {
 }
 
 impl Starter {
-    /// Starts a helper over a channel of its own, uploading it first where it is lacking or wrong.
+    /// Starts a helper over a channel of its own, which takes the program first where it is lacking or wrong.
     pub(crate) async fn serve(
         &self,
         session: &Session,
         turns: &Turns,
     ) -> Result<HelperClient, ReachError> {
         let host = session.host();
-        let start_error = |error| ReachError::Start {
-            host: host.to_owned(),
-            error,
-        };
-        let channel = match self.start(session).await {
-            Err(Failed::Lacking(_)) => {
-                turns.upload(self.upload(session)).await?;
-                let channel = match self.start(session).await {
-                    Ok(channel) => channel,
-                    Err(Failed::Lacking(_)) => {
-                        let path = self.shown_path();
-                        return Err(start_error(StartError::DigestWrong { path }));
-                    }
-                    Err(Failed::For(error)) => return Err(error),
-                };
-                // Untidiness is no reason not to work with the host.
-                let _untidy = self.clean(session).await;
-                channel
-            }
-            Err(Failed::For(error)) => return Err(error),
-            Ok(channel) => channel,
-        };
+        let mut channel = self.start(session).await?;
+        let bound = Duration::from_secs(START_S_MAX);
+        let asks = asks_for_the_program(&mut channel.stdout);
+        if within(host, "starting the helper", bound, asks).await? {
+            channel = turns.upload(self.upload(session, channel)).await?;
+        }
         let ExecChannel {
             stdin,
             stdout,
@@ -254,10 +235,13 @@ impl Starter {
         HelperClient::start(stdout, stdin, stderr, Duration::from_secs(START_S_MAX))
             .await
             .map_err(|error| match error {
-                ClientError::Lost { why } if session.is_open() => start_error(StartError::Ended {
-                    exit: "before its greeting".to_owned(),
-                    text: why,
-                }),
+                ClientError::Lost { why } if session.is_open() => ReachError::Start {
+                    host: host.to_owned(),
+                    error: StartError::Ended {
+                        exit: "before its greeting".to_owned(),
+                        text: why,
+                    },
+                },
                 error => ReachError::Client {
                     host: host.to_owned(),
                     error,
@@ -265,7 +249,7 @@ impl Starter {
             })
     }
 
-    async fn start(&self, session: &Session) -> Result<ExecChannel, Failed> {
+    async fn start(&self, session: &Session) -> Result<ExecChannel, ReachError> {
         let program = Program::Shell(self.start_script());
         let bound = Duration::from_secs(START_S_MAX);
         start_privileged(session, &program, &self.who, bound)
@@ -273,19 +257,18 @@ impl Starter {
             .map_err(|error| self.judge(error))
     }
 
-    fn judge(&self, error: SshError) -> Failed {
+    fn judge(&self, error: SshError) -> ReachError {
         let (host, exit, text) = match &error {
             SshError::StartFailed { host, exit, text } => (host.clone(), exit, text.clone()),
-            _ => return Failed::For(error.into()),
+            _ => return error.into(),
         };
         let is = |code: u32| *exit == Exit::Code(code).to_string();
         let path = self.shown_path();
-        if is(ABSENT) || is(WRONG_DIGEST) {
-            return Failed::Lacking(path);
-        }
         // The same status for a file that the kernel does not take for a program.
         let no_program = text.contains("format error");
-        let error = if is(NOT_EXECUTABLE) && !no_program {
+        let error = if is(WRONG_DIGEST) {
+            StartError::DigestWrong { path }
+        } else if is(NOT_EXECUTABLE) && !no_program {
             StartError::NoExec { path, text }
         } else if is(NO_SHA256SUM) {
             StartError::NoSha256sum
@@ -304,78 +287,29 @@ impl Starter {
                 text,
             }
         };
-        Failed::For(ReachError::Start { host, error })
+        ReachError::Start { host, error }
     }
 
-    async fn upload(&self, session: &Session) -> Result<(), ReachError> {
-        let program = Program::Shell(self.upload_script());
-        let bound = Duration::from_secs(START_S_MAX);
-        let lacking = |failed| match failed {
-            Failed::For(error) => error,
-            Failed::Lacking(path) => ReachError::Start {
-                host: session.host().to_owned(),
-                error: StartError::DigestWrong { path },
-            },
-        };
-        let channel = start_privileged(session, &program, &self.who, bound)
-            .await
-            .map_err(|error| lacking(self.judge(error)))?;
+    /// Gives the script the program that it asked for, and waits until the helper or its failure is heard.
+    async fn upload(
+        &self,
+        session: &Session,
+        mut channel: ExecChannel,
+    ) -> Result<ExecChannel, ReachError> {
         let bound = Duration::from_secs(UPLOAD_S_MAX);
-        let (exit, text) =
-            timeout(bound, self.send(channel))
-                .await
-                .map_err(|_| SshError::TimedOut {
-                    host: session.host().to_owned(),
-                    what: "uploading the helper",
-                    bound,
-                })??;
-        if exit.success() {
-            return Ok(());
-        }
-        Err(lacking(self.judge(SshError::StartFailed {
-            host: session.host().to_owned(),
-            exit: exit.to_string(),
-            text,
-        })))
-    }
-
-    /// Sends the program to the upload script; its exit and what it said.
-    async fn send(&self, channel: ExecChannel) -> Result<(Exit, String), SshError> {
-        let ExecChannel {
-            mut stdin,
-            stdout,
-            mut stderr,
-            mut exit,
-        } = channel;
-        // It says nothing more; dropped, it is read away.
-        drop(stdout);
-        let feed = async move {
+        let sent = async {
             for piece in self.helper.bytes.chunks(UPLOAD_PIECE_BYTES) {
-                // The exit says better than this why it stopped reading.
-                if stdin.write_all(piece).await.is_err() {
+                // Its end says better than this why it stopped reading.
+                if channel.stdin.write_all(piece).await.is_err() {
                     break;
                 }
             }
-            let _closed = stdin.shutdown().await;
+            let _ended = channel.stdin.flush().await;
+            until_it_speaks(session, channel).await
         };
-        let listen = async {
-            let (mut said, mut buffer) = (Vec::new(), [0_u8; 1024]);
-            while let Ok(length @ 1..) = stderr.read(&mut buffer).await {
-                let room = UPLOAD_STDERR_BYTES_MAX.saturating_sub(said.len());
-                said.extend(buffer.iter().take(length.min(room)));
-            }
-            printable(&said, TEXT_CHARS_MAX)
-        };
-        let ((), said) = tokio::join!(feed, listen);
-        Ok((exit.wait().await?, said))
-    }
-
-    async fn clean(&self, session: &Session) -> Result<(), SshError> {
-        let program = Program::Shell(self.clean_script());
-        let bound = Duration::from_secs(CLEAN_S_MAX);
-        start_privileged(session, &program, &self.who, bound)
+        within(session.host(), "uploading the helper", bound, sent)
             .await
-            .map(drop)
+            .map_err(|error| self.judge(error))
     }
 
     /// The helper's path for a person; the home folder is the host's to know.
@@ -426,44 +360,51 @@ impl Starter {
             format!("{{ read -r m </proc/sys/kernel/arch; }} 2>/dev/null || m=$(uname -m); [ \"$m\" = {machine} ] || {{ echo \"$m\" >&2; exit {OTHER_MACHINE}; }}; ")
         });
         format!(
-            "{}; {machine}{}; [ -f \"$f\" ] || exit {ABSENT}; {}; \
-             s=$($t <\"$f\") && [ \"${{s%% *}}\" = \"$v\" ] || exit {WRONG_DIGEST}; \
-             exec \"$f\" serve --state \"$d\"",
+            "{}; {machine}{}; s=; g() {{ {}; }}; if [ -f \"$f\" ]; then g; s=$($t <\"$f\"); fi; \
+             if [ \"${{s%% *}}\" != \"$v\" ]; then {}; {}; fi; exec \"$f\" serve --state \"$d\"",
             self.locate(),
             self.tool(),
-            Self::guard()
+            Self::guard(),
+            self.take(),
+            Self::tidy(),
         )
     }
 
-    fn upload_script(&self) -> String {
+    /// Asks for the program and reads exactly its bytes: what comes behind them is for the helper.
+    fn take(&self) -> String {
         format!(
-            "{}; {}; mkdir -p \"$b\" || exit {NOT_WRITTEN}; {}; chmod 700 \"$d/bin\" \"$b\" || exit {NOT_WRITTEN}; \
-             echo ready; n=$b/.new.$$; trap 'rm -f \"$n\"' EXIT; cat >\"$n\" || exit {NOT_WRITTEN}; \
+            "mkdir -p \"$b\" || exit {NOT_WRITTEN}; g; chmod 700 \"$d/bin\" \"$b\" || exit {NOT_WRITTEN}; \
+             n=$b/.new.$$; trap 'rm -f \"$n\"' EXIT; echo {LACKING}; head -c {} >\"$n\" || exit {NOT_WRITTEN}; \
              s=$($t <\"$n\") && [ \"${{s%% *}}\" = \"$v\" ] || exit {WRONG_DIGEST}; \
              chmod 700 \"$n\" && mv -f \"$n\" \"$f\" || exit {NOT_WRITTEN}",
-            self.locate(),
-            self.tool(),
-            Self::guard()
+            self.helper.size()
         )
     }
 
-    /// Takes away other versions, which may still run, and what broken uploads left an hour ago.
-    fn clean_script(&self) -> String {
-        format!(
-            "{}; {}; cd \"$d/bin\" || exit {UNSAFE_FOLDER}; \
-             for x in *; do if [ ${{#x}} = 64 ] && [ \"$x\" != \"$w\" ]; then rm -rf \"./$x\"; fi; done; \
-             find \"$b\" -name '.new.*' -mmin +60 -exec rm -f {{}} +; echo clean",
-            self.locate(),
-            Self::guard()
-        )
+    /// Takes away other versions, which may still run, and what broken uploads left an hour ago. Untidiness is no
+    /// reason not to work with the host.
+    fn tidy() -> &'static str {
+        "( cd \"$d/bin\" && for x in *; do if [ ${#x} = 64 ] && [ \"$x\" != \"$w\" ]; then rm -rf \"./$x\"; fi; done; \
+         find \"$b\" -name '.new.*' -mmin +60 -exec rm -f {} + ) </dev/null >/dev/null 2>&1"
     }
 }
 
-/// Why a start failed.
-enum Failed {
-    /// Absent or with another digest: an upload may help.
-    Lacking(String),
-    For(ReachError),
+/// Whether the script asks for the program; whatever else was said stays to be read.
+async fn asks_for_the_program(said: &mut ExecReader) -> Result<bool, SshError> {
+    let asked = format!("{LACKING}\n").into_bytes();
+    let mut heard = Vec::new();
+    while heard.len() < asked.len() && asked.starts_with(&heard) {
+        // The end of what it says, and a loss, are met again by who reads on.
+        match said.read_u8().await {
+            Ok(byte) => heard.push(byte),
+            Err(_) => break,
+        }
+    }
+    if heard == asked {
+        return Ok(true);
+    }
+    said.unread(heard);
+    Ok(false)
 }
 
 #[cfg(test)]
@@ -477,12 +418,7 @@ mod tests {
             who: Become::None,
             state_dir: Some("/srv/it's a folder".to_owned()),
         };
-        let scripts = [
-            starter.start_script(),
-            starter.upload_script(),
-            starter.clean_script(),
-        ];
-        insta::assert_snapshot!(scripts.join("\n\n"));
+        insta::assert_snapshot!(starter.start_script());
         let usual = Starter {
             state_dir: None,
             ..starter

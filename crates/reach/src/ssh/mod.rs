@@ -47,6 +47,7 @@ pub use routes::{Bounds, Routes, Wanted};
 pub use secret::Secret;
 pub(crate) use session::{AUTHENTICATION_S_MAX, within};
 pub use session::{Session, Target, connect};
+pub(crate) use sudo::until_it_speaks;
 pub use sudo::{Become, Program, start_privileged};
 pub use text::printable;
 pub(crate) use text::strip;

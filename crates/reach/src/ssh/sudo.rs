@@ -67,18 +67,7 @@ pub async fn start_privileged(
     let plain = command_line(&argv)?;
     within(session.host(), STARTING, bound, async {
         match who {
-            Become::None => {
-                let channel = session.exec(&plain).await?;
-                Start {
-                    session,
-                    channel,
-                    prompt: None,
-                    out: Vec::new(),
-                    err: Vec::new(),
-                }
-                .ready(None)
-                .await
-            }
+            Become::None => until_it_speaks(session, session.exec(&plain).await?).await,
             Become::Sudo { user, password } => {
                 let prompt = prompt();
                 // The locale makes sudo's refusals readable for us; `env` because the account's
@@ -100,6 +89,22 @@ pub async fn start_privileged(
             }
         }
     })
+    .await
+}
+
+/// Waits until a program that was started says more, which stays to be read. Its end is an error. Not bounded here.
+pub(crate) async fn until_it_speaks(
+    session: &Session,
+    channel: ExecChannel,
+) -> Result<ExecChannel, SshError> {
+    Start {
+        session,
+        channel,
+        prompt: None,
+        out: Vec::new(),
+        err: Vec::new(),
+    }
+    .ready(None)
     .await
 }
 

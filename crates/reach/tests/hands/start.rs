@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 over_each_transport! {
     cold_uploads_and_warm_does_not,
     a_helper_that_was_tampered_with_is_replaced_and_never_started,
-    old_versions_go_after_the_new_one_runs,
+    old_versions_go_when_the_new_one_is_there,
     folders_that_others_could_change_are_refused,
     noexec_is_named,
     a_full_disk_is_named_and_nothing_half_stays,
@@ -80,7 +80,7 @@ async fn a_helper_that_was_tampered_with_is_replaced_and_never_started(by: By) {
     );
 }
 
-async fn old_versions_go_after_the_new_one_runs(by: By) {
+async fn old_versions_go_when_the_new_one_is_there(by: By) {
     let scene = Scene::new(by);
     let bin = scene.state().join("bin");
     let old = bin.join("0".repeat(64));
