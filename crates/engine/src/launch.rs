@@ -38,6 +38,9 @@ pub(crate) fn attempt_key(
 /// retries and people begin at one step.
 const LOST_ATTEMPTS_MAX: u32 = 16;
 
+/// Attempts before the present one that its host is told of.
+const EARLIER_ATTEMPTS_MAX: u32 = 16;
+
 /// What a task about a step needs.
 pub(crate) struct Errand {
     pub position: Position,
@@ -50,6 +53,8 @@ pub(crate) struct Errand {
     pub begun: bool,
     /// Of a journal that lost rows: later attempts that may have been begun, the latest first.
     pub lost: Vec<AttemptKey>,
+    /// The attempts before it, the latest first.
+    earlier: Vec<AttemptKey>,
     /// For `Feed` and `Restore`: the digest that its file must have.
     file_digest: Option<String>,
     /// For `Machine`: who is meant.
@@ -74,6 +79,7 @@ impl Errand {
             receipts: receipts.map(|(id, sequence)| (id.clone(), sequence)),
             machine: machine_order(run, position, &step),
             lost: lost_attempts(run, position, attempt, &step),
+            earlier: earlier_attempts(run, position, attempt, &step),
             begun: false,
             position: position.clone(),
             attempt,
@@ -131,6 +137,7 @@ impl Errand {
             limits: self.step.limits,
             outputs: self.step.outputs.clone(),
             begun: self.begun,
+            earlier: self.earlier.clone(),
             file_digest,
             machine: self.machine.clone(),
         })
@@ -167,6 +174,14 @@ fn lost_attempts(run: &Run, position: &Position, attempt: u32, step: &Step) -> V
     (attempt.saturating_add(1)..=last)
         .rev()
         .filter_map(|later| attempt_key(run, position, later, step).ok())
+        .collect()
+}
+
+fn earlier_attempts(run: &Run, position: &Position, attempt: u32, step: &Step) -> Vec<AttemptKey> {
+    let first = attempt.saturating_sub(EARLIER_ATTEMPTS_MAX).max(1);
+    (first..attempt)
+        .rev()
+        .filter_map(|earlier| attempt_key(run, position, earlier, step).ok())
         .collect()
 }
 

@@ -156,6 +156,8 @@ pub struct Order {
     /// Whether the attempt is known to have begun: it is followed and not begun, and whoever loses sight of it must
     /// never say that it did not begin.
     pub begun: bool,
+    /// Attempts at the same step that were made before, the latest first: none of them may be at work beside this one.
+    pub earlier: Vec<AttemptKey>,
     /// For `Feed`: the digest that the file must have.
     pub file_digest: Option<Digest>,
     /// For `Machine`: who is meant, and by whom it is done.

@@ -75,14 +75,16 @@ pub enum Begin {
 }
 
 /// Whether the asking generation may begin an attempt. `ruled_out` are those of which the host has told this
-/// generation that they never began: a request that comes after such an answer must not make it a lie.
+/// generation that they never began: a request that comes after such an answer must not make it a lie. `at_work` is
+/// an earlier attempt at the same step that has no end yet: nothing is done twice at one time.
 ///
 /// # Errors
-/// When it is not the holder, or the attempt was ruled out.
+/// When it is not the holder, the attempt was ruled out, or an earlier one is at work.
 pub fn begin(
     held: Option<&Generation>,
     ruled_out: &BTreeSet<AttemptKey>,
     has_receipt: bool,
+    at_work: Option<&AttemptKey>,
     asked: &Generation,
     key: &AttemptKey,
 ) -> Result<Begin, Refusal> {
@@ -92,6 +94,10 @@ pub fn begin(
     }
     if ruled_out.contains(key) && !planted::is("ruled-out-forgotten") {
         return Err(Refusal::RuledOut);
+    }
+    if let Some(earlier) = at_work {
+        let key = earlier.clone();
+        return Err(Refusal::StillAtWork { key });
     }
     Ok(Begin::Fresh)
 }
@@ -232,7 +238,7 @@ mod tests {
         let key = AttemptKey::new("a");
         let mut ruled_out = BTreeSet::new();
         let may = |ruled_out: &BTreeSet<AttemptKey>, has_receipt: bool, key: &AttemptKey| {
-            begin(Some(&held), ruled_out, has_receipt, &held, key)
+            begin(Some(&held), ruled_out, has_receipt, None, &held, key)
         };
         assert_eq!(may(&ruled_out, false, &key), Ok(Begin::Fresh));
         assert_eq!(may(&ruled_out, true, &key), Ok(Begin::Known));
@@ -248,6 +254,21 @@ mod tests {
         ruled_out.extend(more);
         let full = rule_out(Some(&held), &ruled_out, &held, &next);
         assert!(matches!(full, Err(Refusal::Store { .. })), "{full:?}");
+    }
+
+    #[test]
+    fn nothing_is_begun_beside_an_earlier_attempt_at_the_same_step() {
+        let held = generation("f", "r", 2, "x");
+        let (first, second) = (AttemptKey::new("1"), AttemptKey::new("2"));
+        let may = |has_receipt: bool, at_work: Option<&AttemptKey>| {
+            let none = BTreeSet::new();
+            begin(Some(&held), &none, has_receipt, at_work, &held, &second)
+        };
+        let key = first.clone();
+        assert_eq!(may(false, Some(&first)), Err(Refusal::StillAtWork { key }));
+        // Whoever asks again for what has begun only follows it.
+        assert_eq!(may(true, Some(&first)), Ok(Begin::Known));
+        assert_eq!(may(false, None), Ok(Begin::Fresh));
     }
 
     /// Over every pair of the small world: who was turned away once stays turned away, and only the

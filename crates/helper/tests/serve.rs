@@ -162,6 +162,42 @@ fn a_late_request_is_refused_after_its_attempt_was_told_as_never_begun() {
 }
 
 #[test]
+fn nothing_is_begun_beside_an_earlier_attempt_at_the_same_step() {
+    let host = Host::new();
+    let mut client = host.registered();
+    let (go, touched) = (host.file("go"), host.file("touched"));
+    let after = |key: &str, script: &str, before: &[&str]| {
+        let mut asked = shell(key, script);
+        if let RequestBody::Begin { earlier, .. } = &mut asked {
+            earlier.extend(before.iter().map(|key| AttemptKey::new(*key)));
+        }
+        asked
+    };
+    let touch = format!("touch {}", touched.display());
+    let first = client.send(shell(
+        "a",
+        &format!("until [ -e {} ]; do sleep 0.05; done", go.display()),
+    ));
+    until("the first runs", || {
+        host.receipt("a", "begin.json").exists()
+    });
+    let mut next = host.connect();
+    let refused = refusal(next.run(after("b", &touch, &["lost", "a"])).last);
+    let key = AttemptKey::new("a");
+    assert_eq!(refused, Refusal::StillAtWork { key });
+    assert!(!touched.exists());
+    fs::write(&go, "").unwrap();
+    client.follow(first).end();
+    next.run(after("b", &touch, &["lost", "a"])).end();
+    assert!(touched.exists());
+    // The request of the one that had not come would do the work once more.
+    fs::remove_file(&touched).unwrap();
+    let late = client.run(shell("lost", &touch)).last;
+    assert_eq!(refusal(late), Refusal::RuledOut);
+    assert!(!touched.exists());
+}
+
+#[test]
 fn who_was_greeted_by_a_store_that_is_gone_changes_nothing_in_the_next() {
     let host = Host::new();
     let mut before = host.registered();

@@ -98,6 +98,10 @@ pub enum RequestBody {
         /// Values that must not appear in the spool; they stay in memory.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         redact: Vec<String>,
+        /// Attempts at the same step that were made before: while one of them is at work this one is refused, and
+        /// those that have not begun never will.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        earlier: Vec<AttemptKey>,
     },
     /// Follow an attempt from a byte of its output. Answers as for `Begin`.
     Attach {
@@ -303,6 +307,12 @@ pub enum Refusal {
     /// The attempt was asked after before, and was told to have never begun.
     #[error("this attempt was told to have never begun, and is not begun any more")]
     RuledOut,
+    /// An earlier attempt at the same step has no end yet.
+    #[error("an earlier attempt at this step ({key}) is still at work")]
+    StillAtWork {
+        /// That attempt.
+        key: AttemptKey,
+    },
     /// The store cannot be written.
     #[error("the receipt store cannot be written: {why}")]
     Store {

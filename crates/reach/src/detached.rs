@@ -73,6 +73,7 @@ pub(crate) fn begin(order: &Order, work: HostWork, redact: &[String]) -> Request
         limits: order.limits,
         value: !order.outputs.is_empty(),
         redact: redact.to_vec(),
+        earlier: order.earlier.clone(),
     }
 }
 
@@ -212,6 +213,16 @@ pub(crate) async fn run(
         match timeout_at(deadline, followed).await {
             Ok(Followed::Ended(end)) => return of_end(end, &ear.heard, &order.outputs),
             Ok(Followed::Lost(why)) => return unknown(lost_work(&why)),
+            // Nobody could ask for its receipt when it was time; it is followed now, and its end is this one's.
+            Ok(Followed::Refused(Refusal::StillAtWork { key })) if before == Begun::No => {
+                let (order, begun) = (order.clone(), true);
+                let order = Order {
+                    key,
+                    begun,
+                    ..order
+                };
+                return Box::pin(run(link, &order, work, redact, progress)).await;
+            }
             Ok(Followed::Refused(refusal)) => return refused(before, &refusal.to_string()),
             Ok(Followed::Cut(error)) if error.is_transient() => link.forget(&live),
             Ok(Followed::Cut(error)) => return unknown(error.to_string()),

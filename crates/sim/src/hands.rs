@@ -418,7 +418,7 @@ impl Reach for Hand {
         answer
     }
 
-    async fn act(&self, order: Order, _progress: Progress) -> Outcome {
+    async fn act(&self, mut order: Order, _progress: Progress) -> Outcome {
         let (world, name) = (&self.0, order.executor());
         if let Err(no) = self.asserted(&order).and_then(|()| self.fed(&order)) {
             return no;
@@ -457,6 +457,11 @@ impl Reach for Hand {
             }
             let before = sure;
             match world.begin(&order, std::mem::take(&mut fails)) {
+                Asked::Refused(Refusal::StillAtWork { key })
+                    if before == Sure::NotBegun && !streams =>
+                {
+                    (order.key, sure) = (key, Sure::Begun);
+                }
                 Asked::Refused(refusal) if before == Sure::NotBegun => {
                     return not_begun(refusal.to_string());
                 }

@@ -4,6 +4,7 @@
 
 use crate::meaning::{Deed, StepMeaning};
 use crate::trace::{Happened, Why};
+use overhaul_engine::ports::Order;
 use overhaul_helper::acceptance::{self, Accept, Begin};
 use overhaul_model::action::ServiceOp;
 use overhaul_model::definition::Release;
@@ -212,25 +213,27 @@ impl Host {
     }
 
     /// The beginning of an attempt: on record before anything is done.
-    pub fn begin(
-        &mut self,
-        asked: &Generation,
-        key: &AttemptKey,
-        (position, step): (&Position, &Digest),
-        work: &Arc<Work>,
-        now: u64,
-    ) -> Result<Begun, Refusal> {
+    pub fn begin(&mut self, order: &Order, work: &Arc<Work>, now: u64) -> Result<Begun, Refusal> {
+        let (asked, key) = (&order.generation, &order.key);
         let has_receipt = self.receipts.contains_key(key);
-        let held = self.holder.as_ref();
-        if acceptance::begin(held, &self.ruled_out, has_receipt, asked, key)? == Begin::Known {
+        let runs = |key: &&AttemptKey| {
+            let receipt = self.receipts.get(*key);
+            receipt.is_some_and(|receipt| matches!(receipt.stands, Stands::Running { .. }))
+        };
+        let at_work = order.earlier.iter().find(runs);
+        let (held, ruled_out) = (self.holder.as_ref(), &self.ruled_out);
+        if acceptance::begin(held, ruled_out, has_receipt, at_work, asked, key)? == Begin::Known {
             return Ok(Begun::Known);
+        }
+        for earlier in &order.earlier {
+            self.rule_out(asked, earlier, now)?;
         }
         self.writable(now)?;
         self.sequence = self.sequence.saturating_add(1);
         let ends_ms = now.saturating_add(work.takes_ms);
         let receipt = Receipt {
-            position: position.clone(),
-            step: step.clone(),
+            position: order.position.clone(),
+            step: order.step.clone(),
             work: Arc::clone(work),
             sequence: self.sequence,
             stands: Stands::Running { ends_ms },

@@ -323,8 +323,7 @@ impl State {
         if now < host.away_until {
             return Asked::Refused(Refusal::NotRegistered);
         }
-        let what = (position, &order.step);
-        match host.begin(&order.generation, &order.key, what, &work, now) {
+        match host.begin(order, &work, now) {
             Ok(Begun::Known) => Asked::Begun,
             Ok(Begun::Fresh { ends_ms }) => {
                 let (host, key) = (name.clone(), order.key.clone());

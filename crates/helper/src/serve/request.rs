@@ -61,6 +61,7 @@ pub(super) fn answer(
             limits,
             value,
             redact,
+            earlier,
         } => {
             let asked = begin::Asked {
                 new: crate::store::NewAttempt {
@@ -68,6 +69,7 @@ pub(super) fn answer(
                     key,
                     position,
                     step,
+                    earlier,
                 },
                 work,
                 limits,

@@ -45,6 +45,8 @@ pub struct NewAttempt {
     pub position: Position,
     /// The step's digest.
     pub step: Digest,
+    /// Attempts at the same step that were made before.
+    pub earlier: Vec<AttemptKey>,
 }
 
 /// An attempt's beginning is on disk.
@@ -78,10 +80,12 @@ impl Locked<'_> {
     ) -> Result<Result<Beginning, Refusal>, StoreError> {
         let held = self.store.held()?;
         let receipt = self.store.receipt(&new.key)?;
+        let at_work = self.store.first_at_work(&new.earlier)?;
         let allowed = acceptance::begin(
             held.holder.as_ref(),
             &held.ruled_out,
             receipt.is_some(),
+            at_work,
             &new.generation,
             &new.key,
         );
@@ -89,6 +93,12 @@ impl Locked<'_> {
             (Err(refusal), _) => return Ok(Err(refusal)),
             (Ok(Begin::Known), Some(receipt)) => return Ok(Ok(Beginning::Known(receipt))),
             (Ok(Begin::Fresh | Begin::Known), _) => {}
+        }
+        // A request for one of them that is still on its way would begin it beside this one, or after it.
+        for earlier in &new.earlier {
+            if let Err(refusal) = self.rule_out(&new.generation, earlier)? {
+                return Ok(Err(refusal));
+            }
         }
         let begin = ReceiptBegin {
             key: new.key.clone(),

@@ -56,6 +56,25 @@ impl Store {
             None => Ok(ReceiptStatus::Absent),
         }
     }
+
+    /// The first of these attempts whose work has no end and still runs.
+    ///
+    /// # Errors
+    /// When a key cannot be one, or a receipt cannot be read.
+    pub(super) fn first_at_work<'k>(
+        &self,
+        keys: &'k [AttemptKey],
+    ) -> Result<Option<&'k AttemptKey>, StoreError> {
+        for key in keys {
+            if let Some(receipt) = self.receipt(key)?
+                && receipt.end()?.is_none()
+                && receipt.is_alive()?
+            {
+                return Ok(Some(key));
+            }
+        }
+        Ok(None)
+    }
 }
 
 impl Receipt {

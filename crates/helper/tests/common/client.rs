@@ -101,6 +101,7 @@ pub fn begin_with(key: &str, work: HostWork, limits: Limits, redact: &[&str]) ->
         limits,
         value: false,
         redact: redact.iter().map(|text| (*text).to_owned()).collect(),
+        earlier: Vec::new(),
     }
 }
 

@@ -178,6 +178,7 @@ impl Scene {
             },
             outputs: BTreeMap::new(),
             begun: false,
+            earlier: Vec::new(),
             file_digest: None,
             machine: None,
         }

@@ -7,7 +7,7 @@ use crate::support::{By, eventually};
 use overhaul_engine::ports::{Order, Reach as _, Registration, Unbegun};
 use overhaul_model::definition::OutputFrom;
 use overhaul_model::event::{Outcome, Settlement};
-use overhaul_model::id::{Digest, InstallId};
+use overhaul_model::id::{AttemptKey, Digest, InstallId};
 use overhaul_model::primitive::{Primitive, Reboot};
 use overhaul_model::span::Span;
 use std::fs;
@@ -19,6 +19,7 @@ over_each_transport! {
     an_unreachable_host_settles_nothing,
     what_is_known_to_have_begun_never_counts_as_not_begun,
     what_is_followed_is_never_begun,
+    an_earlier_attempt_that_is_still_at_work_is_followed,
 }
 
 /// Asks as a controller that was started later, until the work has ended.
@@ -173,4 +174,29 @@ async fn what_is_followed_is_never_begun(by: By) {
     };
     unknown(&reach.act(order, quiet()).await);
     assert!(!trace.exists());
+}
+
+/// Nobody could ask for its receipt, and the step is tried again: its work is done once.
+async fn an_earlier_attempt_that_is_still_at_work_is_followed(by: By) {
+    let scene = Scene::new(by);
+    let (first, _) = scene.registered().await;
+    let trace = scene.state().join("trace");
+    let script = format!("echo begun >>{}; sleep 2; echo done", trace.display());
+    let before = scene.shell("step", &script);
+    let begun = first.act(before.clone(), quiet());
+    let seen = || trace.exists();
+    tokio::select! {
+        outcome = begun => panic!("{outcome:?}"),
+        () = eventually("it has begun", seen) => {}
+    }
+    let next = Order {
+        key: AttemptKey::new("next"),
+        earlier: vec![before.key.clone()],
+        ..before
+    };
+    let printed = Printed::default();
+    let outcome = scene.reach().act(next, printed.progress()).await;
+    assert!(matches!(outcome, Outcome::Succeeded { .. }), "{outcome:?}");
+    assert_eq!(printed.text(), "done\n");
+    assert_eq!(fs::read_to_string(&trace).unwrap(), "begun\n");
 }

@@ -23,6 +23,8 @@ pub enum Planted {
     ReceiptsNotAsked,
     /// The host forgets of which attempts it said that they never began.
     RuledOutForgotten,
+    /// The host begins an attempt beside an earlier one at the same step.
+    EarlierOverlooked,
 }
 
 /// What is explored.
@@ -33,8 +35,6 @@ pub struct Bounds {
     pub losses: u8,
     /// Whether the step may be carried out once only.
     pub once: bool,
-    /// Whether a connection may break while a receipt is asked for.
-    pub settling_breaks: bool,
     pub planted: Planted,
 }
 
@@ -196,10 +196,10 @@ impl World {
             if controller.goes(self, journals) {
                 out.push(Move::Goes(who));
             }
-            let breaks = controller.asked.is_some_and(|request| {
-                bounds.settling_breaks || !matches!(request.what, What::Settle(_))
-            });
-            if breaks && controller.heard.is_none() && self.losses < bounds.losses {
+            if controller.asked.is_some()
+                && controller.heard.is_none()
+                && self.losses < bounds.losses
+            {
                 out.push(Move::Breaks(who));
             }
         }
@@ -326,7 +326,7 @@ impl World {
     }
 
     fn may_begin(
-        &self,
+        &mut self,
         held: Option<&Generation>,
         asked: &Generation,
         attempt: Attempt,
@@ -341,7 +341,34 @@ impl World {
             _ => held,
         };
         let has_receipt = self.host.receipts.contains_key(&attempt);
-        acceptance::begin(held, &ruled_out, has_receipt, asked, &attempt.key()).map(drop)
+        let earlier = |other: &Attempt| other.number < attempt.number;
+        let at_work = self
+            .host
+            .receipts
+            .iter()
+            .find(|(other, end)| earlier(other) && end.is_none());
+        let at_work = match bounds.planted {
+            Planted::EarlierOverlooked => None,
+            _ => at_work.map(|(other, _)| other.key()),
+        };
+        let key = attempt.key();
+        let allowed =
+            acceptance::begin(held, &ruled_out, has_receipt, at_work.as_ref(), asked, &key)?;
+        // Of earlier attempts only those matter whose requests are on their way.
+        if allowed == acceptance::Begin::Fresh && bounds.planted != Planted::EarlierOverlooked {
+            let late = self
+                .network
+                .iter()
+                .filter_map(|request| match request.what {
+                    What::Begin(other) if earlier(&other) => Some(other),
+                    _ => None,
+                });
+            let late: Vec<Attempt> = late
+                .filter(|a| !self.host.receipts.contains_key(a))
+                .collect();
+            self.host.ruled_out.extend(late);
+        }
+        Ok(())
     }
 
     fn rules_out(

@@ -28,6 +28,7 @@ fn begin(store: &Store, key: &str) -> Beginning {
         key: AttemptKey::new(key),
         position: Position::alone("step".into()),
         step: Digest::of("step"),
+        earlier: Vec::new(),
     };
     let locked = store.lock().unwrap();
     locked.register(&generation()).unwrap().unwrap();
