@@ -89,7 +89,7 @@ pub enum RequestBody {
         /// The step's digest.
         step: Digest,
         /// The work, rendered.
-        work: HostWork,
+        work: Box<HostWork>,
         /// Its bounds, kept by the target itself.
         limits: Limits,
         /// Whether a command's standard output is wanted as a value (see [`crate::receipt::Said`]).

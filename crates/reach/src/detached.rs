@@ -69,7 +69,7 @@ pub(crate) fn begin(order: &Order, work: HostWork, redact: &[String]) -> Request
         key: order.key.clone(),
         position: order.position.clone(),
         step: order.step.clone(),
-        work,
+        work: Box::new(work),
         limits: order.limits,
         value: !order.outputs.is_empty(),
         redact: redact.to_vec(),

@@ -172,6 +172,33 @@ impl Hand {
         Some(kind)
     }
 
+    /// Asks for the order's work, or for that of the earlier attempt that is still at it; an answer without either
+    /// is how the order ends.
+    fn ask(
+        &self,
+        order: &mut Order,
+        sure: &mut Sure,
+        fails: bool,
+        streams: bool,
+    ) -> Result<(), Outcome> {
+        let before = *sure;
+        match self.0.begin(order, fails) {
+            Asked::Begun => *sure = Sure::Begun,
+            Asked::Refused(Refusal::StillAtWork { key })
+                if before == Sure::NotBegun && !streams =>
+            {
+                (order.key, *sure) = (key, Sure::Begun);
+            }
+            Asked::Refused(refusal) if before == Sure::NotBegun => {
+                return Err(not_begun(refusal.to_string()));
+            }
+            Asked::Refused(refusal) => {
+                return Err(unknown(format!("it may have begun, and then: {refusal}")));
+            }
+        }
+        Ok(())
+    }
+
     /// The right machine is asserted before it is harmed.
     fn asserted(&self, order: &Order) -> Result<(), Outcome> {
         let Some(Deed::Machine { op, .. }) = self
@@ -455,20 +482,8 @@ impl Reach for Hand {
             if sure == Sure::Begun && world.receipt(&name, &order.key).is_none() {
                 return unknown("the host has another receipt store than the one known");
             }
-            let before = sure;
-            match world.begin(&order, std::mem::take(&mut fails)) {
-                Asked::Refused(Refusal::StillAtWork { key })
-                    if before == Sure::NotBegun && !streams =>
-                {
-                    (order.key, sure) = (key, Sure::Begun);
-                }
-                Asked::Refused(refusal) if before == Sure::NotBegun => {
-                    return not_begun(refusal.to_string());
-                }
-                Asked::Refused(refusal) => {
-                    return unknown(format!("it may have begun, and then: {refusal}"));
-                }
-                Asked::Begun => sure = Sure::Begun,
+            if let Err(no) = self.ask(&mut order, &mut sure, std::mem::take(&mut fails), streams) {
+                return no;
             }
             self.moment(&order, Moment::Received).await;
             self.message().await;

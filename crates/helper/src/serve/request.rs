@@ -71,7 +71,7 @@ pub(super) fn answer(
                     step,
                     earlier,
                 },
-                work,
+                work: *work,
                 limits,
                 value,
                 redact,

@@ -125,18 +125,15 @@ fn hand_on(session: &Arc<Session>, pool: &Pool, request: Request) {
         session.refuse_bad(0, "the id 0 is the greeting's");
         return;
     }
-    let feed = match &body {
-        RequestBody::Begin {
-            work: HostWork::Feed(_) | HostWork::Restore(_),
-            ..
-        } => match session.open_feed(id) {
-            Some(feed) => Some(feed),
-            None => {
-                session.refuse_bad(id, "the id is in use");
-                return;
-            }
-        },
-        _ => None,
+    let feed = if is_fed(&body) {
+        let opened = session.open_feed(id);
+        if opened.is_none() {
+            session.refuse_bad(id, "the id is in use");
+            return;
+        }
+        opened
+    } else {
+        None
     };
     let mine = Arc::clone(session);
     let job = move || {
@@ -147,6 +144,14 @@ fn hand_on(session: &Arc<Session>, pool: &Pool, request: Request) {
         session.close_feed(id);
         session.refuse_bad(id, "too many requests wait already");
     }
+}
+
+/// Whether data frames follow the request.
+fn is_fed(body: &RequestBody) -> bool {
+    matches!(
+        body,
+        RequestBody::Begin { work, .. } if matches!(**work, HostWork::Feed(_) | HostWork::Restore(_))
+    )
 }
 
 /// Whether the other end has closed, even if there is still something to read.

@@ -97,7 +97,7 @@ pub fn begin_with(key: &str, work: HostWork, limits: Limits, redact: &[&str]) ->
         key: AttemptKey::new(key),
         position: Position::on(StepId::new("upgrade/step"), "db1".into()),
         step: Digest::of("step"),
-        work,
+        work: Box::new(work),
         limits,
         value: false,
         redact: redact.iter().map(|text| (*text).to_owned()).collect(),
