@@ -50,7 +50,7 @@ pub async fn resume(args: &ResumeArgs, state: Option<&Path>, console: Console) -
         Err(error) => return Err(error.into()),
     };
     let told = told.up_to_date()?;
-    let plan = told.plan().clone();
+    let plan = told.plan();
     let passwords = inputs::passwords(&args.fleet)?;
     let reach = wiring::reach(
         &plan.fleet,
@@ -67,7 +67,7 @@ pub async fn resume(args: &ResumeArgs, state: Option<&Path>, console: Console) -
     let own = |host: &HostName| later.contains(host);
     let positions = told.run.positions().map(|(position, _)| position);
     settled.extend(positions.filter(|p| p.host.as_ref().is_some_and(own)));
-    let checked = checked(&plan, &mut facts, &settled, told.dir.path());
+    let checked = checked(plan, &mut facts, &settled, told.dir.path());
     if !console.json {
         console.out(&show::findings::findings(&checked.findings));
     }
@@ -94,7 +94,7 @@ pub async fn resume(args: &ResumeArgs, state: Option<&Path>, console: Console) -
         hooks,
     };
     // Of a large fleet these would take more memory than carrying it out.
-    drop((plan, facts, told.run, told.records));
+    drop((facts, told.run, told.records));
     lead(lead_it, console).await
 }
 
@@ -108,7 +108,7 @@ pub async fn clean(
 ) -> Outcome {
     runs::room(told.dir.path())?;
     let lock = told.dir.lock()?;
-    let plan = told.plan().clone();
+    let plan = told.plan();
     let passwords = inputs::passwords(&args.fleet)?;
     let data = told.dir.data();
     let reach = wiring::reach(&plan.fleet, &plan.hosts, passwords, &args.hosts, &data)?;
@@ -120,13 +120,13 @@ pub async fn clean(
     let hosts: BTreeSet<HostName> = wanted.iter().filter_map(|p| p.host.clone()).collect();
     let others: BTreeSet<HostName> = plan.hosts.keys().cloned().collect();
     let others: BTreeSet<HostName> = others.difference(&hosts).cloned().collect();
-    let asked = inputs::wanted_by_plan(&plan);
+    let asked = inputs::wanted_by_plan(plan);
     let mut facts = gather::facts_of_present(&reach, &hosts, &asked, console).await?;
     gather::none_in_trouble(&facts)?;
     facts.extend(gather::facts(&reach, &others, &asked).await?);
     let all = told.run.positions().map(|(position, _)| position);
     let settled: BTreeSet<Position> = all.filter(|p| !wanted.contains(p)).collect();
-    let checked = checked(&plan, &mut facts, &settled, told.dir.path());
+    let checked = checked(plan, &mut facts, &settled, told.dir.path());
     if !console.json {
         console.out(&show::findings::findings(&checked.findings));
     }
