@@ -143,6 +143,8 @@ done
     echo "ansible_port=$port"
     echo "ansible_ssh_private_key_file=$work/key"
     echo "overhaul_known_hosts=$work/known_hosts"
+    # More hosts than this machine can play in 20 s: who waits for a processor here is no host that does not answer.
+    [ "$hosts" -le 200 ] || echo "ansible_ssh_common_args='-o ConnectTimeout=300'"
     echo '[fan]'
     while read -r address; do
         echo "$address overhaul_state_dir=$work/disk/hosts/$address/state job_dir=$work/disk/hosts/$address/job address=$address"
