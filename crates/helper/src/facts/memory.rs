@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -70,7 +70,9 @@ impl Memory {
         let fresh = path.with_extension(format!("new-{}", std::process::id()));
         let write = || -> Option<()> {
             let text = serde_json::to_vec(&kept).ok()?;
-            fs::create_dir_all(path.parent()?).ok()?;
+            let mut folder = fs::DirBuilder::new();
+            folder.recursive(true).mode(0o700);
+            folder.create(path.parent()?).ok()?;
             create(&fresh).ok()?.write_all(&text).ok()?;
             fs::rename(&fresh, &path).ok()
         };
@@ -177,6 +179,8 @@ mod tests {
         assert_eq!(memory.answer(&ask("a")), None);
         memory.keep(&ask("a"), &names(&["left"]));
         assert_eq!(memory.answer(&ask("a")), Some(names(&["left"])));
+        let made = fs::metadata(folder.path().join("remembered")).unwrap();
+        assert_eq!(made.mode() & 0o777, 0o700);
         assert_eq!(memory.answer(&ask("b")), None);
         assert_eq!(Memory::none().answer(&ask("a")), None);
         fs::write(folder.path().join("remembered/x.json"), "{").unwrap();
