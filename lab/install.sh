@@ -1,8 +1,10 @@
 #!/bin/sh
 # Installs what the lab needs on the machine that carries it. Starts no service, asks no question, and ends at once when everything is there.
+# `lab/install.sh kernel` also installs what a host with a kernel of its own needs.
 set -eu
 
 PACKAGES="systemd-container mmdebstrap iproute2 e2fsprogs openssh-client util-linux mount procps jq curl ca-certificates debian-archive-keyring"
+[ "${1:-}" != kernel ] || PACKAGES="$PACKAGES qemu-system-x86"
 
 # shellcheck disable=SC2086
 missing=$(for package in $PACKAGES; do

@@ -8,6 +8,7 @@
 mod chaos;
 mod kill;
 mod lab;
+mod power;
 mod say;
 mod sim;
 mod tidy;
@@ -36,6 +37,8 @@ enum Task {
     Detach(kill::DetachArgs),
     /// Faults of every kind, thrown by a seed at the upgrade of the fleet of six; it must go on to the same end.
     Chaos(chaos::Args),
+    /// A machine with a kernel of its own loses its power while receipts are written on it, and a run goes on; or its clock is set.
+    PowerLoss(power::Args),
     /// The shipped loop against simulated hosts, faults and people, all from one seed.
     Sim(sim::Args),
     /// Checks the laws of this workspace that compiler and clippy do not know.
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Task::KillFleet(args) => kill::run_fleet(&args),
         Task::Detach(args) => kill::run_detached(&args),
         Task::Chaos(args) => chaos::run(&args),
+        Task::PowerLoss(args) => power::run(&args),
         Task::Sim(args) => sim::run(&args),
         Task::Tidy => tidy::run(),
     }

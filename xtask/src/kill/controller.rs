@@ -47,6 +47,11 @@ impl Controller<'_> {
 
     /// Starts it with these arguments; what it says goes to the log.
     pub fn start(&self, arguments: &[&str]) -> Result<Child, Failure> {
+        self.start_patient(arguments, RECONNECT_BUDGET_S)
+    }
+
+    /// As `start`, with another bound on how long a lost connection is made again.
+    pub fn start_patient(&self, arguments: &[&str], budget_s: u64) -> Result<Child, Failure> {
         let wrong = |error| Failure::new(format!("{}: {error}", path(&self.log())));
         let out = File::options()
             .create(true)
@@ -57,10 +62,7 @@ impl Controller<'_> {
         Command::new(self.overhaul)
             .args(["--state", &path(&self.dir.join("state"))])
             .args(arguments)
-            .env(
-                "OVERHAUL_RECONNECT_BUDGET",
-                format!("{RECONNECT_BUDGET_S}s"),
-            )
+            .env("OVERHAUL_RECONNECT_BUDGET", format!("{budget_s}s"))
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(err)

@@ -71,6 +71,34 @@ pub fn up(id: &Id, topology: Option<&str>, disks: &[(String, u64)]) -> Result<In
     Ok(instance)
 }
 
+/// The disks of a new instance, and nothing that carries its hosts: for machines that are started in another way.
+///
+/// # Errors
+/// When images cannot be built or there is no such topology.
+pub fn disks_alone(id: &Id, topology: &str) -> Result<Instance> {
+    let folder = paths::instance(id.as_str())?;
+    paths::make_private_folder(&folder)?;
+    let _lock = paths::lock(&folder.join("lock"))?;
+    let images = Images::open()?;
+    let mirror = sources::of_this_machine()?;
+    let read = Topology::named(&paths::data().join("topologies"), topology)?;
+    let octet = network::free_octet(id)?;
+    let mut instance = Instance::new(id.clone(), folder, octet, topology, read);
+    instance.save()?;
+    host::ensure_key(&instance.file("ssh_key"), "ed25519", "lab")?;
+    let admin_password = ensure_password(&instance)?;
+    let common = Common {
+        mirror: &mirror,
+        admin_password: &admin_password,
+    };
+    let names: Vec<String> = instance.hosts.keys().cloned().collect();
+    for name in &names {
+        paths::make_private_folder(&instance.host_folder(name))?;
+        host::ensure_disk(&mut instance, &images, &common, name)?;
+    }
+    Ok(instance)
+}
+
 /// The instance, with its bridge; a new one takes addresses that nothing on this machine has.
 fn ensure_instance(id: &Id, folder: &Path, topology: Option<&str>) -> Result<Instance> {
     let _machine = paths::lock(Path::new(MACHINE_LOCK))?;

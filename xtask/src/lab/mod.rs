@@ -10,6 +10,7 @@ mod database;
 mod definition;
 mod disk;
 mod error;
+pub mod guest;
 mod host;
 mod images;
 mod instance;
@@ -29,3 +30,4 @@ mod ssh;
 mod topology;
 
 pub use cli::{Args, run};
+pub use error::LabError;
