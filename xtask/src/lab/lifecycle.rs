@@ -37,41 +37,24 @@ pub fn up(id: &Id, topology: Option<&str>, disks: &[(String, u64)]) -> Result<In
     paths::make_private_folder(&folder)?;
     let _lock = paths::lock(&folder.join("lock"))?;
     let images = Images::open()?;
-    let mirror = sources::of_this_machine()?;
-    let mut instance = ensure_instance(id, &folder, topology)?;
-    host::ensure_key(&instance.file("ssh_key"), "ed25519", "lab")?;
-    let admin_password = ensure_password(&instance)?;
-    let common = Common {
-        mirror: &mirror,
-        admin_password: &admin_password,
-    };
-    let names: Vec<String> = instance.hosts.keys().cloned().collect();
-    for (name, megabytes) in disks {
-        instance.host(name)?;
-        paths::make_private_folder(&instance.host_folder(name))?;
-        disk::limit(&instance.host_folder(name), *megabytes)?;
-    }
-    for name in &names {
-        paths::make_private_folder(&instance.host_folder(name))?;
-        host::ensure_disk(&mut instance, &images, &common, name)?;
-    }
+    let instance = with_disks(id, &folder, &images, topology, disks)?;
     for image in instance.images.values() {
         images.ensure(&image.release, &image.layers)?;
     }
     inventory::write(&instance)?;
     raise_inotify_limit()?;
     ensure_mirror(&instance)?;
-    for name in &names {
+    for name in instance.hosts.keys() {
         host::power_on(&instance, name)?;
     }
-    for name in &names {
+    for name in instance.hosts.keys() {
         host::wait_until_up(&instance, name)?;
     }
-    setup::all(&instance, &admin_password)?;
+    setup::all(&instance, &ensure_password(&instance)?)?;
     Ok(instance)
 }
 
-/// The disks of a new instance, and nothing that carries its hosts: for machines that are started in another way.
+/// An instance whose hosts have disks and are off: for machines that are switched on in another way.
 ///
 /// # Errors
 /// When images cannot be built or there is no such topology.
@@ -79,22 +62,33 @@ pub fn disks_alone(id: &Id, topology: &str) -> Result<Instance> {
     let folder = paths::instance(id.as_str())?;
     paths::make_private_folder(&folder)?;
     let _lock = paths::lock(&folder.join("lock"))?;
-    let images = Images::open()?;
+    with_disks(id, &folder, &Images::open()?, Some(topology), &[])
+}
+
+fn with_disks(
+    id: &Id,
+    folder: &Path,
+    images: &Images,
+    topology: Option<&str>,
+    disks: &[(String, u64)],
+) -> Result<Instance> {
     let mirror = sources::of_this_machine()?;
-    let read = Topology::named(&paths::data().join("topologies"), topology)?;
-    let octet = network::free_octet(id)?;
-    let mut instance = Instance::new(id.clone(), folder, octet, topology, read);
-    instance.save()?;
+    let mut instance = ensure_instance(id, folder, topology)?;
     host::ensure_key(&instance.file("ssh_key"), "ed25519", "lab")?;
     let admin_password = ensure_password(&instance)?;
     let common = Common {
         mirror: &mirror,
         admin_password: &admin_password,
     };
+    for (name, megabytes) in disks {
+        instance.host(name)?;
+        paths::make_private_folder(&instance.host_folder(name))?;
+        disk::limit(&instance.host_folder(name), *megabytes)?;
+    }
     let names: Vec<String> = instance.hosts.keys().cloned().collect();
     for name in &names {
         paths::make_private_folder(&instance.host_folder(name))?;
-        host::ensure_disk(&mut instance, &images, &common, name)?;
+        host::ensure_disk(&mut instance, images, &common, name)?;
     }
     Ok(instance)
 }
