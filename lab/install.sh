@@ -4,7 +4,9 @@
 set -eu
 
 PACKAGES="systemd-container mmdebstrap iproute2 e2fsprogs openssh-client util-linux mount procps jq curl ca-certificates debian-archive-keyring"
-[ "${1:-}" != kernel ] || PACKAGES="$PACKAGES qemu-system-x86"
+kernel=
+# Tools of another qemu that stand against this one are left to a person.
+[ "${1:-}" != kernel ] || { PACKAGES="$PACKAGES qemu-system-x86" kernel=yes; }
 
 # shellcheck disable=SC2086
 missing=$(for package in $PACKAGES; do
@@ -24,4 +26,4 @@ fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get -qq -o Acquire::Retries=3 update
 # shellcheck disable=SC2086
-apt-get -qq -y -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 --no-install-recommends install $missing </dev/null
+apt-get -qq -y -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 --no-install-recommends ${kernel:+--no-remove} install $missing </dev/null
