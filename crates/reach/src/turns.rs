@@ -15,7 +15,7 @@ const TURN_S_MAX: u64 = 1;
 /// Hosts that are waited for beside those whose turn it is. When so many are slow at one time, it is our
 /// own network or machine that is, and more connections would make it worse.
 const WAITED_FOR_MAX: usize = 1_024;
-/// Uploads of the helper at one time: 2 MB each, over a line that may be thin.
+/// Uploads of the helper at one time: 1.6 MB each where the host unpacks it, else 3.3, over a line that may be thin.
 const UPLOADS_MAX: usize = 64;
 
 /// The turns of all hosts.

@@ -45,8 +45,8 @@ const PART_BYTES: usize = 256 << 10;
 const PARTS_AHEAD: usize = 2;
 /// Of the word for the way in which the program is unpacked.
 const UNPACKER_BYTES_MAX: u64 = 16;
-/// What the script says when it wants the program, before the name of what unpacks it. A helper's greeting begins with the length of a frame, whose
-/// first byte is none of these.
+/// What the script says when it wants the program, before the name of what unpacks it. A helper's greeting begins
+/// with the length of a frame, whose first byte is none of these.
 const LACKING: &str = "overhaul-helper-lacking";
 
 /// Exit statuses of the scripts, outside of what shells and the helper use themselves.
