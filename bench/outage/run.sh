@@ -1,6 +1,6 @@
 #!/bin/sh
 # Pairs of the demo's upgrade by Overhaul and by hand (by-hand.sh), each on a fresh fleet of six, in alternating order: whole run and window of the database.
-# Needs root, `scripts/build` and `cargo build --release -p xtask`. PAIRS=5 MB=200 bench/outage/run.sh
+# Needs root, `scripts/build` and `cargo build --release --workspace --bin xtask`. PAIRS=5 MB=200 bench/outage/run.sh
 set -eu
 cd "$(dirname "$0")/../.."
 pairs=${PAIRS:-5} mb=${MB:-200} id=${OVERHAUL_LAB_ID:-outage}
