@@ -50,8 +50,20 @@ fn absent<'p>(
 ) -> Vec<(&'p HostName, String)> {
     let hosts = service.hosts.iter();
     hosts
+        .filter(|host| !in_turn(view, host))
         .filter_map(|host| Some((host, missing(view.facts.get(host), kind)?)))
         .collect()
+}
+
+/// Whether the run itself has a host away: its turn has begun and is not over. The others were counted before it
+/// went, and are counted again before the next one goes, which waits for it.
+fn in_turn(view: &View<'_>, host: &HostName) -> bool {
+    view.rolls_with([host]).any(|roll| {
+        let own = roll.acts.iter().map(|act| act.step);
+        let own = own.filter(|step| step.place(Some(host)).is_some());
+        let (over, rest): (Vec<_>, Vec<_>) = own.partition(|step| view.is_settled(step, host));
+        !over.is_empty() && !rest.is_empty()
+    })
 }
 
 /// Why a host does not count as a member that works.

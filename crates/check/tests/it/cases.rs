@@ -618,6 +618,12 @@ pub const CASES: &[Case] = &[
     ),
     case(
         "quorum",
+        "a member that is away after its turn, and one that is in its turn",
+        "host a\nhost b\nhost c\nservice db db.service a,b,c @keep=2 @healthy @cluster=galera @quorum=2\nfact a works galera well\nfact b works galera well\nfact c works galera ill\nroll up a|b|c\n  hold db @counts=db @of=2\n  start db\nsettled up/hold-db@c\nsettled up/start-db@c\n",
+        "host a\nhost b\nhost c\nservice db db.service a,b,c @keep=2 @healthy @cluster=galera @quorum=2\nfact a works galera well\nfact b works galera well\nfact c works galera ill\nroll up a|b|c\n  hold db @counts=db @of=2\n  start db\nsettled up/hold-db@c\n",
+    ),
+    case(
+        "quorum",
         "nobody measured a member",
         "host a\nhost b\nhost c\nservice db db.service a,b,c @keep=2 @healthy @cluster=galera @quorum=2\nfact a works galera well\nfact b works galera well\nroll up a|b|c\n  hold db @counts=db @of=2\n  start db\n",
         "host a\nhost b\nhost c\nhost d\nservice db db.service a,b,c @keep=2 @healthy @cluster=galera @quorum=2\nfact a works galera well\nfact b works galera well\nroll up d\n  run x\n",
