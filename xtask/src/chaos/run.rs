@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::kill::controller::{Failure, path};
 use crate::kill::host::Lab;
@@ -136,11 +136,15 @@ fn compared(args: &Args, lab: &Lab, events: &[Event]) -> Result<(), Failure> {
         (None, end) => end.unwrap_or_default(),
     };
     for part in ["hosts", "rows"] {
-        if end.get(part) != undisturbed.get(part) {
+        let (is, should_be) = (
+            args.fleet.part_of(&end, part),
+            args.fleet.part_of(&undisturbed, part),
+        );
+        if is != should_be {
             return Err(Failure::new(format!(
                 "another end than undisturbed: {part} are\n{:#}\nand not\n{:#}",
-                end.get(part).unwrap_or(&Value::Null),
-                undisturbed.get(part).unwrap_or(&Value::Null)
+                json!(is),
+                json!(should_be)
             )));
         }
     }
@@ -165,13 +169,16 @@ pub fn read_end(file: &Path) -> Result<Value, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn the_part_for_ci_kills_the_controller_and_is_short() {
-        for seed in 0..20 {
-            let events = ci(seed, Fleet::Six);
-            assert_eq!(events.len(), CI_EVENTS, "{seed}");
-            assert!(events.iter().any(|e| e.fault == Fault::Controller));
+        for (seed, fleet) in (0..20).flat_map(|seed| [(seed, Fleet::Six), (seed, Fleet::Remade)]) {
+            let events = ci(seed, fleet);
+            let faults: BTreeSet<Fault> = events.iter().map(|event| event.fault).collect();
+            assert_eq!(events.len(), CI_EVENTS, "{seed} {fleet:?}");
+            assert_eq!(faults.len(), CI_EVENTS, "{seed} {fleet:?}");
+            assert!(faults.contains(&Fault::Controller));
             assert!(events.iter().all(|e| e.fault.lasts_s() <= 20));
         }
     }
