@@ -74,14 +74,18 @@ pub fn room(state: &Path) -> Result<(), Failure> {
 
 /// A run as its journal tells it.
 #[derive(Debug)]
-pub struct Told {
+pub struct Told<R = Vec<Record>> {
     /// Its folder.
     pub dir: RunDir,
     /// Its journal.
-    pub records: Vec<Record>,
+    pub records: R,
     /// What follows from plan and journal.
     pub run: Run,
 }
+
+/// Rows that were followed and not kept: those of a large run take more memory than all else.
+#[derive(Debug)]
+pub struct NotKept;
 
 impl Told {
     /// Reads plan and journal of a run.
@@ -89,31 +93,23 @@ impl Told {
     /// # Errors
     /// When they cannot be read, or do not fit each other.
     pub fn of(dir: RunDir) -> Result<Self, Failure> {
-        let mut following = Following::default();
-        // Both are large in a large run: the plan is read beside the journal, and rows are followed as they come.
-        let journal = std::thread::scope(|scope| {
-            let mut reading = Some(scope.spawn(|| dir.plan().map(Run::new)));
-            let journal = dir.each_part(&mut |part| {
-                if let Some(read) = reading.take_if(|reading| reading.is_finished()) {
-                    following.begin(of_thread(read));
-                }
-                following.take(part);
-            });
-            if let Some(reading) = reading {
-                following.begin(of_thread(reading));
-            }
-            journal
-        });
-        let unreadable = |error| {
-            let mut failure = Failure::from(error);
-            failure.message = format!("run {}: {}", dir.id(), failure.message);
-            failure
+        let (run, records) = followed(&dir, Following::default())?;
+        Ok(Self { dir, records, run })
+    }
+}
+
+impl Told<NotKept> {
+    /// Reads plan and journal of a run, of which only where it stands is wanted.
+    ///
+    /// # Errors
+    /// As for [`Told::of`].
+    pub fn standing(dir: RunDir) -> Result<Self, Failure> {
+        let following = Following {
+            not_kept: true,
+            ..Following::default()
         };
-        let Following { records, run, .. } = following;
-        let run = run.ok_or_else(|| Failure::internal("the plan was not read"))?;
-        let run = run.map_err(unreadable)?;
-        journal.map_err(unreadable)?;
-        let run = run.map_err(|error| unfit(&error, dir.id()))?;
+        let (run, _) = followed(&dir, following)?;
+        let records = NotKept;
         Ok(Self { dir, records, run })
     }
 
@@ -122,17 +118,47 @@ impl Told {
     /// # Errors
     /// As for [`Told::of`].
     pub fn up_to_date(self) -> Result<Self, Failure> {
-        let last = self.records.last().map_or(0, |record| record.seq);
-        match self.dir.last_row()? == last {
+        match self.dir.last_row()? == self.run.seq() {
             true => Ok(self),
-            false => Self::of(self.dir),
+            false => Self::standing(self.dir),
         }
     }
+}
 
+impl<R> Told<R> {
     /// The plan.
     pub fn plan(&self) -> &Plan {
         self.run.plan()
     }
+}
+
+/// The state of a run, and its rows if they are kept.
+fn followed(dir: &RunDir, mut following: Following) -> Result<(Run, Vec<Record>), Failure> {
+    // Both are large in a large run: the plan is read beside the journal, and rows are followed as they come.
+    let journal = std::thread::scope(|scope| {
+        let mut reading = Some(scope.spawn(|| dir.plan().map(Run::new)));
+        let journal = dir.each_part(&mut |part| {
+            if let Some(read) = reading.take_if(|reading| reading.is_finished()) {
+                following.begin(of_thread(read));
+            }
+            following.take(part);
+        });
+        if let Some(reading) = reading {
+            following.begin(of_thread(reading));
+        }
+        journal
+    });
+    let unreadable = |error| {
+        let mut failure = Failure::from(error);
+        failure.message = format!("run {}: {}", dir.id(), failure.message);
+        failure
+    };
+    let Following { records, run, .. } = following;
+    let run = run.ok_or_else(|| Failure::internal("the plan was not read"))?;
+    let run = run.map_err(unreadable)?;
+    journal.map_err(unreadable)?;
+    let run = run.map_err(|error| unfit(&error, dir.id()))?;
+    Ok((run, records))
 }
 
 /// The state of a run from its plan and its journal.
@@ -161,9 +187,11 @@ fn of_thread<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
 #[derive(Default)]
 struct Following {
     records: Vec<Record>,
+    /// Whether rows are let go once they were applied.
+    not_kept: bool,
     /// The state after the first rows; nothing until the plan was read.
     run: Option<Result<Result<Run, ReplayError>, StoreError>>,
-    /// How many rows that is.
+    /// How many of the rows that is.
     applied: usize,
 }
 
@@ -182,13 +210,17 @@ impl Following {
         let Some(Ok(state)) = &mut self.run else {
             return;
         };
-        while let (Ok(run), Some(record)) = (&mut *state, self.records.get(self.applied)) {
+        for record in self.records.iter().skip(self.applied) {
+            let Ok(run) = state else { break };
             if let Err(illegal) = run.apply(record) {
                 let seq = record.seq;
                 *state = Err(ReplayError::Illegal { seq, illegal });
             }
-            self.applied = self.applied.saturating_add(1);
         }
+        if self.not_kept {
+            self.records.clear();
+        }
+        self.applied = self.records.len();
     }
 }
 
@@ -197,12 +229,28 @@ impl Following {
 /// # Errors
 /// When there is none, or more than one.
 pub fn unfinished(store: &RunStore, named: Option<&str>) -> Result<Told, Failure> {
+    not_over(store, named, Told::of)
+}
+
+/// The same without its rows, to take it up.
+///
+/// # Errors
+/// As for [`unfinished`].
+pub fn to_take_up(store: &RunStore, named: Option<&str>) -> Result<Told<NotKept>, Failure> {
+    not_over(store, named, Told::standing)
+}
+
+fn not_over<R>(
+    store: &RunStore,
+    named: Option<&str>,
+    read: impl Fn(RunDir) -> Result<Told<R>, Failure>,
+) -> Result<Told<R>, Failure> {
     if let Some(named) = named {
-        return Told::of(store.run(&RunId::new(named))?);
+        return read(store.run(&RunId::new(named))?);
     }
     let mut open = Vec::new();
     for dir in store.list()? {
-        let told = Told::of(dir).map_err(|f| f.hint("if another run is meant, name it"))?;
+        let told = read(dir).map_err(|f| f.hint("if another run is meant, name it"))?;
         if told.run.verdict().is_none() {
             open.push(told);
         }
@@ -292,7 +340,7 @@ pub enum Submitted {
 ///
 /// # Errors
 /// When the run is over, or its storage fails.
-pub fn submit(told: &Told, choice: Choice, reason: &str) -> Result<Submitted, Failure> {
+pub fn submit<R>(told: &Told<R>, choice: Choice, reason: &str) -> Result<Submitted, Failure> {
     if told.run.verdict().is_some() {
         return Err(Failure::input(format!(
             "run {} is over; nothing can be decided about it",

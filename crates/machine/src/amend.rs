@@ -174,7 +174,7 @@ impl Run {
         places: &BTreeMap<Key, Place>,
         amendment: &mut Amendment,
     ) -> Result<(), String> {
-        for (key, slot) in &self.slots {
+        for (key, slot) in self.slots.iter() {
             let (Some(step), Some(position)) = (self.tree.step(key.node), self.tree.position(key))
             else {
                 continue;
@@ -302,7 +302,7 @@ impl Run {
         self.machines.clone_from(&old.machines);
         self.postponed.clone_from(&old.postponed);
         self.carry_turns(old);
-        for (key, slot) in &old.slots {
+        for (key, slot) in old.slots.iter() {
             if let Some(Place::Other(at)) = places.get(key) {
                 // Another step, but no number of an attempt comes twice at one position.
                 let waiting = Slot {
@@ -330,10 +330,14 @@ impl Run {
         let kept = std::mem::take(&mut self.slots);
         // Of steps that wait, attempts are counted: a remedy that may run again.
         let waits = |slot: &Slot| slot.state.is_over() || slot.state == StepState::Waiting;
-        let (passed, begun): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            kept.into_iter().partition(|(_, slot)| waits(slot));
-        self.slots = passed;
-        self.carried = begun;
+        for (key, slot) in kept {
+            match waits(&slot) {
+                true => self.slots.insert(key, slot),
+                false => {
+                    self.carried.insert(key, slot);
+                }
+            }
+        }
         self.walk(vec![Move::Begin(Tree::root())]);
         // Turns were let in before the states behind them were known: the failed ones count now.
         self.withdraw_untouched();

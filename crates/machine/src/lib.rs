@@ -18,6 +18,7 @@ mod postpone;
 pub mod report;
 mod run;
 mod shut;
+mod slots;
 mod state;
 mod stirred;
 mod takeover;

@@ -34,7 +34,9 @@ impl Run {
 
     /// Hosts in whose lanes something is not over.
     pub fn hosts_with_work(&self) -> BTreeSet<HostName> {
-        let mut found: HashSet<&HostName> = HashSet::new();
+        // A position that is open tells of its host at once; of a large run that is most of them.
+        let open = self.open.iter().filter_map(|key| self.tree.host(key));
+        let mut found: HashSet<&HostName> = open.collect();
         self.plan.each_place(&mut |place| {
             if let Some(host) = place.host
                 && !found.contains(host)

@@ -3,6 +3,7 @@
 use crate::fence::Fence;
 use crate::near::executor;
 use crate::postpone::Postponed;
+use crate::slots::Slots;
 use crate::state::{HostLink, HostState, Phase, Slot, StepState, Then};
 use crate::stirred;
 use crate::transition::{by_the_loop, ready, transition, unknown};
@@ -71,7 +72,7 @@ pub struct Run {
     /// The last event's number.
     pub(crate) seq: u64,
     /// Positions whose turn came, or that were left out before it.
-    pub(crate) slots: BTreeMap<Key, Slot>,
+    pub(crate) slots: Slots,
     /// Those of them that are not over.
     pub(crate) open: BTreeSet<Key>,
     /// Blocks that were begun and are not over.
@@ -129,7 +130,7 @@ impl Run {
             generation: None,
             salvaged: false,
             seq: 0,
-            slots: BTreeMap::new(),
+            slots: Slots::default(),
             open: BTreeSet::new(),
             active: BTreeMap::new(),
             rolling: BTreeSet::new(),

@@ -8,7 +8,7 @@ use overhaul_engine::ports::{Journal, JournalError};
 use overhaul_model::event::{Event, Record};
 use overhaul_model::id::Digest;
 use overhaul_model::planted;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Rows, TransactionBehavior};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::mpsc::{channel, sync_channel};
@@ -174,11 +174,9 @@ pub(crate) fn replay_in_parts(
     let mut statement = connection
         .prepare("SELECT seq, record FROM journal ORDER BY seq")
         .map_err(read)?;
-    let rows = statement
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .map_err(read)?;
+    let mut rows = statement.query([]).map_err(read)?;
     let mut after = Start::default();
-    parsed_in_parts(rows, |part| {
+    parsed_in_parts(&mut rows, |part| {
         let linked = part.into_iter().map(|row| after.link(row));
         let records: Result<Vec<Record>, JournalError> = linked.collect();
         take(records?);
@@ -329,9 +327,8 @@ fn walk(
         .query_map([sql(after.seq)], |row| Ok((row.get(0)?, row.get(1)?)))
         .map_err(read)?;
     for row in rows {
-        let row: (i64, String) = row.map_err(read)?;
-        let text = row.1.clone();
-        let record = after.link(Parsed::of(row))?;
+        let (seq, text): (i64, String) = row.map_err(read)?;
+        let record = after.link(Parsed::of(seq, &text))?;
         each(&text, record);
     }
     after.is_the_head(connection)
@@ -348,31 +345,63 @@ struct Parsed {
 }
 
 impl Parsed {
-    fn of((seq, text): (i64, String)) -> Self {
+    fn of(seq: i64, text: &str) -> Self {
         Self {
             seq,
-            record: serde_json::from_str(&text),
-            digest: Digest::of(&text),
+            record: serde_json::from_str(text),
+            digest: Digest::of(text),
         }
+    }
+}
+
+/// Rows that are parsed at a time, their texts in one piece.
+#[derive(Default)]
+struct Part {
+    texts: String,
+    /// The rows' numbers, and where their texts end.
+    rows: Vec<(i64, usize)>,
+}
+
+impl Part {
+    /// The next rows; none when there are no more.
+    fn read(rows: &mut Rows<'_>) -> rusqlite::Result<Self> {
+        let mut part = Self::default();
+        while part.rows.len() < ROWS_AT_ONCE
+            && let Some(row) = rows.next()?
+        {
+            part.texts.push_str(row.get_ref(1)?.as_str()?);
+            part.rows.push((row.get(0)?, part.texts.len()));
+        }
+        Ok(part)
+    }
+
+    fn parsed(&self) -> Vec<Parsed> {
+        let mut from = 0;
+        let rows = self.rows.iter().map(|(seq, end)| {
+            // The ends are those of whole texts, in their order.
+            let text = self.texts.get(from..*end).unwrap_or_default();
+            from = *end;
+            Parsed::of(*seq, text)
+        });
+        rows.collect()
     }
 }
 
 /// Reads rows while other threads parse and digest those that were read before, and hands them over in their order.
 fn parsed_in_parts(
-    rows: impl Iterator<Item = rusqlite::Result<(i64, String)>>,
+    rows: &mut Rows<'_>,
     mut take: impl FnMut(Vec<Parsed>) -> Result<(), JournalError>,
 ) -> Result<(), JournalError> {
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let (parts, queue) = sync_channel::<(usize, Vec<(i64, String)>)>(workers.saturating_mul(2));
+    let (parts, queue) = sync_channel::<(usize, Part)>(workers.saturating_mul(2));
     let (done, parsed) = channel();
     let queue = Mutex::new(queue);
     let work = || {
         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let done = done.clone();
-        while let Ok((number, rows)) = next() {
-            let part: Vec<Parsed> = rows.into_iter().map(Parsed::of).collect();
+        while let Ok((number, part)) = next() {
             // The reader listens until the last part came back, or something was wrong.
-            let _ = done.send((number, part));
+            let _ = done.send((number, part.parsed()));
         }
     };
     std::thread::scope(|scope| {
@@ -382,12 +411,14 @@ fn parsed_in_parts(
             scope.spawn(work);
         }
         let mut order = InOrder::default();
-        let mut rows = rows.peekable();
         let mut number = 0_usize;
-        while rows.peek().is_some() {
-            let part: rusqlite::Result<Vec<_>> = rows.by_ref().take(ROWS_AT_ONCE).collect();
+        loop {
+            let part = Part::read(rows).map_err(|error| failed("read", &error))?;
+            if part.rows.is_empty() {
+                break;
+            }
             // Workers stay until the last part was handed over.
-            let _ = parts.send((number, part.map_err(|error| failed("read", &error))?));
+            let _ = parts.send((number, part));
             number = number.saturating_add(1);
             while let Ok(part) = parsed.try_recv() {
                 order.add(part, &mut take)?;

@@ -9,7 +9,7 @@ use crate::failure::{Failure, Outcome};
 use crate::gather;
 use crate::inputs;
 use crate::lead::{Lead, lead};
-use crate::runs::{self, Told};
+use crate::runs::{self, NotKept, Told};
 use crate::show;
 use crate::sitting;
 use crate::wiring;
@@ -32,7 +32,7 @@ pub async fn resume(args: &ResumeArgs, state: Option<&Path>, console: Console) -
         detach::possible(&args.fleet, &args.leading)?;
     }
     let store = runs::open_store(state)?;
-    let told = runs::unfinished(&store, args.run.as_deref())?;
+    let told = runs::to_take_up(&store, args.run.as_deref())?;
     let id = told.dir.id().clone();
     if told.run.verdict().is_some() {
         return Err(Failure::input(format!("run {id} is over"))
@@ -94,7 +94,7 @@ pub async fn resume(args: &ResumeArgs, state: Option<&Path>, console: Console) -
         hooks,
     };
     // Of a large fleet these would take more memory than carrying it out.
-    drop((facts, told.run, told.records));
+    drop((facts, told.run));
     lead(lead_it, console).await
 }
 
@@ -149,7 +149,7 @@ pub async fn clean(
 }
 
 /// Machines that this run made anew are reached by the keys that their providers proved: the operator's known hosts still hold the old ones.
-fn know_machines(told: &Told, reach: &Arc<SshReach>) {
+fn know_machines<R>(told: &Told<R>, reach: &Arc<SshReach>) {
     for (host, machine) in told.run.machines() {
         reach.moved(host, machine);
     }
@@ -158,7 +158,7 @@ fn know_machines(told: &Told, reach: &Arc<SshReach>) {
 /// Facts of all hosts. Those that the rest of the run is about must be there, but when it is ended: then a
 /// host that is gone for ever must not keep the others.
 async fn facts(
-    told: &Told,
+    told: &Told<NotKept>,
     reach: &Arc<SshReach>,
     aborting: bool,
     console: Console,
@@ -180,7 +180,7 @@ fn again(id: &RunId) -> String {
 }
 
 /// Whether a person is ending the run, or has asked for it.
-fn is_aborting(told: &Told) -> Result<bool, Failure> {
+fn is_aborting(told: &Told<NotKept>) -> Result<bool, Failure> {
     let asked = told.dir.pending()?;
     let asked = asked.iter().any(|request| request.choice == Choice::Abort);
     Ok(asked || told.run.is_aborting())
@@ -188,7 +188,7 @@ fn is_aborting(told: &Told) -> Result<bool, Failure> {
 
 /// Hosts that are left for later and whose day has not come: nothing of them is begun in this sitting as far
 /// as anybody knows, and they may be away. When their day comes, the next `resume` checks them.
-fn later(told: &Told) -> BTreeSet<HostName> {
+fn later(told: &Told<NotKept>) -> BTreeSet<HostName> {
     let now = jiff::Timestamp::now();
     let asked = told.dir.pending().unwrap_or_default();
     let taken_up = |host: &HostName| {
@@ -216,7 +216,7 @@ fn later(told: &Told) -> BTreeSet<HostName> {
 }
 
 /// Hosts that the rest of the run is about, and the others.
-fn needed(told: &Told) -> (BTreeSet<HostName>, BTreeSet<HostName>) {
+fn needed(told: &Told<NotKept>) -> (BTreeSet<HostName>, BTreeSet<HostName>) {
     let later = later(told);
     let with_work = told.run.hosts_with_work();
     let held = |host: &HostName| {
@@ -235,7 +235,7 @@ fn needed(told: &Told) -> (BTreeSet<HostName>, BTreeSet<HostName>) {
 
 /// What the checker takes for over. A run that is ended does nothing any more but close its scopes, so that
 /// no rule about anything else may stand in its way.
-fn settled(told: &Told, aborting: bool) -> BTreeSet<Position> {
+fn settled(told: &Told<NotKept>, aborting: bool) -> BTreeSet<Position> {
     let closings = closings(&told.plan().root);
     told.run
         .positions()
@@ -260,7 +260,7 @@ fn closings(block: &Block) -> BTreeSet<StepId> {
 }
 
 /// Who resumes wants steps to begin again, also when a pause was asked for and not taken up.
-fn go_on_if_paused(told: &Told) -> Result<(), Failure> {
+fn go_on_if_paused(told: &Told<NotKept>) -> Result<(), Failure> {
     let mut paused = told.run.is_paused();
     for request in told.dir.pending()? {
         match request.choice {

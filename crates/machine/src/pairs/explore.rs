@@ -106,8 +106,8 @@ fn essence(run: &Run) -> String {
         run.over,
         run.generation.is_some()
     );
-    let alone = run.slots.len() == 1;
-    for (key, slot) in &run.slots {
+    let alone = run.slots.keys().count() == 1;
+    for (key, slot) in run.slots.iter() {
         let guard = match &slot.state {
             StepState::Ready {
                 stage: Stage::Guard(guard),
@@ -171,8 +171,8 @@ impl Followed {
 
     fn goes_on(self, run: &Run) -> bool {
         let most = self.attempts_max();
-        let mut slots = run.slots.values();
-        slots.all(|slot| slot.attempts <= most && slot.used <= most.saturating_add(1))
+        let mut slots = run.slots.iter();
+        slots.all(|(_, slot)| slot.attempts <= most && slot.used <= most.saturating_add(1))
     }
 
     fn follows(self, kind: Kind) -> bool {
