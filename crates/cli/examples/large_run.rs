@@ -188,6 +188,7 @@ impl Writer {
                 changed: true,
                 outputs: BTreeMap::new(),
                 evidence: "it ended with 0 after 1.2 s".to_owned(),
+                unsynced: None,
             },
         };
         if matches!(self.run.state(&position), StepState::Running { .. }) {

@@ -302,7 +302,7 @@ impl Live {
     ) -> Vec<String> {
         let name = self.name(position);
         match outcome {
-            Outcome::Succeeded { .. } => {
+            Outcome::Succeeded { unsynced, .. } => {
                 let took = inner
                     .began
                     .get(position)
@@ -310,7 +310,12 @@ impl Live {
                 let took = took
                     .map(|t| format!(" in {}", text::span(t)))
                     .unwrap_or_default();
-                vec![format!("ended    {name}{took}")]
+                let mut out = vec![format!("ended    {name}{took}")];
+                out.extend(unsynced.iter().map(|lacking| {
+                    let lacking = text::one_line(lacking, EVIDENCE_CHARS_MAX);
+                    format!("         | not known to be on its disk: {lacking}")
+                }));
+                out
             }
             Outcome::Failed { why, tail, .. } => {
                 let mut out = vec![format!("FAILED   {name}: {}", text::clean(why))];

@@ -358,5 +358,6 @@ fn succeeded(evidence: String) -> Outcome {
         changed: false,
         outputs: BTreeMap::new(),
         evidence,
+        unsynced: None,
     }
 }

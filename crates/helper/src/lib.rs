@@ -15,6 +15,7 @@ pub mod measure;
 pub mod process;
 pub mod redact;
 pub mod serve;
+mod settle;
 pub mod store;
 pub mod supervise;
 

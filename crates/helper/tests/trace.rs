@@ -1,12 +1,13 @@
-//! The order of the system calls: a receipt is synced before the work, and synced after it. A power cut
-//! that keeps the page cache could not show this.
+//! The order of the system calls: a receipt is synced before the work, and synced after it, behind what the work has
+//! written. A power cut that keeps the page cache could not show this.
 mod common;
 
 use common::{Client, Host, generation, shell};
+use overhaul_model::receipt::WorkEnd;
 use overhaul_model::wire::{RequestBody, ResponseBody};
 use std::collections::HashMap;
-use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 /// What a line of the trace means for an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,7 @@ enum Mark {
     BeginNamed,
     BeginNameSynced,
     Acted,
+    TracesSynced,
     EndSynced,
     EndNamed,
     EndNameSynced,
@@ -69,7 +71,8 @@ fn mark(call: &str, key: &str) -> Option<Mark> {
     let name = call.split('(').next()?;
     let ends = |path: &str| call.contains(&format!("{path}>)"));
     match name {
-        "fsync" | "fdatasync" if !call.ends_with("= 0") => None,
+        "fsync" | "fdatasync" | "syncfs" if !call.ends_with("= 0") => None,
+        "syncfs" => Some(Mark::TracesSynced),
         "fsync" | "fdatasync" if ends(&format!("/receipts/.new-{key}/begin.json")) => {
             Some(Mark::BeginSynced)
         }
@@ -83,12 +86,8 @@ fn mark(call: &str, key: &str) -> Option<Mark> {
     }
 }
 
-#[test]
-fn the_receipt_is_synced_before_and_after_the_work() {
-    let host = Host::new();
-    // The work of making the store is not what is looked at.
-    drop(host.connect());
-    let trace = host.file("trace");
+/// A helper under `strace` with these words, whose generation is registered.
+fn traced(host: &Host, words: &[&str]) -> Client {
     let present = Command::new("strace").arg("--version").output();
     assert!(
         present.is_ok(),
@@ -96,10 +95,10 @@ fn the_receipt_is_synced_before_and_after_the_work() {
     );
     let mut client = Client::spawn(
         Command::new("strace")
-            .args(["-f", "-y", "-s", "1000", "-e"])
-            .arg("trace=fsync,fdatasync,rename,renameat,renameat2,execve,write")
+            .arg("-f")
+            .args(words)
             .arg("-o")
-            .arg(&trace)
+            .arg(host.file("trace"))
             .arg(common::HELPER)
             .arg("serve")
             .arg("--state")
@@ -112,9 +111,19 @@ fn the_receipt_is_synced_before_and_after_the_work() {
         matches!(answer, ResponseBody::Registered { .. }),
         "{answer:?}"
     );
+    client
+}
+
+#[test]
+fn the_receipt_is_synced_before_and_after_the_work() {
+    let host = Host::new();
+    // The work of making the store is not what is looked at.
+    drop(host.connect());
+    let calls = "trace=fsync,fdatasync,syncfs,rename,renameat,renameat2,execve,write";
+    let mut client = traced(&host, &["-y", "-s", "1000", "-e", calls]);
     client.run(shell("k", "/bin/sh -c 'echo the-act'")).end();
     assert_eq!(client.close(), 0);
-    let text = std::fs::read_to_string(Path::new(&trace)).unwrap();
+    let text = std::fs::read_to_string(host.file("trace")).unwrap();
     let all = marks(&text, "k");
     let at = |mark: Mark| all.iter().position(|seen| *seen == mark);
     assert!(at(Mark::BeginNameSynced) < at(Mark::ToldBegun), "{all:?}");
@@ -131,6 +140,7 @@ fn the_receipt_is_synced_before_and_after_the_work() {
             Mark::BeginNamed,
             Mark::BeginNameSynced,
             Mark::Acted,
+            Mark::TracesSynced,
             Mark::EndSynced,
             Mark::EndNamed,
             Mark::EndNameSynced,
@@ -138,4 +148,25 @@ fn the_receipt_is_synced_before_and_after_the_work() {
         ],
         "{text}"
     );
+}
+
+#[test]
+fn slow_a_disk_that_does_not_take_it_is_waited_for_and_then_named() {
+    let host = Host::new();
+    let hangs = [
+        "-e",
+        "trace=syncfs",
+        "-e",
+        "inject=syncfs:delay_enter=45000000",
+    ];
+    let mut client = traced(&host, &hangs);
+    let since = Instant::now();
+    let followed = client.run(shell("k", "true"));
+    let took = since.elapsed();
+    let end = followed.end();
+    let unsynced = end.unsynced.as_deref().unwrap_or("nothing");
+    assert!(unsynced.contains(": not within 30 s"), "{unsynced}");
+    assert!(matches!(end.end, WorkEnd::Exited { success: true, .. }));
+    assert!((30..44).contains(&took.as_secs()), "{took:?}");
+    assert_eq!(client.close(), 0);
 }

@@ -203,6 +203,9 @@ pub struct TimelineRow {
     /// The last output of a failed attempt.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub tail: String,
+    /// What of its traces was not known to be on the host's disk when it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unsynced: Option<String>,
 }
 
 /// How finely a service was watched.

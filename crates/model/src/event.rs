@@ -335,6 +335,9 @@ pub enum Outcome {
         outputs: BTreeMap<String, serde_json::Value>,
         /// What was seen, in a few words.
         evidence: String,
+        /// What of its traces was not known to be on the host's disk, if anything.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unsynced: Option<String>,
     },
     /// It was carried out and failed, or certainly was not begun.
     Failed {

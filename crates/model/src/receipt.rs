@@ -46,6 +46,10 @@ pub struct ReceiptEnd {
     /// What the command said on its standard output alone, when that was wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub said: Option<Said>,
+    /// What of its traces is not known to be on the disk, and would be gone if the host lost its power now; nothing
+    /// when all is there, or nothing was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsynced: Option<String>,
 }
 
 /// Longest standard output that becomes a value of a step: values are small, and stay in the journal.

@@ -3,7 +3,7 @@
 use crate::client::{ClientError, Feeder};
 use crate::data_file::path_of;
 use crate::detached::{ANSWER_S_MAX, Begun, Ear, deadline, spool, unexpected};
-use crate::outcome::{failed, is_success, not_begun, words};
+use crate::outcome::{failed, is_success, not_begun, unsynced, words};
 use crate::output::Heard;
 use crate::stream::{PROGRESS_MS, Step, Stream};
 use overhaul_model::event::Outcome;
@@ -262,6 +262,7 @@ fn of_persist(kept: &Kept, file: &str) -> Outcome {
             "{} entries, {} bytes of content; {bytes} bytes in {file}, SHA-256 {sha256} at both ends",
             trailer.entries, trailer.content
         ),
+        unsynced: None,
     }
 }
 
@@ -297,5 +298,6 @@ pub(crate) fn of_restore(end: ReceiptEnd, heard: &Heard) -> Outcome {
             counts.0, counts.1
         ),
         outputs: outputs.into_iter().collect(),
+        unsynced: unsynced(&end),
     }
 }

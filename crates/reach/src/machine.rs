@@ -282,6 +282,7 @@ impl<'a> MachineWork<'a> {
             changed: op != MachineOp::Describe,
             outputs: machine.outputs(),
             evidence,
+            unsynced: None,
         })
     }
 

@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 /// Longest list of processes in an outcome's words.
 const PROCESSES_CHARS_MAX: usize = 600;
 
+/// Longest list of file systems that are not known to have taken what was written.
+const UNSYNCED_CHARS_MAX: usize = 400;
+
 /// Certainly not begun.
 pub(crate) fn not_begun(why: impl Into<String>) -> Outcome {
     Outcome::Failed {
@@ -68,6 +71,15 @@ pub(crate) fn words(end: &WorkEnd) -> String {
     }
 }
 
+/// What of the work's traces is not known to be on the disk, if anything.
+pub(crate) fn unsynced(end: &ReceiptEnd) -> Option<String> {
+    let lacking = end.unsynced.as_ref()?;
+    Some(crate::ssh::printable(
+        lacking.as_bytes(),
+        UNSYNCED_CHARS_MAX,
+    ))
+}
+
 /// What the command said, or why that is no value.
 fn value(end: &ReceiptEnd) -> Result<String, String> {
     match &end.said {
@@ -110,6 +122,7 @@ pub(crate) fn of_end(
         changed: end.changed,
         outputs,
         evidence,
+        unsynced: unsynced(&end),
     }
 }
 
@@ -127,5 +140,6 @@ pub(crate) fn of_fetch(end: &ReceiptEnd, sha256: &str, bytes: u64, file: &str) -
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
         evidence: format!("{bytes} bytes in {file}, SHA-256 {sha256} at both ends"),
+        unsynced: None,
     }
 }

@@ -308,6 +308,7 @@ impl Hand {
             changed: true,
             outputs,
             evidence: "done".to_owned(),
+            unsynced: None,
         }
     }
 

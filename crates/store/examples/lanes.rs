@@ -155,6 +155,7 @@ fn event(lane: usize, number: u32) -> Event {
             changed: true,
             outputs: BTreeMap::new(),
             evidence: "it ended with 0 after 1.2 s".to_owned(),
+            unsynced: None,
         },
     }
 }

@@ -72,6 +72,13 @@ fn done_is_done(seen: &Seen<'_>, step: &str, class: Class, out: &mut Vec<String>
         .receipts
         .values()
         .filter(|receipt| receipt.step == step);
+    // What the command itself did not sync, its end has.
+    let promised = receipts.clone().any(|receipt| receipt.synced);
+    if promised && !truth.loose(std::iter::once(&step.to_owned())).is_empty() {
+        out.push(format!(
+            "{step}: its receipt says that all of it is on the disk, and a file that it wrote is not whole"
+        ));
+    }
     // What a check or a person settled needs no end.
     let has = match class {
         Class::Once if seen.told.contains(step) => receipts.any(|receipt| receipt.begun),
@@ -142,6 +149,7 @@ mod tests {
             step: step.to_owned(),
             begun: true,
             ended,
+            synced: ended,
         };
         (format!("key-{step}"), receipt)
     }
@@ -156,7 +164,10 @@ mod tests {
                 .collect(),
             contents: STEPS
                 .iter()
-                .map(|step| ((*step).to_owned(), format!("{step}/")))
+                .flat_map(|step| {
+                    [(*step).to_owned(), format!("loose-{step}")]
+                        .map(|name| (name, format!("{step}/")))
+                })
                 .collect(),
             receipts: STEPS.iter().map(|step| receipt(step, true)).collect(),
         }
@@ -210,6 +221,17 @@ mod tests {
                 "file-05: the journal says that it is done, and its effect is not on the disk (its file: Some(\"\"))"
             ]
         );
+        let mut loose = whole();
+        loose.contents.remove("loose-safe-02");
+        assert_eq!(
+            judged(&loose, &[], &[], 1),
+            [
+                "safe-02: its receipt says that all of it is on the disk, and a file that it wrote is not whole"
+            ]
+        );
+        let unsynced = loose.receipts.get_mut("key-safe-02").unwrap();
+        unsynced.synced = false;
+        assert_eq!(judged(&loose, &[], &[], 1), [""; 0]);
         let mut lost = whole();
         lost.effects.retain(|line| line.step != "safe-02");
         lost.receipts.extend([receipt("safe-02", false)]);

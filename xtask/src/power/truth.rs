@@ -37,6 +37,8 @@ pub struct Receipt {
     pub begun: bool,
     /// Whether it has an end.
     pub ended: bool,
+    /// Whether that says that all which the work has written is on the disk.
+    pub synced: bool,
 }
 
 impl Truth {
@@ -68,7 +70,7 @@ impl Truth {
         (of_step(false), of_step(true))
     }
 
-    /// Of these steps, those that left a file which nobody had waited for, and whose file is not whole.
+    /// Of these steps, those that left a file which they did not sync, and whose file is not whole.
     pub fn loose<'s>(&self, steps: impl Iterator<Item = &'s String>) -> Vec<&'s str> {
         let gone = |step: &&String| {
             let content = self.contents.get(&format!("loose-{step}"));
@@ -116,7 +118,10 @@ impl Truth {
                 receipt.begun = true;
                 Self::step_of(json.get("position")?.as_str()?).clone_into(&mut receipt.step);
             }
-            "end.json" => receipt.ended = json.get("end").is_some(),
+            "end.json" => {
+                receipt.ended = json.get("end").is_some();
+                receipt.synced = receipt.ended && json.get("unsynced").is_none();
+            }
             _ => return None,
         }
         Some(())
@@ -152,6 +157,7 @@ receipt k1/end.json bb sha256 bb {\"end\":{\"exited\":{\"code\":0,\"success\":tr
             step: step.to_owned(),
             begun: true,
             ended,
+            synced: ended,
         };
         assert_eq!(truth.receipts["k1"], receipt("once-01", true));
         assert_eq!(truth.receipts["k2"], receipt("file-05", false));

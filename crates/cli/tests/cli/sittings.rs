@@ -254,6 +254,7 @@ fn answer(run: &Run, command: Command) -> Event {
                     changed: true,
                     outputs: Default::default(),
                     evidence: "done".to_owned(),
+                    unsynced: None,
                 },
             },
             _ => Event::Started {

@@ -100,6 +100,7 @@ impl Stored {
                     changed: true,
                     outputs: Default::default(),
                     evidence: "\u{1b}[2Jnoted".to_owned(),
+                    unsynced: None,
                 },
             },
         ]

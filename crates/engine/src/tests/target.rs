@@ -217,6 +217,7 @@ impl Target {
             changed: true,
             outputs,
             evidence: work.effect.clone(),
+            unsynced: None,
         }
     }
 

@@ -33,3 +33,4 @@ mod units;
 
 pub(crate) use clusters::membership;
 pub use gather::{gather, os_release};
+pub(crate) use mounts::unescape_bytes;

@@ -72,10 +72,15 @@ fn mount(line: &str) -> Option<Mount> {
     })
 }
 
-/// The kernel writes blanks, line breaks and backslashes as three octal digits.
+/// As text, whatever it is.
 pub(super) fn unescape(text: &str) -> String {
+    String::from_utf8_lossy(&unescape_bytes(text.as_bytes())).into_owned()
+}
+
+/// The kernel writes blanks, line breaks and backslashes as three octal digits.
+pub(crate) fn unescape_bytes(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
+    let mut rest = text;
     while let Some((byte, after)) = rest.split_first() {
         let digits = after.get(..3).and_then(|digits| {
             let digits = std::str::from_utf8(digits).ok()?;
@@ -89,7 +94,7 @@ pub(super) fn unescape(text: &str) -> String {
             rest = after;
         }
     }
-    String::from_utf8_lossy(&out).into_owned()
+    out
 }
 
 /// The same with their room. One that does not answer in time counts as full: nothing can be put there.

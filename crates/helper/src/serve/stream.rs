@@ -5,6 +5,7 @@ use super::session::{Bound, Piece, Session};
 use super::watch::Watch;
 use crate::process;
 use crate::redact::Redactor;
+use crate::settle;
 use crate::store::{Attempt, Receipt, Spool};
 use jiff::Timestamp;
 use overhaul_model::action::Limits;
@@ -220,7 +221,10 @@ fn run_fed(
             for one in spooled {
                 let _ = one.recv_timeout(Duration::from_millis(REST_MS_MAX));
             }
-            ended(end, &moved)
+            ReceiptEnd {
+                unsynced: settle::put_on_disk(),
+                ..ended(end, &moved)
+            }
         }
     };
     finish(attempt, &spool, &end);
@@ -235,6 +239,7 @@ fn refused(why: String) -> ReceiptEnd {
         output_bytes: 0,
         sha256: None,
         said: None,
+        unsynced: None,
     }
 }
 
@@ -248,6 +253,7 @@ fn ended(end: WorkEnd, moved: &Moved) -> ReceiptEnd {
         output_bytes: moved.output.load(Ordering::SeqCst),
         sha256: moved.digest().filter(|_| by_itself),
         said: None,
+        unsynced: None,
     }
 }
 

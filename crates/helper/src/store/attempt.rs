@@ -206,6 +206,7 @@ impl Attempt {
             output_bytes: 0,
             sha256: None,
             said: None,
+            unsynced: None,
         };
         write_end(&self.dir, &end)?;
         Ok(end)

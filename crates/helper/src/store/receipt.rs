@@ -230,6 +230,7 @@ impl Receipt {
             output_bytes: 0,
             sha256: None,
             said: None,
+            unsynced: None,
         };
         write_end(&self.dir, &end)?;
         Ok(self.ended(end))

@@ -4,6 +4,7 @@ use super::spec::{READY, Spec};
 use crate::process;
 use crate::store::{Attempt, Store, StoreError, create};
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,12 @@ const SPEC_AT_ONCE_BYTES_MAX: usize = 4 * 1024;
 /// Bytes of a unit's name that are taken from the store's identity: keys of two stores on one host
 /// may be equal.
 const STORE_MARK_BYTES: usize = 8;
+
+/// How long a supervisor may take to vanish after it has written its work's end.
+const REAP_S_MAX: u64 = 10;
+
+/// Pause between two looks at it on kernels that cannot tell of a process's end.
+const REAP_LOOK_MS: u64 = 5;
 
 /// The supervisor is not there.
 #[derive(Debug, thiserror::Error)]
@@ -70,10 +77,24 @@ pub fn detach(store: &Store, attempt: &Attempt, mut spec: Spec) -> Result<Detach
 pub struct Detached(Child);
 
 impl Detached {
-    /// Waits for a supervisor whose work is over, so that it leaves no zombie.
+    /// Waits for a supervisor whose work is over, so that it leaves no zombie. One that a disk holds back stays one
+    /// until this process has ended.
     pub fn reap(mut self) {
-        // It can only be somebody else who has taken note of its end.
-        let _ = self.0.wait();
+        let since = Instant::now();
+        let bound = Duration::from_secs(REAP_S_MAX);
+        let end = pidfd_open(Pid::from_child(&self.0), PidfdFlags::empty());
+        while matches!(self.0.try_wait(), Ok(None)) && since.elapsed() < bound {
+            match &end {
+                Ok(end) => {
+                    let left = bound.saturating_sub(since.elapsed());
+                    let left = Timespec::try_from(left).unwrap_or_default();
+                    // An interrupted wait is a short one.
+                    let _ =
+                        rustix::event::poll(&mut [PollFd::new(end, PollFlags::IN)], Some(&left));
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(REAP_LOOK_MS)),
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::voice::Voice;
 use super::watch::{Stall, exit_of};
 use crate::process::{self, Proc};
 use crate::redact::Redactor;
+use crate::settle;
 use crate::store::{Spool, read_capped, write_end};
 use jiff::Timestamp;
 use overhaul_model::primitive::{Exec, OutputPolicy};
@@ -99,13 +100,15 @@ pub fn run(dir: &Path) -> Result<(), SuperviseError> {
         }
         Err(why) => (WorkEnd::Refused { why }, false, 0, None),
     };
+    let at = Timestamp::now();
     let end = ReceiptEnd {
-        at: Timestamp::now(),
+        at,
         end,
         changed,
         output_bytes: bytes,
         sha256: None,
         said,
+        unsynced: changed.then(settle::put_on_disk).flatten(),
     };
     write_until(dir, &end)
 }

@@ -159,6 +159,7 @@ fn event(text: &str) -> Event {
                 changed: true,
                 outputs: BTreeMap::new(),
                 evidence: String::new(),
+                unsynced: None,
             },
         },
         ["up" | "down", host] => Event::Probed {

@@ -56,6 +56,14 @@ pub(super) fn noticed(tracks: &Tracks<'_>) -> Vec<Noticed> {
             host: position.host.clone(),
             what: line.to_owned(),
         }));
+        out.extend(track.unsynced().map(|lacking| Noticed {
+            host: position.host.clone(),
+            what: format!(
+                "{}: when it ended, not all it had written was known to be on the disk ({lacking}); if the host lost its \
+                 power within a minute after, look at what the step did",
+                position.step
+            ),
+        }));
     }
     // What two steps have seen is told once.
     let mut seen = BTreeSet::new();

@@ -22,6 +22,7 @@ pub(super) struct Track<'a> {
     attempts: u32,
     how: String,
     tail: String,
+    unsynced: Option<String>,
 }
 
 /// All steps, and the order in which they were over.
@@ -217,6 +218,7 @@ impl<'a> Track<'a> {
             attempts: 0,
             how: String::new(),
             tail: String::new(),
+            unsynced: None,
         }
     }
 
@@ -271,9 +273,13 @@ impl<'a> Track<'a> {
     fn outcome(&mut self, at: Timestamp, outcome: &Outcome) {
         match outcome {
             Outcome::Succeeded {
-                outputs, evidence, ..
+                outputs,
+                evidence,
+                unsynced,
+                ..
             } => {
                 self.outputs.clone_from(outputs);
+                self.unsynced.clone_from(unsynced);
                 let standing = if self.step.verify.is_some() {
                     StepStanding::Running
                 } else {
@@ -354,7 +360,13 @@ impl<'a> Track<'a> {
             standing: self.standing,
             how: self.how.clone(),
             tail: self.tail.clone(),
+            unsynced: self.unsynced.clone(),
         })
+    }
+
+    /// What of its traces was not known to be on the disk when it ended, if anything.
+    pub(super) fn unsynced(&self) -> Option<&str> {
+        self.unsynced.as_deref()
     }
 
     /// In a few words, why it stands as it does.

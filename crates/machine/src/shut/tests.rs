@@ -86,6 +86,7 @@ impl Life {
             changed: true,
             outputs: BTreeMap::new(),
             evidence: String::new(),
+            unsynced: None,
         };
         let position = Position::on(step.into(), host.into());
         let attempt = 1;

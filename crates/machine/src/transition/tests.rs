@@ -152,6 +152,7 @@ fn outcomes() -> [(&'static str, Outcome); 4] {
                 changed: true,
                 outputs: BTreeMap::new(),
                 evidence: String::new(),
+                unsynced: None,
             },
         ),
         ("failed", failed(Some(exit))),

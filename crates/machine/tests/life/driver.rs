@@ -314,6 +314,7 @@ impl Life {
                 changed: true,
                 outputs: [("out".to_owned(), serde_json::json!(luck))].into(),
                 evidence: "done".to_owned(),
+                unsynced: None,
             },
             4 | 5 => failed(Some(WorkEnd::Signaled { signal: 9 })),
             6 => failed(None),

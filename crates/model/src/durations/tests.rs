@@ -45,6 +45,7 @@ fn event(run: &str, what: &str) -> Event {
         changed,
         outputs: BTreeMap::new(),
         evidence: String::new(),
+        unsynced: None,
     };
     match word {
         "begin" => Event::Started {

@@ -635,6 +635,7 @@ fn told(what: What, answer: Answer, receipts: usize) -> Event {
             changed: true,
             outputs: BTreeMap::new(),
             evidence: String::new(),
+            unsynced: None,
         },
         Answer::Ended { well: false } => Outcome::Failed {
             why: "bad luck".to_owned(),
