@@ -21,10 +21,10 @@ JAMMY = {"os": "ubuntu", "version": "22.04", "codename": "jammy", "pretty": "Ubu
 # workflow -> host -> what differs: units, packages, release, cluster of PostgreSQL.
 HOSTS = {
     "copr-aws": {
-        "copr-fe-dev": {"units": ["httpd", "postgresql", "crond"], "postgresql": {"coprdb": 400 << 20}},
-        "copr-be-dev": {"units": ["copr-backend.target", "lighttpd", "crond"]},
-        "copr-keygen-dev": {"units": ["httpd", "signd", "crond"]},
-        "copr-dist-git-dev": {"units": ["httpd", "copr-dist-git", "crond"]},
+        "copr-fe-dev": {"mounts": ["/srv"], "units": ["httpd", "postgresql", "crond"], "postgresql": {"coprdb": 400 << 20}},
+        "copr-be-dev": {"mounts": ["/srv"], "units": ["copr-backend.target", "lighttpd", "crond"]},
+        "copr-keygen-dev": {"mounts": ["/srv"], "units": ["httpd", "signd", "crond"]},
+        "copr-dist-git-dev": {"mounts": ["/srv"], "units": ["httpd", "copr-dist-git", "crond"]},
     },
     "synnefo": {
         "astakos1": {"units": ["gunicorn", "postgresql"], "postgresql": {"snf_apps": 600 << 20}, "packages": {"snf-common": "0.15.2", "snf-webproject": "0.15.2"}},
@@ -87,6 +87,9 @@ def facts(template, workflow, host, told, gathered):
     for name, version in told.get("packages", {}).items():
         packages[name] = {"name": name, "version": version}
     out["packages"]["installed"] = measured([packages[name] for name in sorted(packages)])
+    mounts = out["mounts"]["measured"]["value"]
+    root = next(mount for mount in mounts if mount["path"] == "/")
+    mounts += [{**root, "path": path} for path in told.get("mounts", [])]
     folders = told.get("data", {})
     out["storage"]["data"] = measured([{"complete": True, "entries": 200, "path": path, "size_bytes": folders[path]} for path in sorted(folders)])
     for name, size in told.get("postgresql", {}).items():

@@ -6,7 +6,7 @@ use crate::kinds::Kinds;
 use crate::{near, programs, vault};
 use overhaul_model::cluster_kind::ClusterKind;
 use overhaul_model::definition::{DatasetKind, Definition, Release, SwitchError, WrittenAction};
-use overhaul_model::effects::{Effect, effects};
+use overhaul_model::effects::effects;
 use overhaul_model::facts::FactsWanted;
 use overhaul_model::fleet::{Fleet, Host};
 use overhaul_model::id::{HostName, RoleName};
@@ -208,7 +208,7 @@ fn kinds_of_clusters(plan: &Plan) -> Vec<ClusterKind> {
 fn ends_machines(plan: &Plan) -> bool {
     let steps = plan.steps().into_iter();
     let mut effects = steps.flat_map(effects);
-    effects.any(|effect| effect == Effect::MachineDestroyed)
+    effects.any(|effect| effect.takes_machine())
 }
 
 /// A fleet alone.

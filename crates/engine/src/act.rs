@@ -268,6 +268,7 @@ impl<R: Reach, C: Clock> Hands<R, C> {
             Primitive::Exec(_)
             | Primitive::Local(_)
             | Primitive::Machine(_)
+            | Primitive::Belonging(_)
             | Primitive::WriteFile(_)
             | Primitive::EditFile(_)
             | Primitive::Reboot(_)

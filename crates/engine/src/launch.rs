@@ -4,11 +4,13 @@
 use crate::error::EngineError;
 use crate::ports::{MachineOrder, Order};
 use overhaul_machine::Run;
+use overhaul_model::belonging::Which;
 use overhaul_model::event::{Generation, Outcome};
 use overhaul_model::fleet::Host;
 use overhaul_model::id::{AttemptKey, Digest, HostName, InstallId, Position, StepId};
+use overhaul_model::machine::Machine;
 use overhaul_model::planted;
-use overhaul_model::primitive::{Measure, Measurement, Primitive};
+use overhaul_model::primitive::{MachineOp, Measure, Measurement, Primitive};
 use overhaul_model::step::Step;
 use overhaul_model::template::{Context, Quoting, Renderer, step_word};
 use std::collections::BTreeMap;
@@ -204,22 +206,30 @@ fn host_now(run: &Run, name: &HostName) -> Option<Host> {
 }
 
 fn machine_order(run: &Run, position: &Position, step: &Step) -> Option<MachineOrder> {
-    let Primitive::Machine(act) = &step.work else {
-        return None;
+    let (provider, which) = match &step.work {
+        Primitive::Machine(act) => (act.provider.as_ref(), act.which),
+        Primitive::Belonging(act) => (Some(&act.provider), act.which),
+        _ => return None,
     };
     let plan = run.plan();
     let host = position.host.as_ref()?;
-    let known = run.machine(host).cloned();
-    let measured = known.as_ref().and_then(|m| m.machine_id.clone());
+    let id_of = |machine: Option<&Machine>| machine.and_then(|m| m.machine_id.clone());
+    let known = run.machine_of(host, which);
+    let own = id_of(run.machine(host)).or_else(|| plan.machines.get(host).cloned());
+    let launches = matches!(&step.work, Primitive::Machine(act) if act.op == MachineOp::Create);
+    let expected = match which {
+        Which::Own => own,
+        // What is launched must be another one than the host's.
+        Which::Beside if launches => own,
+        Which::Beside | Which::Old => id_of(known),
+    };
     Some(MachineOrder {
-        provider: act
-            .provider
-            .as_ref()
-            .and_then(|name| plan.providers.get(name))
-            .cloned(),
+        provider: provider.and_then(|name| plan.providers.get(name)).cloned(),
         token: run.token(position).cloned(),
-        expected: measured.or_else(|| plan.machines.get(host).cloned()),
-        known,
+        expected,
+        known: known.cloned(),
+        own: run.machine(host).cloned(),
+        replaced: run.machine_of(host, Which::Old).cloned(),
     })
 }
 

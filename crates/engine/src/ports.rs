@@ -186,6 +186,10 @@ pub struct MachineOrder {
     pub token: Option<AttemptKey>,
     /// What this run knows of it by its own steps.
     pub known: Option<Machine>,
+    /// What this run knows of the machine under the host's name, where that is another one.
+    pub own: Option<Machine>,
+    /// The machine whose place was taken: it is never switched on again, and an address leaves it.
+    pub replaced: Option<Machine>,
 }
 
 /// Receives what a running attempt prints; must not block.

@@ -300,6 +300,9 @@ impl Run {
         self.seq = old.seq;
         self.hosts.clone_from(&old.hosts);
         self.machines.clone_from(&old.machines);
+        self.off.clone_from(&old.off);
+        self.beside.clone_from(&old.beside);
+        self.old.clone_from(&old.old);
         self.postponed.clone_from(&old.postponed);
         self.carry_turns(old);
         for (key, slot) in old.slots.iter() {

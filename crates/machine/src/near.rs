@@ -6,12 +6,14 @@ use crate::run::Run;
 use crate::state::{HostLink, HostState, Left, Phase, Slot, Stage, StepState, Then};
 use crate::transition::out_of_itself;
 use crate::tree::Key;
+use overhaul_model::belonging::Which;
 use overhaul_model::event::Record;
 use overhaul_model::facts::BootProof;
 use overhaul_model::id::{HostName, InstallId};
 use overhaul_model::machine::Machine;
-use overhaul_model::primitive::{MachineOp, Primitive};
+use overhaul_model::primitive::{MachineAct, MachineOp, Primitive};
 use overhaul_model::step::Step;
+use std::collections::BTreeSet;
 
 /// Who carries a step out and keeps its receipt.
 pub(crate) fn executor(step: &Step, host: Option<HostName>) -> Option<HostName> {
@@ -97,10 +99,27 @@ impl Run {
         let (Primitive::Machine(act), Some(name)) = (&step.work, host) else {
             return;
         };
+        if act.takes_over() {
+            self.took_over(name, told);
+            return;
+        }
+        if act.which != Which::Own {
+            self.worked_beside(act, name, told);
+            return;
+        }
         let state = self
             .hosts
             .entry(name.clone())
             .or_insert_with(HostState::new);
+        match act.op {
+            MachineOp::Stop | MachineOp::Destroy => {
+                self.off.insert(name.clone());
+            }
+            MachineOp::Rebuild | MachineOp::Create | MachineOp::Prove | MachineOp::Start => {
+                self.off.remove(name);
+            }
+            MachineOp::Describe | MachineOp::Rename | MachineOp::Unprotect => {}
+        }
         match act.op {
             MachineOp::Rebuild | MachineOp::Create | MachineOp::Prove => state.anew(true),
             MachineOp::Destroy => state.anew(false),
@@ -113,7 +132,7 @@ impl Run {
                 state.link = HostLink::Absent;
                 state.holds = true;
             }
-            MachineOp::Describe => {}
+            MachineOp::Describe | MachineOp::Rename | MachineOp::Unprotect => {}
         }
         let earlier = self.machines.remove(name).unwrap_or_default();
         let told = match act.op.makes_new() {
@@ -121,6 +140,70 @@ impl Run {
             false => told.or(&earlier),
         };
         self.machines.insert(name.clone(), told);
+    }
+
+    /// The machine beside stands under the host's name from now on, and the one before is the old one.
+    fn took_over(&mut self, name: &HostName, told: Machine) {
+        let state = self
+            .hosts
+            .entry(name.clone())
+            .or_insert_with(HostState::new);
+        state.anew(true);
+        self.off.remove(name);
+        let planned = Machine {
+            machine_id: self.plan.machines.get(name).cloned(),
+            ..Machine::default()
+        };
+        let before = self.machines.remove(name).unwrap_or_default().or(&planned);
+        let beside = self.beside.remove(name).unwrap_or_default();
+        self.old.insert(name.clone(), before);
+        self.machines.insert(name.clone(), told.or(&beside));
+    }
+
+    /// What happens to a machine beside the host's, the host does not notice.
+    fn worked_beside(&mut self, act: &MachineAct, name: &HostName, told: Machine) {
+        let machines = match act.which {
+            Which::Old => &mut self.old,
+            Which::Own | Which::Beside => &mut self.beside,
+        };
+        let earlier = machines.remove(name).unwrap_or_default();
+        let told = match act.op.makes_new() {
+            true => told,
+            false => told.or(&earlier),
+        };
+        machines.insert(name.clone(), told);
+    }
+
+    /// Hosts that may be away by the run's own doing: their machine was switched off or ended, or a step that does so
+    /// has begun and nobody knows that it went well.
+    pub fn away(&self) -> BTreeSet<HostName> {
+        let harms = |key: &&Key| match self.tree.step(key.node).map(|step| &step.work) {
+            Some(Primitive::Machine(act)) => act.which == Which::Own && act.op.harms(),
+            _ => false,
+        };
+        let begun = |key: &&Key| {
+            let state = self.slots.get(key).map(|slot| &slot.state);
+            matches!(
+                state,
+                Some(
+                    StepState::Running { .. }
+                        | StepState::Failed { .. }
+                        | StepState::Unknown { .. }
+                )
+            )
+        };
+        let open = self.open.iter().filter(harms).filter(begun);
+        let under_way = open.filter_map(|key| self.tree.host(key).cloned());
+        self.off.iter().cloned().chain(under_way).collect()
+    }
+
+    /// What the run's own steps told of a machine of a host.
+    pub fn machine_of(&self, host: &HostName, which: Which) -> Option<&Machine> {
+        match which {
+            Which::Own => self.machines.get(host),
+            Which::Beside => self.beside.get(host),
+            Which::Old => self.old.get(host),
+        }
     }
 
     /// A host that should be another machine by now is still the same one: what said that it was made
@@ -138,7 +221,7 @@ impl Run {
                     ..
                 }
             );
-            let makes = matches!(&step.work, Primitive::Machine(act) if act.op.makes_new());
+            let makes = matches!(&step.work, Primitive::Machine(act) if act.makes_new());
             if proving && makes {
                 *slot = Slot {
                     version: record.seq,

@@ -86,6 +86,12 @@ pub struct Run {
     pub(crate) away: BTreeMap<ServiceName, BTreeSet<HostName>>,
     /// Machines that steps of this run told of.
     pub(crate) machines: BTreeMap<HostName, Machine>,
+    /// Hosts whose machine steps of this run have switched off or ended.
+    pub(crate) off: BTreeSet<HostName>,
+    /// Machines that were launched beside those of hosts and have not taken over yet.
+    pub(crate) beside: BTreeMap<HostName, Machine>,
+    /// Machines whose place was taken.
+    pub(crate) old: BTreeMap<HostName, Machine>,
     /// While a plan is amended: states of begun steps whose turn has not come yet.
     pub(crate) carried: BTreeMap<Key, Slot>,
     /// What the present controller may begin, if not everything.
@@ -138,6 +144,9 @@ impl Run {
             hosts: BTreeMap::new(),
             away: BTreeMap::new(),
             machines: BTreeMap::new(),
+            off: BTreeSet::new(),
+            beside: BTreeMap::new(),
+            old: BTreeMap::new(),
             carried: BTreeMap::new(),
             fence: None,
             postponed: BTreeMap::new(),

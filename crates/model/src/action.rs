@@ -1,5 +1,6 @@
 //! What a step means to the fleet. Effects are derived from this, never stored beside it.
 
+use crate::belonging::{Belonging, Which};
 use crate::definition::Release;
 use crate::id::{DatasetName, ServiceName};
 use crate::later::Later;
@@ -76,8 +77,23 @@ pub enum Action {
     Machine {
         /// What is done.
         op: MachineOp,
+        /// Which of the host's machines it is done to.
+        #[serde(default, skip_serializing_if = "Which::is_own")]
+        which: Which,
         /// The release that a new machine is made with, where one is made.
         release: Option<Release>,
+    },
+    /// A volume or an address comes to the host or leaves it.
+    Moves {
+        /// Which of the two.
+        kind: Belonging,
+        /// Its name at the provider.
+        name: String,
+        /// What is done.
+        op: MoveOp,
+        /// The path below which a volume's data lies, where it is mounted by steps of the plan.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mount: Option<String>,
     },
     /// A playbook of Ansible, run on the controller.
     Ansible {
@@ -120,6 +136,7 @@ impl Action {
             Self::Carry { .. } => "carry",
             Self::Archive { .. } => "archive",
             Self::Machine { .. } => "machine",
+            Self::Moves { kind, .. } => kind.word(),
             Self::Ansible { .. } => "ansible",
             Self::Wait => "wait",
             Self::Gate => "gate",
@@ -185,6 +202,26 @@ pub enum DatabaseOp {
     ReadBack,
     /// The cluster moves to the new major version.
     MoveCluster,
+}
+
+/// What is done to a volume or an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MoveOp {
+    /// Nothing changes.
+    Describe,
+    /// It is made.
+    Create,
+    /// Nobody uses it any more: unmounted, and everything written out.
+    Unmount,
+    /// It leaves the machine.
+    Leave,
+    /// It comes to the machine.
+    Come,
+    /// A file system is made on it, where there is none.
+    Format,
+    /// It is mounted.
+    Mount,
 }
 
 /// Which way files are carried.

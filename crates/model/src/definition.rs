@@ -3,6 +3,8 @@
 //! `source` makes this from `upgrade.yaml` after everything in it was checked.
 
 use crate::action::{OnceScope, Retry, ServiceOp, Touches};
+use crate::belonging::{Replace, RoleVolume, Which};
+pub use crate::belonging::{WrittenAddress, WrittenVolume};
 use crate::finding::Waiver;
 use crate::id::{DatasetName, ProviderName, RoleName, ServiceName, StageName};
 use crate::knowledge::Knowledge;
@@ -12,7 +14,7 @@ use crate::primitive::{
 };
 use crate::span::Span;
 pub use crate::strategy::Strategy;
-use crate::strategy::{Change, Nonsense};
+use crate::strategy::{Change, Keeps, Nonsense};
 use crate::timing::Calendar;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -37,7 +39,11 @@ impl Definition {
     pub fn switch(&mut self, role: &RoleName, change: Change) -> Result<(), SwitchError> {
         let found = self.roles.iter_mut().find(|known| known.role == *role);
         let role = found.ok_or_else(|| SwitchError::NoRole(role.clone()))?;
-        role.strategy = role.strategy.with_change(change, !role.carry.is_empty())?;
+        let keeps = Keeps {
+            paths: !role.carry.is_empty(),
+            volumes: !role.volumes.is_empty(),
+        };
+        role.strategy = role.strategy.with_change(change, keeps)?;
         Ok(())
     }
 }
@@ -213,6 +219,10 @@ pub struct RoleUpgrade {
     pub upgrader: String,
     /// Absolute paths that hold what must survive on another machine; with `in-place` they stay where they are.
     pub carry: Vec<String>,
+    /// Volumes that hold what must survive on another machine; with `in-place` they stay where they are.
+    pub volumes: Vec<RoleVolume>,
+    /// What is said of the change by which a new machine takes the place of the old one.
+    pub replace: Replace,
     /// Datasets that are copied before anything changes.
     pub backup: Vec<DatasetName>,
     /// How its machines are made anew, where the strategy asks for that.
@@ -695,8 +705,12 @@ pub enum WrittenAction {
     },
     /// `archive:`.
     Archive(Archive),
-    /// `machine:`.
+    /// `machine:` and `instance:`.
     Machine(WrittenMachine),
+    /// `volume:`.
+    Volume(WrittenVolume),
+    /// `address: {move: ...}`.
+    Address(WrittenAddress),
     /// `ansible:`.
     Ansible(Playbook),
     /// `wait:`.
@@ -738,6 +752,12 @@ pub struct WrittenMachine {
     pub provider: ProviderName,
     /// The machine's name at the provider, when it is not the host's own.
     pub machine: Option<String>,
+    /// Which of the host's machines it is.
+    pub which: Which,
+    /// The name that it gets, with [`MachineOp::Rename`].
+    pub other: Option<String>,
+    /// Whether its protection against being ended is switched off first.
+    pub unprotect: bool,
     /// What a new machine is made from.
     pub image: Option<String>,
     /// What else the provider is told.

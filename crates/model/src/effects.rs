@@ -2,7 +2,8 @@
 //!
 //! Checker, outage clock, guards and pictures all read this one function.
 
-use crate::action::{Action, CarryOp, DatabaseOp, ServiceOp, Touches, Undo, UpgradePart};
+use crate::action::{Action, CarryOp, DatabaseOp, MoveOp, ServiceOp, Touches, Undo, UpgradePart};
+use crate::belonging::{Belonging, Which};
 use crate::definition::Release;
 use crate::id::{DatasetName, ServiceName};
 use crate::primitive::MachineOp;
@@ -31,6 +32,11 @@ pub enum Effect {
     CopyReadBack(DatasetName),
     /// The machine under the host's name is gone, with everything on it.
     MachineDestroyed,
+    /// Another machine stands under the host's name, with nothing but its image on it; the one before is
+    /// kept beside it, switched off.
+    MachineReplaced,
+    /// The machine whose place was taken is gone, with everything that was left on it.
+    OldMachineDestroyed,
     /// A new machine stands under the host's name, with nothing but its image on it.
     MachineCreated,
     /// The dataset is brought to another form that the old software cannot read.
@@ -49,11 +55,23 @@ pub enum Effect {
     AuthorityMoves,
 }
 
+impl Effect {
+    /// Whether what was on the host's machine is not there any more.
+    pub fn takes_machine(&self) -> bool {
+        matches!(self, Self::MachineDestroyed | Self::MachineReplaced)
+    }
+}
+
 /// The effects of a step on the host of its lane, in the order in which they come.
 pub fn effects(step: &Step) -> Vec<Effect> {
     match &step.action {
         Action::Run { touches } | Action::Ansible { touches, .. } => blinks(touches),
-        Action::Machine { op, release } => machine_effects(*op, release.as_ref()),
+        Action::Machine { op, which, release } => machine_effects(*op, *which, release.as_ref()),
+        Action::Moves { kind, op, .. } => match (kind, op) {
+            (Belonging::Volume, MoveOp::Come | MoveOp::Leave) => vec![Effect::VolumeMoves],
+            (Belonging::Address, MoveOp::Come | MoveOp::Leave) => vec![Effect::AddressMoves],
+            _ => Vec::new(),
+        },
         Action::Later { what, touches } => {
             let mut effects = what.effects();
             effects.extend(blinks(touches));
@@ -106,6 +124,7 @@ pub fn is_no_return(step: &Step) -> bool {
             Effect::ReleaseChanges(_)
                 | Effect::DatasetChanges(_)
                 | Effect::MachineDestroyed
+                | Effect::OldMachineDestroyed
                 | Effect::AuthorityMoves
         )
     };
@@ -125,7 +144,19 @@ fn service_effects(service: Option<&ServiceName>, op: ServiceOp) -> Vec<Effect> 
     }
 }
 
-fn machine_effects(op: MachineOp, release: Option<&Release>) -> Vec<Effect> {
+fn machine_effects(op: MachineOp, which: Which, release: Option<&Release>) -> Vec<Effect> {
+    match (which, op) {
+        (Which::Own, _) => {}
+        (Which::Beside, MachineOp::Prove) => {
+            let mut out = vec![Effect::HostDown, Effect::MachineReplaced];
+            out.extend(release.cloned().map(Effect::ReleaseChanges));
+            out.push(Effect::HostUp);
+            return out;
+        }
+        (Which::Old, MachineOp::Destroy) => return vec![Effect::OldMachineDestroyed],
+        // What happens beside the host's machine, it does not notice.
+        (Which::Beside | Which::Old, _) => return Vec::new(),
+    }
     let mut out = Vec::new();
     if op.harms() || op == MachineOp::Prove {
         out.push(Effect::HostDown);

@@ -12,22 +12,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Later {
-    /// `volume: {create: ...}`.
-    VolumeCreate,
-    /// `volume: {detach: ...}`.
-    VolumeDetach,
-    /// `volume: {attach: ...}`.
-    VolumeAttach,
-    /// `address: {move: ...}`.
-    AddressMove,
     /// `dns: {set: ...}`.
     DnsSet,
-    /// `instance: {launch: ...}`.
-    MachineLaunch,
-    /// `instance: {rename: ...}`.
-    MachineRename,
-    /// `instance: {terminate: ...}`.
-    MachineTerminate,
     /// `certificate: {copy: ...}`.
     CertificateCopy,
     /// `certificate: {verify: ...}`.
@@ -50,10 +36,6 @@ pub enum Later {
     MarkSet,
     /// `mark: {clear: ...}`.
     MarkClear,
-    /// `change: replace`.
-    ChangeReplace,
-    /// `data: volume`.
-    DataVolume,
     /// `data: rejoin`.
     DataRejoin,
     /// `data: transfer`.
@@ -79,46 +61,12 @@ pub struct Word {
     pub calm: bool,
 }
 
-const VOLUMES: &str = "volumes and addresses (5)";
-const MACHINES: &str = "machines beside the old ones (5)";
 const CLUSTERS: &str = "clusters and authority (5)";
 const UPGRADERS: &str = "further release upgraders (6)";
 const NAMES: &str = "names, certificates and marks (6)";
 
 /// Everything that is declared and not carried out.
-pub static WORDS: [Word; 24] = [
-    word(
-        Later::VolumeCreate,
-        "volume",
-        "create",
-        "a volume is made and mounted",
-        VOLUMES,
-        true,
-    ),
-    word(
-        Later::VolumeDetach,
-        "volume",
-        "detach",
-        "the volume is unmounted, written out and taken off the machine; refused while somebody uses it, saying who",
-        VOLUMES,
-        false,
-    ),
-    word(
-        Later::VolumeAttach,
-        "volume",
-        "attach",
-        "the volume comes to the machine and is mounted",
-        VOLUMES,
-        true,
-    ),
-    word(
-        Later::AddressMove,
-        "address",
-        "move",
-        "the address moves to the new machine; the old one is reached by its own from then on",
-        VOLUMES,
-        false,
-    ),
+pub static WORDS: [Word; 15] = [
     word(
         Later::DnsSet,
         "dns",
@@ -126,30 +74,6 @@ pub static WORDS: [Word; 24] = [
         "records get their new values",
         NAMES,
         true,
-    ),
-    word(
-        Later::MachineLaunch,
-        "instance",
-        "launch",
-        "a new machine is made",
-        MACHINES,
-        true,
-    ),
-    word(
-        Later::MachineRename,
-        "instance",
-        "rename",
-        "the machine gets another name",
-        MACHINES,
-        true,
-    ),
-    word(
-        Later::MachineTerminate,
-        "instance",
-        "terminate",
-        "the machine is gone, after its protection was switched off",
-        MACHINES,
-        false,
     ),
     word(
         Later::CertificateCopy,
@@ -240,22 +164,6 @@ pub static WORDS: [Word; 24] = [
         true,
     ),
     word(
-        Later::ChangeReplace,
-        "change",
-        "replace",
-        "a new machine takes the place of the old one",
-        MACHINES,
-        false,
-    ),
-    word(
-        Later::DataVolume,
-        "data",
-        "volume",
-        "the data goes with its volume from the old machine to the new one",
-        VOLUMES,
-        false,
-    ),
-    word(
         Later::DataRejoin,
         "data",
         "rejoin",
@@ -319,7 +227,7 @@ impl Later {
     pub fn written(self) -> String {
         let Word { key, verb, .. } = self.word();
         match self {
-            Self::ChangeReplace | Self::DataVolume | Self::DataRejoin | Self::DataTransfer => {
+            Self::DataRejoin | Self::DataTransfer => {
                 format!("{key}: {verb}")
             }
             Self::Upgrader => (*key).to_owned(),
@@ -330,17 +238,11 @@ impl Later {
     /// What it does beside disturbing services.
     pub(crate) fn effects(self) -> Vec<Effect> {
         match self {
-            Self::VolumeDetach | Self::VolumeAttach | Self::DataVolume => vec![Effect::VolumeMoves],
-            Self::AddressMove => vec![Effect::AddressMoves],
             Self::ClusterLeave | Self::ClusterJoin | Self::ClusterBootstrap | Self::DataRejoin => {
                 vec![Effect::MembershipChanges]
             }
             Self::Transfer | Self::DataTransfer => vec![Effect::AuthorityMoves],
-            Self::VolumeCreate
-            | Self::DnsSet
-            | Self::MachineLaunch
-            | Self::MachineRename
-            | Self::MachineTerminate
+            Self::DnsSet
             | Self::CertificateCopy
             | Self::CertificateVerify
             | Self::SessionsEnd
@@ -348,7 +250,6 @@ impl Later {
             | Self::MigrationsOnline
             | Self::MarkSet
             | Self::MarkClear
-            | Self::ChangeReplace
             | Self::Upgrader => Vec::new(),
         }
     }
@@ -357,11 +258,7 @@ impl Later {
     /// what makes or moves something may not.
     pub fn repeat(self) -> Repeat {
         match self {
-            Self::VolumeDetach
-            | Self::VolumeAttach
-            | Self::AddressMove
-            | Self::DnsSet
-            | Self::MachineRename
+            Self::DnsSet
             | Self::CertificateCopy
             | Self::CertificateVerify
             | Self::MarkSet
@@ -370,15 +267,10 @@ impl Later {
             Self::QuiesceOthers | Self::ClusterBootstrap | Self::Transfer | Self::DataTransfer => {
                 Repeat::Once(OnceScope::Role)
             }
-            Self::VolumeCreate
-            | Self::MachineLaunch
-            | Self::MachineTerminate
-            | Self::SessionsEnd
+            Self::SessionsEnd
             | Self::ClusterLeave
             | Self::ClusterJoin
             | Self::MigrationsOnline
-            | Self::ChangeReplace
-            | Self::DataVolume
             | Self::DataRejoin
             | Self::Upgrader => Repeat::Person,
         }
@@ -387,9 +279,6 @@ impl Later {
     /// What cannot be taken back when it was done, with what is left to do instead.
     pub fn way_back(self) -> Option<&'static str> {
         match self {
-            Self::MachineTerminate => {
-                Some("the old machine is gone; only backups are left of what it alone had")
-            }
             Self::Transfer | Self::DataTransfer => Some(
                 "the receiving host is the authority: what it writes from here is on no old host",
             ),

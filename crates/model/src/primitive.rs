@@ -3,6 +3,7 @@
 //! Every text in here may be a template; it is rendered with the host's frozen variables and the
 //! outputs of earlier steps just before it is sent (see [`crate::template`]).
 
+use crate::belonging::{BelongingAct, Which};
 use crate::id::ProviderName;
 use crate::membership::Membership;
 use crate::span::Span;
@@ -33,6 +34,8 @@ pub enum Primitive {
     Local(Exec),
     /// A provider's work on the host's machine, by the controller; or the proof of what a person did to it.
     Machine(MachineAct),
+    /// A provider's work on a volume or an address, by the controller.
+    Belonging(BelongingAct),
     /// Nothing is done: the step is over when its condition holds.
     Wait(Wait),
     /// A person decides (a gate).
@@ -48,7 +51,7 @@ impl Primitive {
     /// in a host's lane.
     pub fn runs_on_controller(&self) -> bool {
         match self {
-            Self::Local(_) => true,
+            Self::Local(_) | Self::Belonging(_) => true,
             Self::Machine(act) => act.op != MachineOp::Prove,
             Self::Exec(_)
             | Self::WriteFile(_)
@@ -306,6 +309,13 @@ pub struct MachineAct {
     pub op: MachineOp,
     /// The machine's name at the provider.
     pub machine: String,
+    /// Which of the host's machines that is.
+    #[serde(default, skip_serializing_if = "Which::is_own")]
+    pub which: Which,
+    /// Another name that the work needs: the new one of [`MachineOp::Rename`]; where a machine takes the
+    /// place of another one ([`MachineOp::Prove`] of [`Which::Beside`]), that of the other one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other: Option<String>,
     /// What a new machine is made from, in the provider's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
@@ -320,6 +330,17 @@ impl MachineAct {
     /// [`MachineAct::answers_within`] when nothing is said: firmware, first boot and the making of host
     /// keys included.
     pub const ANSWERS_WITHIN_DEFAULT: Span = Span::from_s(15 * 60);
+
+    /// Whether another machine than before stands under the host's name afterwards. One that is launched
+    /// beside it does not, until it takes over.
+    pub fn makes_new(&self) -> bool {
+        self.op.makes_new() && (self.which == Which::Own || self.takes_over())
+    }
+
+    /// Whether the machine beside takes the place of the one under the host's name.
+    pub fn takes_over(&self) -> bool {
+        self.op == MachineOp::Prove && self.which == Which::Beside
+    }
 }
 
 /// What is done to a machine.
@@ -338,6 +359,10 @@ pub enum MachineOp {
     Create,
     /// It is ended for good.
     Destroy,
+    /// It gets another name; all else stays.
+    Rename,
+    /// Its protection against being ended is switched off.
+    Unprotect,
     /// A person has made it anew: that is proven, by a new machine id behind a host key that the person
     /// entered into the known hosts.
     Prove,
@@ -345,13 +370,15 @@ pub enum MachineOp {
 
 impl MachineOp {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Describe,
         Self::Rebuild,
         Self::Stop,
         Self::Start,
         Self::Create,
         Self::Destroy,
+        Self::Rename,
+        Self::Unprotect,
         Self::Prove,
     ];
 
@@ -364,11 +391,13 @@ impl MachineOp {
             Self::Start => "start",
             Self::Create => "create",
             Self::Destroy => "destroy",
+            Self::Rename => "rename",
+            Self::Unprotect => "unprotect",
             Self::Prove => "prove",
         }
     }
 
-    /// Whether another machine than before answers under the host's name afterwards.
+    /// Whether another machine than before answers afterwards.
     pub fn makes_new(self) -> bool {
         matches!(self, Self::Rebuild | Self::Create | Self::Prove)
     }

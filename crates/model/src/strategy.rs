@@ -85,6 +85,15 @@ pub struct Strategy {
     data: Data,
 }
 
+/// What a role says of its data, whether or not its strategy asks for it today.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keeps {
+    /// It names paths that are carried.
+    pub paths: bool,
+    /// It names volumes.
+    pub volumes: bool,
+}
+
 /// Two words that cannot go together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` with `{}` makes no sense: {why}", change.word(), data.word())]
@@ -191,15 +200,16 @@ impl Strategy {
             .find_map(|(name, point)| (point == self).then_some(name))
     }
 
-    /// The point for the same data with another change. What stays on the machine in place is carried to
-    /// another one, if `carries` paths, and what is carried elsewhere stays in place.
+    /// The point for the same data with another change. What stays on the machine in place goes to another
+    /// one with its volumes, or else is carried, if the role names them; what goes there stays in place.
     ///
     /// # Errors
     /// When it cannot be said what becomes of the data then.
-    pub fn with_change(self, change: Change, carries: bool) -> Result<Self, Nonsense> {
+    pub fn with_change(self, change: Change, keeps: Keeps) -> Result<Self, Nonsense> {
         let data = match (change, self.data) {
             (Change::Packages | Change::InPlace, Data::Carry | Data::Volume) => Data::Stays,
-            (Change::Rebuild | Change::Replace, Data::Stays) if carries => Data::Carry,
+            (Change::Rebuild | Change::Replace, Data::Stays) if keeps.volumes => Data::Volume,
+            (Change::Rebuild | Change::Replace, Data::Stays) if keeps.paths => Data::Carry,
             (_, data) => data,
         };
         Self::new(change, data)
@@ -262,8 +272,12 @@ mod tests {
 
     #[test]
     fn the_change_is_switched_and_the_data_follows_only_where_it_can() {
-        let to = |from: Strategy, change, carries| {
-            from.with_change(change, carries)
+        let to = |from: Strategy, change, paths| {
+            let keeps = Keeps {
+                paths,
+                volumes: false,
+            };
+            from.with_change(change, keeps)
                 .map(|point| point.to_string())
                 .map_err(|nonsense| nonsense.to_string())
         };
@@ -305,6 +319,24 @@ mod tests {
             to(Strategy::IN_PLACE, Change::Rebuild, false).unwrap_err(),
             @"`rebuild` with `stays` makes no sense: the machine does not stay, so its data cannot; carry it, move its volume, or let it rejoin"
         );
+    }
+
+    #[test]
+    fn what_lies_on_volumes_goes_with_them_whatever_is_carried_too() {
+        let keeps = Keeps {
+            paths: true,
+            volumes: true,
+        };
+        let there = Strategy::IN_PLACE.with_change(Change::Replace, keeps);
+        assert_eq!(there, Ok(Strategy::preset("blue-green").unwrap()));
+        let rebuilt = there.unwrap().with_change(Change::Rebuild, keeps).unwrap();
+        assert_eq!(
+            rebuilt.to_string(),
+            "rebuild with data volume",
+            "the data stays on its volume when the change is switched"
+        );
+        let back = rebuilt.with_change(Change::InPlace, keeps);
+        assert_eq!(back, Ok(Strategy::IN_PLACE));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A text without `{{` and `{%` is taken as it is. In scripts every interpolated value is quoted for
 //! `/bin/sh`, unless the filter `raw` says otherwise.
 
+use crate::belonging::BelongingAct;
 use crate::definition::Release;
 use crate::fleet::{Host, Vars};
 use crate::primitive::{Command, Edit, EditFile, Exec, MachineAct, Measure, Primitive, WriteFile};
@@ -233,6 +234,7 @@ impl Renderer {
         match &mut out {
             Primitive::Exec(exec) | Primitive::Local(exec) => *exec = self.exec(exec, context)?,
             Primitive::Machine(act) => *act = self.machine(act, context)?,
+            Primitive::Belonging(act) => *act = self.belonging(act, context)?,
             Primitive::WriteFile(file) => *file = self.write_file(file, context)?,
             Primitive::EditFile(edit) => *edit = self.edit_file(edit, context)?,
             Primitive::Reboot(reboot) => {
@@ -342,14 +344,38 @@ impl Renderer {
         let text = |text: &str| self.text(text, Quoting::Plain, context);
         Ok(MachineAct {
             machine: text(&act.machine)?,
+            other: act.other.as_deref().map(text).transpose()?,
             image: act.image.as_deref().map(text).transpose()?,
-            params: act
-                .params
-                .iter()
-                .map(|(key, value)| Ok((key.clone(), self.json(value, context)?)))
-                .collect::<Result<_, TemplateError>>()?,
+            params: self.params(&act.params, context)?,
             ..act.clone()
         })
+    }
+
+    fn belonging(
+        &self,
+        act: &BelongingAct,
+        context: &Context,
+    ) -> Result<BelongingAct, TemplateError> {
+        let text = |text: &str| self.text(text, Quoting::Plain, context);
+        Ok(BelongingAct {
+            name: text(&act.name)?,
+            machine: text(&act.machine)?,
+            from: act.from.as_deref().map(text).transpose()?,
+            expect: act.expect.as_deref().map(text).transpose()?,
+            params: self.params(&act.params, context)?,
+            ..act.clone()
+        })
+    }
+
+    fn params(
+        &self,
+        params: &BTreeMap<String, Json>,
+        context: &Context,
+    ) -> Result<BTreeMap<String, Json>, TemplateError> {
+        params
+            .iter()
+            .map(|(key, value)| Ok((key.clone(), self.json(value, context)?)))
+            .collect()
     }
 
     /// The value with all its texts rendered; keys stay as they are.
@@ -416,7 +442,16 @@ pub fn texts_of_primitive(primitive: &Primitive) -> Vec<(&str, Quoting)> {
         Primitive::Exec(exec) | Primitive::Local(exec) => texts_of_exec(exec),
         Primitive::Machine(act) => {
             let mut out = vec![plain(act.machine.as_str())];
+            out.extend(act.other.iter().map(|other| plain(other.as_str())));
             out.extend(act.image.iter().map(|image| plain(image.as_str())));
+            let texts = act.params.values().flat_map(texts_of_json);
+            out.extend(texts.map(plain));
+            out
+        }
+        Primitive::Belonging(act) => {
+            let mut out = vec![plain(act.name.as_str()), plain(act.machine.as_str())];
+            let others = act.from.iter().chain(&act.expect);
+            out.extend(others.map(|text| plain(text.as_str())));
             let texts = act.params.values().flat_map(texts_of_json);
             out.extend(texts.map(plain));
             out

@@ -47,6 +47,28 @@ pub enum Wrong {
         /// The role.
         role: String,
     },
+    /// A role whose machines are replaced, and only a person makes them.
+    #[error("the machines of role `{role}` are replaced, which a person cannot be asked for")]
+    ReplaceByPerson {
+        /// The role.
+        role: String,
+    },
+    /// A volume of a role whose machines no provider makes.
+    #[error("the volumes of role `{role}` move, and no provider is named for it")]
+    NoProviderOfVolumes {
+        /// The role.
+        role: String,
+    },
+    /// Ends of a scope that do not match.
+    #[error("scope `{scope}` opens with {opens} and closes with {closes} steps")]
+    UnevenScope {
+        /// The scope.
+        scope: String,
+        /// Steps that it opens with.
+        opens: usize,
+        /// Steps that it closes with.
+        closes: usize,
+    },
     /// A dataset whose service is not declared.
     #[error("dataset `{dataset}` belongs to `{service}`, which is no service")]
     NoService {

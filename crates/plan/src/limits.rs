@@ -85,6 +85,16 @@ pub(crate) fn machine(op: MachineOp, answers_within: Span) -> Limits {
     }
 }
 
+/// A provider's work on a volume or an address: detaching waits until the machine has let go.
+const BELONGING_TOTAL: Span = Span::from_s(15 * 60);
+/// What it usually takes.
+const BELONGING_EXPECTED: Span = Span::from_s(10);
+
+/// A file system with much that was not written yet, on a slow disk, written out.
+const MOUNT_TOTAL: Span = Span::from_s(30 * 60);
+/// What it usually takes.
+const MOUNT_EXPECTED: Span = Span::from_s(2);
+
 /// A service that is not healthy so long after its start will not be.
 const HEALTH_AT_MOST: Span = Span::from_s(5 * 60);
 /// Between two looks at a service's health: the resolution of a measured window.
@@ -123,6 +133,8 @@ pub(crate) const COMMAND: Limits = limits(COMMAND_TOTAL, Some(COMMAND_STALL), CO
 pub(crate) const FILE: Limits = limits(FILE_TOTAL, None, FILE_EXPECTED);
 pub(crate) const SERVICE: Limits = limits(SERVICE_TOTAL, None, SERVICE_EXPECTED);
 pub(crate) const PACKAGES: Limits = limits(PACKAGES_TOTAL, Some(COMMAND_STALL), PACKAGES_EXPECTED);
+pub(crate) const BELONGING: Limits = limits(BELONGING_TOTAL, None, BELONGING_EXPECTED);
+pub(crate) const MOUNT: Limits = limits(MOUNT_TOTAL, None, MOUNT_EXPECTED);
 pub(crate) const GATE: Limits = limits(GATE_TOTAL, None, Span::from_s(0));
 pub(crate) const ANNOUNCE: Limits = limits(FILE_TOTAL, None, Span::from_s(0));
 pub(crate) const RELEASE: Limits = limits(RELEASE_AT_MOST, None, FILE_EXPECTED);

@@ -22,6 +22,19 @@ pub(crate) const MOVE_CLUSTER: Script =
 pub(crate) const CLUSTER_MOVED: Script =
     Script("cluster-moved", include_str!("scripts/cluster_moved.sh"));
 
+/// Unmounts what is mounted somewhere, if nobody uses it. Argument: the path.
+pub(crate) const UNMOUNT: Script = Script("unmount", include_str!("scripts/unmount.sh"));
+/// So when nothing is mounted there. Argument: the path.
+pub(crate) const UNMOUNTED: Script = Script("unmounted", include_str!("scripts/unmounted.sh"));
+/// Mounts a device, also after boots. Arguments: `fstab` or `unit`, device, path, options.
+pub(crate) const MOUNT: Script = Script("mount", include_str!("scripts/mount.sh"));
+/// So when the device is mounted there. Arguments: device, path.
+pub(crate) const MOUNTED: Script = Script("mounted", include_str!("scripts/mounted.sh"));
+/// Makes a file system on an empty device. Arguments: its type, device.
+pub(crate) const FORMAT: Script = Script("format", include_str!("scripts/format.sh"));
+/// So when the device has one of this type. Arguments: its type, device.
+pub(crate) const FORMATTED: Script = Script("formatted", include_str!("scripts/formatted.sh"));
+
 /// Tells of failed units and errors in the journal; fails when a unit has failed and is not expected to.
 /// Arguments: `unit` or `line`, its name or text, what is said of it, three by three.
 pub(crate) const LOOK_OVER: Script = Script("look-over", include_str!("scripts/look_over.sh"));
@@ -57,6 +70,12 @@ mod tests {
             MOVE_CLUSTER,
             CLUSTER_MOVED,
             LOOK_OVER,
+            UNMOUNT,
+            UNMOUNTED,
+            MOUNT,
+            MOUNTED,
+            FORMAT,
+            FORMATTED,
         ] {
             assert!(!text.contains("{{") && !text.contains("{%"), "{name}");
         }

@@ -77,11 +77,11 @@ fn once(draft: &mut Draft<'_>, stage: &StagePlan, place: &str, steps: &[StageSte
             (Some(_), None) => continue,
             (None, _) => Lane::Run,
         };
-        let compiled = parts::one(draft, &site, step);
-        out.extend(compiled.map(|step| {
+        let compiled = parts::whole(draft, &site, step);
+        out.extend(compiled.into_iter().map(|step| {
             Block::Step(Box::new(Step {
                 why: format!("written {place} the stage {}", stage.name),
-                lane,
+                lane: lane.clone(),
                 ..step
             }))
         }));

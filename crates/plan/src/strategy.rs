@@ -18,6 +18,26 @@ pub(crate) enum Part {
     UpgraderPrepare,
     /// The provider knows the machine that it will be asked to make anew.
     MachineKnown,
+    /// The provider knows the role's volumes, and the machine has them.
+    VolumesKnown,
+    /// The provider knows the addresses that will move.
+    AddressesKnown,
+    /// A new machine is made beside the old one.
+    Launch,
+    /// The role's volumes leave the machine.
+    VolumesLeave,
+    /// The old machine is switched off: from here it serves and writes nothing any more.
+    OldOff,
+    /// The new machine takes the place of the old one.
+    TakeOver,
+    /// The role's volumes come to the new machine.
+    VolumesCome,
+    /// Addresses go over to the new machine.
+    AddressesMove,
+    /// The new machine gets the old one's name.
+    Rename,
+    /// The old machine is ended.
+    OldEnds,
     /// Copies of the role's datasets, each read back.
     Copies,
     /// Services held down.
@@ -74,6 +94,10 @@ const PARTS: [(Slot, &[(Part, For)]); 14] = [
             (Part::Written, For::Every),
             (Part::UpgraderPrepare, For::Of(Change::InPlace)),
             (Part::MachineKnown, For::Of(Change::Rebuild)),
+            (Part::MachineKnown, For::Of(Change::Replace)),
+            (Part::VolumesKnown, For::With(Data::Volume)),
+            (Part::AddressesKnown, For::Of(Change::Replace)),
+            (Part::Launch, For::Of(Change::Replace)),
         ],
     ),
     (
@@ -93,6 +117,8 @@ const PARTS: [(Slot, &[(Part, For)]); 14] = [
         &[
             (Part::Written, For::Every),
             (Part::Persist, For::With(Data::Carry)),
+            (Part::VolumesLeave, For::With(Data::Volume)),
+            (Part::OldOff, For::Of(Change::Replace)),
         ],
     ),
     (
@@ -100,8 +126,9 @@ const PARTS: [(Slot, &[(Part, For)]); 14] = [
         &[
             (Part::ReleaseChange, For::Of(Change::InPlace)),
             (Part::NewMachine, For::Of(Change::Rebuild)),
-            (Part::Later(Later::ChangeReplace), For::Of(Change::Replace)),
+            (Part::TakeOver, For::Of(Change::Replace)),
             (Part::HoldAgain, For::With(Data::Carry)),
+            (Part::HoldAgain, For::With(Data::Volume)),
             (Part::Written, For::Of(Change::Rebuild)),
             (Part::Written, For::Of(Change::Replace)),
             (Part::Written, For::Of(Change::Packages)),
@@ -111,10 +138,11 @@ const PARTS: [(Slot, &[(Part, For)]); 14] = [
         Slot::Restore,
         &[
             (Part::Restore, For::With(Data::Carry)),
-            (Part::Later(Later::DataVolume), For::With(Data::Volume)),
+            (Part::VolumesCome, For::With(Data::Volume)),
             (Part::Rejoin, For::With(Data::Rejoin)),
             (Part::Later(Later::QuiesceOthers), For::With(Data::Transfer)),
             (Part::Later(Later::DataTransfer), For::With(Data::Transfer)),
+            (Part::AddressesMove, For::Of(Change::Replace)),
             (Part::Written, For::Every),
         ],
     ),
@@ -140,12 +168,20 @@ const PARTS: [(Slot, &[(Part, For)]); 14] = [
         ],
     ),
     (Slot::Undrain, &[(Part::Written, For::Every)]),
-    (Slot::Finish, &[(Part::Written, For::Every)]),
+    (
+        Slot::Finish,
+        &[
+            (Part::Rename, For::Of(Change::Replace)),
+            (Part::Written, For::Every),
+            (Part::OldEnds, For::Of(Change::Replace)),
+        ],
+    ),
     (
         Slot::Cleanup,
         &[
             (Part::Written, For::Every),
             (Part::RemoveSetAside, For::With(Data::Carry)),
+            (Part::OldEnds, For::Of(Change::Replace)),
         ],
     ),
 ];

@@ -3,6 +3,7 @@
 //! [`SshReach`] is the engine's port. Below it: one connection for each host over either
 //! [`transport`], the helper program that is uploaded and verified before every start, and [`client`], its framed protocol.
 
+mod belonging;
 mod carry;
 mod channel;
 pub mod client;

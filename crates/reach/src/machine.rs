@@ -1,6 +1,8 @@
 //! Work on machines: the right one is asserted, its provider called, and what stands there afterwards
 //! proven.
 
+mod beside;
+
 use crate::detached::{self, Begun, out_of_sight};
 use crate::link::{Hope, Link};
 use crate::outcome::{failed, not_begun};
@@ -8,10 +10,11 @@ use crate::provider::{self, Answer, EXIT_NOT_BEGUN, State};
 use crate::settle;
 use crate::ssh_reach::SshReach;
 use overhaul_engine::ports::{MachineOrder, Order, Progress, Unbegun};
+use overhaul_model::belonging::Which;
 use overhaul_model::definition::OutputFrom;
 use overhaul_model::event::{Outcome, Settlement};
 use overhaul_model::facts::FactsWanted;
-use overhaul_model::id::InstallId;
+use overhaul_model::id::{HostName, InstallId};
 use overhaul_model::machine::Machine;
 use overhaul_model::primitive::{Exec, MachineAct, MachineOp, Measure, Measurement};
 use overhaul_model::receipt::{ReceiptStatus, WorkEnd};
@@ -22,7 +25,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// The name under which the provider's answer comes from its receipt.
-const ANSWER: &str = "answer";
+pub(crate) const ANSWER: &str = "answer";
 
 /// Why nothing can be asserted of a machine, or told apart from it.
 const UNKNOWN_MACHINE: &str =
@@ -65,7 +68,10 @@ impl<'a> MachineWork<'a> {
             if self.about.expected.is_none() {
                 return not_begun(UNKNOWN_MACHINE);
             }
-            let outcome = self.proven(&Answer::default(), progress).await;
+            let outcome = match self.act.takes_over() {
+                true => self.taken_over(progress).await,
+                false => self.proven(&Answer::default(), progress).await,
+            };
             return outcome.unwrap_or_else(not_begun);
         }
         let before = Begun::of(&self.order);
@@ -73,12 +79,16 @@ impl<'a> MachineWork<'a> {
             Ok(near) => near,
             Err(error) => return out_of_sight(before, &error.to_string()),
         };
-        let begun = match self.is_begun(near).await {
+        let begun = match is_begun(near, &self.order).await {
             Ok(begun) => begun,
             Err(why) => return out_of_sight(before, &why),
         };
-        if !begun && let Err(why) = self.may_begin(progress).await {
-            return not_begun(why);
+        if !begun {
+            match self.may_begin(progress).await {
+                Ok(None) => {}
+                Ok(Some(already)) => return already,
+                Err(why) => return not_begun(why),
+            }
         }
         let work = match self.work() {
             Ok(work) => work,
@@ -112,16 +122,6 @@ impl<'a> MachineWork<'a> {
         }
     }
 
-    async fn is_begun(&self, near: &Arc<Link>) -> Result<bool, String> {
-        let key = self.order.key.clone();
-        let bound = Duration::from_secs(detached::ANSWER_S_MAX);
-        let asked = near.ask("a receipt", RequestBody::Receipt { key }, bound);
-        match asked.await.map_err(|error| error.to_string())?.1 {
-            ResponseBody::Receipt(status) => Ok(status != ReceiptStatus::Absent),
-            other => Err(detached::unexpected(&other).to_string()),
-        }
-    }
-
     fn work(&self) -> Result<HostWork, String> {
         let about = &self.about;
         let provider = about
@@ -135,17 +135,34 @@ impl<'a> MachineWork<'a> {
         Ok(HostWork::Exec(provider::exec(&script, request)))
     }
 
-    /// The machine that would be harmed is the one that is meant.
-    async fn may_begin(&self, progress: &Progress) -> Result<(), String> {
-        if !self.act.op.harms() {
-            return Ok(());
+    async fn described(&self) -> Result<Answer, String> {
+        let provider = self.about.provider.as_ref();
+        let provider = provider.ok_or("the plan names no provider for it")?;
+        provider::describe(provider, self.act, self.about.known.as_ref()).await
+    }
+
+    /// What stands against it, or the outcome where it is so already.
+    async fn may_begin(&self, progress: &Progress) -> Result<Option<Outcome>, String> {
+        let own = self.act.which == Which::Own;
+        match self.act.op {
+            MachineOp::Describe | MachineOp::Prove => Ok(None),
+            MachineOp::Rename | MachineOp::Unprotect => beside::named(self).await,
+            MachineOp::Create if !own => beside::free(self).await,
+            MachineOp::Create => Ok(None),
+            MachineOp::Start => beside::not_replaced(self).await.map(|()| None),
+            MachineOp::Rebuild | MachineOp::Stop | MachineOp::Destroy if !own => {
+                beside::harmed(self).await
+            }
+            MachineOp::Rebuild | MachineOp::Stop | MachineOp::Destroy => {
+                self.right_one(progress).await.map(|()| None)
+            }
         }
+    }
+
+    /// The machine that would be harmed is the one that is meant.
+    async fn right_one(&self, progress: &Progress) -> Result<(), String> {
         let about = &self.about;
-        let provider = about
-            .provider
-            .as_ref()
-            .ok_or("the plan names no provider for it")?;
-        let told = provider::describe(provider, self.act, about.known.as_ref()).await?;
+        let told = self.described().await?;
         // Switched off by this run, after it was asserted: it cannot be asked again.
         let proven = about
             .known
@@ -171,7 +188,8 @@ impl<'a> MachineWork<'a> {
                 "this is not the machine that the plan was made for: its machine id is {found}, not {expected}; nothing was changed"
             ));
         }
-        self.same_to_provider(&told, &found).await?;
+        let host = &self.order.host;
+        same_to_provider(self.reach, host, &self.act.machine, &told, &found).await?;
         let line = format!(
             "the right machine is asserted: {found} is {} to its provider\n",
             told.identity
@@ -180,75 +198,17 @@ impl<'a> MachineWork<'a> {
         Ok(())
     }
 
-    /// What the provider calls by this name is the machine that we are connected with.
-    async fn same_to_provider(&self, told: &Answer, found: &str) -> Result<(), String> {
-        if told.machine_id.is_none() && told.product_uuid.is_none() {
-            return Err("the provider tells neither machine_id nor product_uuid of it, and its word alone harms no machine".to_owned());
-        }
-        if let Some(id) = &told.machine_id
-            && id != found
-        {
-            return Err(format!(
-                "the provider means another machine by {}: {id}, not {found}; nothing was changed",
-                self.act.machine
-            ));
-        }
-        let Some(uuid) = &told.product_uuid else {
-            return Ok(());
-        };
-        let script = r#"test "$(tr A-F a-f </sys/class/dmi/id/product_uuid)" = "$1""#;
-        let uuid = uuid.to_ascii_lowercase();
-        let same = Exec::argv(["/bin/sh", "-c", script, "sh", uuid.as_str()]);
-        let within = Span::from_s(MEASURE_S_MAX);
-        let host = &self.order.host;
-        match self
-            .reach
-            .measure_at(host, Measure::Command(same), within)
-            .await
-        {
-            Measurement::So { .. } => Ok(()),
-            other => Err(format!(
-                "the provider means the machine with the UUID {uuid} by {}, and its firmware does not say so ({}); nothing was changed",
-                self.act.machine,
-                other.words()
-            )),
-        }
-    }
-
     /// From the end of the provider's call to what is certain.
     async fn after(&self, ended: Outcome, progress: &Progress) -> Outcome {
-        let outputs = match ended {
-            Outcome::Succeeded { outputs, .. } => outputs,
-            Outcome::Failed {
-                tail,
-                end:
-                    Some(WorkEnd::Exited {
-                        code: EXIT_NOT_BEGUN,
-                        ..
-                    }),
-                ..
-            } => {
-                return Outcome::Failed {
-                    why: "the provider could not, and changed nothing".to_owned(),
-                    tail,
-                    end: None,
-                };
-            }
-            other => return other,
+        let text = match answered(ended) {
+            Ok(text) => text,
+            Err(other) => return other,
         };
-        let exited = WorkEnd::Exited {
-            code: 0,
-            success: true,
+        let proven = match Answer::parse(&text) {
+            Ok(answer) => self.proven(&answer, progress).await,
+            Err(why) => Err(why),
         };
-        let text = outputs.get(ANSWER).and_then(|text| text.as_str());
-        let answer = match Answer::parse(text.unwrap_or_default()) {
-            Ok(answer) => answer,
-            Err(why) => return failed(why, String::new(), Some(exited)),
-        };
-        match self.proven(&answer, progress).await {
-            Ok(outcome) => outcome,
-            Err(why) => failed(why, String::new(), Some(exited)),
-        }
+        proven.unwrap_or_else(|why| failed(why, String::new(), Some(EXITED)))
     }
 
     /// What stands under the name now is what the step is for.
@@ -259,7 +219,9 @@ impl<'a> MachineWork<'a> {
             MachineOp::Destroy => Some(State::Absent),
             MachineOp::Stop => Some(State::Stopped),
             MachineOp::Rebuild | MachineOp::Create | MachineOp::Start => Some(State::Running),
-            MachineOp::Describe | MachineOp::Prove => None,
+            MachineOp::Describe | MachineOp::Rename | MachineOp::Unprotect | MachineOp::Prove => {
+                None
+            }
         };
         if wanted.is_some_and(|wanted| wanted != answer.state) {
             return Err(format!(
@@ -267,8 +229,11 @@ impl<'a> MachineWork<'a> {
                 answer.state
             ));
         }
+        beside::as_meant(self, answer)?;
         let machine_id = match (op, gone) {
-            (MachineOp::Describe, _) => answer.machine_id.clone(),
+            (MachineOp::Describe | MachineOp::Rename | MachineOp::Unprotect, _) => {
+                answer.machine_id.clone()
+            }
             (_, true) => self.about.expected.clone(),
             _ => Some(self.answers(&answer.machine(None), progress).await?),
         };
@@ -288,17 +253,20 @@ impl<'a> MachineWork<'a> {
 
     /// Waits until the machine answers behind the host keys that were told, and gives its machine id.
     async fn answers(&self, machine: &Machine, progress: &Progress) -> Result<String, String> {
-        let (host, new) = (&self.order.host, self.act.op.makes_new());
+        let host = &self.order.host;
+        let own = self.act.which == Which::Own;
+        let new = self.act.op.makes_new() && !self.act.takes_over();
         let began = Instant::now();
         let within = self.act.answers_within.as_duration();
         progress(&self.order.position, b"waiting until the machine answers\n");
         let mut other_key_since = None;
         loop {
             // Its own each time: known hosts may have been changed by a person meanwhile.
-            let link = self
-                .reach
-                .link_to(host, machine)
-                .map_err(|e| e.to_string())?;
+            let link = match own {
+                true => self.reach.link_to(host, machine),
+                false => self.reach.link_beside(host, machine),
+            };
+            let link = link.map_err(|e| e.to_string())?;
             let why = match self.look(&link).await {
                 Ok(id) if new && self.about.expected.as_ref() == Some(&id) => {
                     format!("it still has the machine id of the old machine, {id}")
@@ -339,8 +307,83 @@ impl<'a> MachineWork<'a> {
     }
 }
 
+/// The end of a call that went well.
+pub(crate) const EXITED: WorkEnd = WorkEnd::Exited {
+    code: 0,
+    success: true,
+};
+
+/// What a provider wrote at the end of a call that went well; otherwise the outcome.
+pub(crate) fn answered(ended: Outcome) -> Result<String, Outcome> {
+    match ended {
+        Outcome::Succeeded { outputs, .. } => {
+            let text = outputs.get(ANSWER).and_then(|text| text.as_str());
+            Ok(text.unwrap_or_default().to_owned())
+        }
+        Outcome::Failed {
+            tail,
+            end:
+                Some(WorkEnd::Exited {
+                    code: EXIT_NOT_BEGUN,
+                    ..
+                }),
+            ..
+        } => Err(Outcome::Failed {
+            why: "the provider could not, and changed nothing".to_owned(),
+            tail,
+            end: None,
+        }),
+        other => Err(other),
+    }
+}
+
+/// Whether the controller's helper has begun an attempt.
+pub(crate) async fn is_begun(near: &Arc<Link>, order: &Order) -> Result<bool, String> {
+    let key = order.key.clone();
+    let bound = Duration::from_secs(detached::ANSWER_S_MAX);
+    let asked = near.ask("a receipt", RequestBody::Receipt { key }, bound);
+    match asked.await.map_err(|error| error.to_string())?.1 {
+        ResponseBody::Receipt(status) => Ok(status != ReceiptStatus::Absent),
+        other => Err(detached::unexpected(&other).to_string()),
+    }
+}
+
+/// What the provider calls by this name is the machine that we are connected with.
+pub(crate) async fn same_to_provider(
+    reach: &SshReach,
+    host: &HostName,
+    machine: &str,
+    told: &Answer,
+    found: &str,
+) -> Result<(), String> {
+    if told.machine_id.is_none() && told.product_uuid.is_none() {
+        return Err("the provider tells neither machine_id nor product_uuid of it, and its word alone harms no machine".to_owned());
+    }
+    if let Some(id) = &told.machine_id
+        && id != found
+    {
+        return Err(format!(
+            "the provider means another machine by {machine}: {id}, not {found}; nothing was changed"
+        ));
+    }
+    let Some(uuid) = &told.product_uuid else {
+        return Ok(());
+    };
+    let script = r#"test "$(tr A-F a-f </sys/class/dmi/id/product_uuid)" = "$1""#;
+    let uuid = uuid.to_ascii_lowercase();
+    let same = Exec::argv(["/bin/sh", "-c", script, "sh", uuid.as_str()]);
+    let within = Span::from_s(MEASURE_S_MAX);
+    match reach.measure_at(host, Measure::Command(same), within).await {
+        Measurement::So { .. } => Ok(()),
+        other => Err(format!(
+            "the provider means the machine with the UUID {uuid} by {machine}, and its firmware does not say so ({}); nothing was changed",
+            other.words()
+        )),
+    }
+}
+
 /// The machine id of the host behind a connection, measured now.
-async fn machine_id(link: &Arc<Link>) -> Result<String, String> {
+pub(crate) async fn machine_id(link: &Arc<Link>) -> Result<String, String> {
     let body = RequestBody::Facts {
         wanted: FactsWanted::default(),
         controller_now: jiff::Timestamp::now(),

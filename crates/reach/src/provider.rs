@@ -17,7 +17,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 /// The version of the contract, in every request.
-const CONTRACT: u32 = 1;
+pub(crate) const CONTRACT: u32 = 1;
 
 /// The exit code by which a provider says that it changed nothing and that the same can be asked again.
 pub(crate) const EXIT_NOT_BEGUN: i32 = 75;
@@ -27,9 +27,9 @@ const DESCRIBE_S_MAX: u64 = 120;
 /// What is shown of a provider's complaints.
 const COMPLAINT_CHARS_MAX: usize = 400;
 /// Longest identity, state or machine id: real ones are UUIDs and short words.
-const WORD_BYTES_MAX: usize = 200;
+pub(crate) const WORD_BYTES_MAX: usize = 200;
 /// Longest address: a name of the DNS has at most 253 characters.
-const ADDRESS_BYTES_MAX: usize = 253;
+pub(crate) const ADDRESS_BYTES_MAX: usize = 253;
 /// Most host keys of one machine: sshd makes three or four.
 const HOST_KEYS_MAX: usize = 16;
 /// Longest host key line: one of RSA with 16,384 bits takes 2,800 characters.
@@ -62,6 +62,9 @@ pub(crate) struct Answer {
     /// The UUID that its firmware shows, where the provider knows it.
     #[serde(default)]
     pub(crate) product_uuid: Option<String>,
+    /// Whether it is protected against being ended.
+    #[serde(default)]
+    pub(crate) protected: bool,
 }
 
 /// The state of a machine.
@@ -83,12 +86,7 @@ impl Answer {
     /// # Errors
     /// In a sentence, when it is not in the form of the contract.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let mut answer: Self = serde_json::from_str(text).map_err(|error| {
-            format!(
-                "the provider's answer is not of the agreed form: {}",
-                printable(error.to_string().as_bytes(), COMPLAINT_CHARS_MAX)
-            )
-        })?;
+        let mut answer: Self = parsed(text)?;
         let ids = [&answer.machine_id, &answer.product_uuid];
         for word in ids.into_iter().flatten().chain([&answer.identity]) {
             if !is_word(word, WORD_BYTES_MAX) {
@@ -126,7 +124,21 @@ impl Answer {
     }
 }
 
-fn is_word(text: &str, bytes_max: usize) -> bool {
+/// The form of an answer.
+///
+/// # Errors
+/// In a sentence, when it has another one.
+pub(crate) fn parsed<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_str(text).map_err(|error| {
+        format!(
+            "the provider's answer is not of the agreed form: {}",
+            printable(error.to_string().as_bytes(), COMPLAINT_CHARS_MAX)
+        )
+    })
+}
+
+/// A plain word of no more than so many bytes.
+pub(crate) fn is_word(text: &str, bytes_max: usize) -> bool {
     text.len() <= bytes_max && text.chars().all(|c| c.is_ascii_graphic())
 }
 
@@ -155,6 +167,7 @@ pub(crate) fn request(
         "op": op.word(),
         "token": token,
         "machine": act.machine,
+        "to": act.other.as_ref().filter(|_| op == MachineOp::Rename),
         "image": act.image,
         "params": act.params,
         "expect": {
@@ -182,26 +195,31 @@ pub(crate) async fn describe(
     act: &MachineAct,
     known: Option<&Machine>,
 ) -> Result<Answer, String> {
-    let script = program(provider)?;
     let request = request(provider, MachineOp::Describe, act, "", known);
-    let asked = ask(&script, &request);
+    Answer::parse(&told(provider, &request).await?)
+}
+
+/// What a provider says to a question that changes nothing.
+///
+/// # Errors
+/// In a sentence, when it does not say, or nobody may rely on it.
+pub(crate) async fn told(provider: &Provider, request: &str) -> Result<String, String> {
+    let script = program(provider)?;
+    let asked = ask(&script, request);
     let (ended, out, err) = timeout(Duration::from_secs(DESCRIBE_S_MAX), asked)
         .await
         .map_err(|_| format!("the provider did not answer within {DESCRIBE_S_MAX} s"))?
         .map_err(|error| format!("the provider cannot be asked: {error}"))?;
     if !ended.success() {
         let said = printable(&err, COMPLAINT_CHARS_MAX);
-        return Err(format!(
-            "the provider cannot tell of the machine ({ended}): {said}"
-        ));
+        return Err(format!("the provider cannot tell of it ({ended}): {said}"));
     }
     if out.len() > VALUE_BYTES_MAX {
         return Err(format!(
             "the provider says more than {VALUE_BYTES_MAX} bytes"
         ));
     }
-    let text = std::str::from_utf8(&out).map_err(|_| "the provider's answer is not UTF-8")?;
-    Answer::parse(text)
+    String::from_utf8(out).map_err(|_| "the provider's answer is not UTF-8".to_owned())
 }
 
 /// The provider's program, if it may be run.

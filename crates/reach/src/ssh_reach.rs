@@ -1,5 +1,6 @@
 //! Hands on real hosts, over SSH.
 
+use crate::belonging::BelongingWork;
 use crate::descriptors;
 use crate::detached::{self, Begun, out_of_sight, unexpected};
 use crate::error::{ReachError, SetupError};
@@ -206,6 +207,24 @@ impl SshReach {
         name: &HostName,
         machine: &Machine,
     ) -> Result<Arc<Link>, SetupError> {
+        self.link_of(name, name, machine)
+    }
+
+    /// The same to the machine beside a host's, whose host keys must not take the place of those of the host.
+    pub(crate) fn link_beside(
+        &self,
+        name: &HostName,
+        machine: &Machine,
+    ) -> Result<Arc<Link>, SetupError> {
+        self.link_of(name, &HostName::new(format!("{name} beside")), machine)
+    }
+
+    fn link_of(
+        &self,
+        name: &HostName,
+        pinned: &HostName,
+        machine: &Machine,
+    ) -> Result<Arc<Link>, SetupError> {
         let lacking = || SetupError::NoSuchHost(name.clone());
         let mut host = self.hosts.get(name).ok_or_else(lacking)?.host.clone();
         if let Some(address) = &machine.address {
@@ -216,7 +235,7 @@ impl SshReach {
                 folder: folder.clone(),
                 why: error.to_string(),
             };
-            let file = pins::write(folder, name, &machine.host_keys).map_err(unwritten)?;
+            let file = pins::write(folder, pinned, &machine.host_keys).map_err(unwritten)?;
             host.connection.known_hosts = vec![file.display().to_string()];
         }
         self.makings.link(&host, &Ways::new(&self.makings.settings))
@@ -486,6 +505,9 @@ impl Reach for SshReach {
             Primitive::Machine(act) => {
                 return MachineWork::new(self, &order, act).run(&progress).await;
             }
+            Primitive::Belonging(act) => {
+                return BelongingWork::new(self, &order, act).run(&progress).await;
+            }
             _ => {}
         }
         let entry = match self.host(&order.host) {
@@ -513,6 +535,7 @@ impl Reach for SshReach {
             Primitive::Restore(restore) => return stream.restore(restore).await,
             Primitive::Local(_)
             | Primitive::Machine(_)
+            | Primitive::Belonging(_)
             | Primitive::Wait(_)
             | Primitive::Ask(_)
             | Primitive::Announce(_) => {
@@ -534,6 +557,11 @@ impl Reach for SshReach {
     ) -> Settlement {
         if let Primitive::Machine(act) = &order.work {
             return MachineWork::new(self, &order, act)
+                .settle(install_id, known_sequence, unbegun)
+                .await;
+        }
+        if let Primitive::Belonging(act) = &order.work {
+            return BelongingWork::new(self, &order, act)
                 .settle(install_id, known_sequence, unbegun)
                 .await;
         }

@@ -12,7 +12,7 @@ use overhaul_model::event::{Generation, Outcome, Settlement};
 use overhaul_model::facts::{FactsWanted, HostFacts};
 use overhaul_model::id::{AttemptKey, Digest, HostName, InstallId};
 use overhaul_model::machine::Machine;
-use overhaul_model::primitive::{Measure, Measurement};
+use overhaul_model::primitive::{MachineOp, Measure, Measurement, Primitive};
 use overhaul_model::receipt::WorkEnd;
 use overhaul_model::span::Span;
 use overhaul_model::wire::Refusal;
@@ -232,6 +232,36 @@ impl Hand {
         }
     }
 
+    /// The machine that was launched beside the host's takes its place: nothing is asked of the old one, and nothing
+    /// happens a second time.
+    async fn taken_over(&self, order: &Order) -> Outcome {
+        let world = &self.0;
+        self.moment(order, Moment::Before).await;
+        self.message().await;
+        let now = world.clock.now_ms();
+        let step = world.meaning.step(&order.position.step);
+        let release = step.and_then(|step| match &step.deed {
+            Deed::Machine { release, .. } => release.clone(),
+            _ => None,
+        });
+        let mut out = Vec::new();
+        {
+            let mut state = world.state();
+            if state.replaced.insert(order.position.clone()) {
+                state.machine(MachineOp::Prove, release.as_ref(), &order.host, &mut out);
+            }
+            state.tell(now, out);
+        }
+        self.moment(order, Moment::Answering).await;
+        self.message().await;
+        self.outcome(
+            order,
+            &WorkEnd::Done {
+                detail: String::new(),
+            },
+        )
+    }
+
     /// Waits until the work is over, or nobody hears of it any more.
     async fn follow(&self, order: &Order) -> Option<Receipt> {
         let (world, name) = (&self.0, order.executor());
@@ -283,6 +313,7 @@ impl Hand {
         }
         let step = self.0.meaning.step(&order.position.step);
         let mut outputs = said(&order.position.step, &order.host, &order.outputs);
+        outputs.extend(step.into_iter().flat_map(|step| step.told.clone()));
         match step.map(|step| &step.deed) {
             Some(Deed::Copy { file, .. }) => match self.file(file) {
                 Some(sha256) => {
@@ -447,6 +478,9 @@ impl Reach for Hand {
     }
 
     async fn act(&self, mut order: Order, _progress: Progress) -> Outcome {
+        if matches!(&order.work, Primitive::Machine(act) if act.takes_over()) {
+            return self.taken_over(&order).await;
+        }
         let (world, name) = (&self.0, order.executor());
         if let Err(no) = self.asserted(&order).and_then(|()| self.fed(&order)) {
             return no;

@@ -73,6 +73,7 @@ pub(crate) fn is_work(step: &Step) -> bool {
         | Primitive::Feed(_)
         | Primitive::Persist(_)
         | Primitive::Restore(_)
+        | Primitive::Belonging(_)
         | Primitive::Local(_) => true,
     }
 }

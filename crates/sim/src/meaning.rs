@@ -4,7 +4,8 @@
 //! or verify of a step asks just that. What the model has words for (units, files, releases, machines, copies) is
 //! kept as such, so that measures of other steps see it too.
 
-use overhaul_model::action::{Action, ServiceOp, UpgradePart};
+use overhaul_model::action::{Action, MoveOp, ServiceOp, UpgradePart};
+use overhaul_model::belonging::Which;
 use overhaul_model::definition::{OutputFrom, Release, Slot};
 use overhaul_model::fleet::Host;
 use overhaul_model::id::{HostName, Position, ServiceName, StepId};
@@ -39,6 +40,8 @@ pub(crate) enum Deed {
     PutBack { file: String, paths: Vec<String> },
     /// A file of the controller is sent and read, and nothing else.
     ReadBack { file: String },
+    /// A volume leaves the host with what lies below the path, or comes to it.
+    Volume { path: String, comes: bool },
     /// A machine.
     Machine {
         op: MachineOp,
@@ -67,9 +70,24 @@ impl Deed {
             (Primitive::Feed(f), _) => Self::ReadBack {
                 file: f.file.clone(),
             },
+            // What happens beside the host's machine, it does not notice.
+            (Primitive::Machine(act), _) if act.which != Which::Own && !act.takes_over() => {
+                Self::Plain
+            }
             (Primitive::Machine(act), Action::Machine { release, .. }) => Self::Machine {
                 op: act.op,
                 release: release.clone(),
+            },
+            (
+                Primitive::Belonging(_),
+                Action::Moves {
+                    op: op @ (MoveOp::Come | MoveOp::Leave),
+                    mount: Some(path),
+                    ..
+                },
+            ) => Self::Volume {
+                path: path.clone(),
+                comes: *op == MoveOp::Come,
             },
             (_, Action::Service { unit, op, .. }) => Self::Unit {
                 unit: unit.trim_end_matches(".service").to_owned(),
@@ -100,6 +118,8 @@ impl Deed {
 #[derive(Clone, Debug)]
 pub(crate) struct StepMeaning {
     pub deed: Deed,
+    /// What a provider tells at its end.
+    pub told: BTreeMap<String, Value>,
     pub slot: Slot,
     /// The step whose work this one takes away: the `open` of the scope that it closes.
     pub takes_away: Option<StepId>,
@@ -151,6 +171,7 @@ impl Meaning {
                 .entry(place.step.id.clone())
                 .or_insert_with(|| StepMeaning {
                     deed: Deed::of(place.step),
+                    told: told(place.step),
                     slot: place.step.slot,
                     takes_away: closes.get(&place.step.id).cloned(),
                 });
@@ -198,7 +219,8 @@ impl Meaning {
         let mut context = Context::new(Some(host), &plan.from, &plan.to);
         for place in plan.positions() {
             if place.position.host.as_ref() == Some(name) {
-                let outputs = said(&place.step.id, name, &place.step.outputs);
+                let mut outputs = said(&place.step.id, name, &place.step.outputs);
+                outputs.extend(told(place.step));
                 context.add_outputs(&place.step.id, &outputs);
             }
         }
@@ -275,6 +297,22 @@ pub(crate) fn said(
         .keys()
         .map(|name| (name.clone(), value(name)))
         .collect()
+}
+
+/// What a provider tells of a volume or an address, the same every time.
+pub(crate) fn told(step: &Step) -> BTreeMap<String, Value> {
+    let Primitive::Belonging(act) = &step.work else {
+        return BTreeMap::new();
+    };
+    let identity = format!("{} {}", act.kind.word(), act.name).replace(' ', "-");
+    [
+        ("identity", identity),
+        ("device", "/dev/vdb".to_owned()),
+        ("address", "192.0.2.1".to_owned()),
+    ]
+    .into_iter()
+    .map(|(name, text)| (name.to_owned(), Value::from(text)))
+    .collect()
 }
 
 fn units(plan: &Plan) -> BTreeMap<ServiceName, String> {

@@ -47,6 +47,8 @@ pub(crate) struct State {
     pub fresh: BTreeMap<HostName, Body>,
     /// The controller's files, each with the content of its paths.
     pub files: BTreeMap<String, BTreeMap<String, String>>,
+    /// Where the machine beside a host's has taken its place.
+    pub replaced: BTreeSet<Position>,
     /// What will happen by itself.
     agenda: BTreeMap<(u64, u64), Coming>,
     agenda_next: u64,
@@ -113,6 +115,7 @@ impl World {
                 hosts,
                 fresh,
                 files: BTreeMap::new(),
+                replaced: BTreeSet::new(),
                 agenda: BTreeMap::new(),
                 agenda_next: 0,
                 records: Vec::new(),
@@ -427,6 +430,7 @@ impl State {
                     host.body.data.extend(content);
                 }
             }
+            Deed::Volume { path, comes } => self.volume(path, *comes, &name),
             Deed::Machine { op, release } => {
                 let release = release.as_ref();
                 self.machine(*op, release, &name, out);
@@ -450,7 +454,22 @@ impl State {
         }
     }
 
-    fn machine(
+    /// What lies on a volume is with the volume while no host has it.
+    fn volume(&mut self, path: &str, comes: bool, name: &HostName) {
+        let volume = format!("the volume of {path} of {name}");
+        let Some(host) = self.hosts.get_mut(name) else {
+            return;
+        };
+        if comes {
+            let content = self.files.get(&volume).cloned().unwrap_or_default();
+            host.body.data.extend(content);
+        } else if let Some(content) = host.body.data.remove(path) {
+            let content = [(path.to_owned(), content)];
+            self.files.insert(volume, content.into());
+        }
+    }
+
+    pub(crate) fn machine(
         &mut self,
         op: MachineOp,
         release: Option<&overhaul_model::definition::Release>,
@@ -603,7 +622,12 @@ fn bodies(plan: &Plan, meaning: &Meaning) -> BTreeMap<HostName, Body> {
         let Some(body) = place.position.host.as_ref().and_then(|h| out.get_mut(h)) else {
             continue;
         };
-        if let Some(Deed::Copy { paths, .. }) = meaning.step(&place.step.id).map(|s| &s.deed) {
+        let deed = meaning.step(&place.step.id).map(|s| &s.deed);
+        if let Some(Deed::Volume { path, comes: false }) = deed {
+            let content = format!("{path} of {}", place.position);
+            body.data.entry(path.clone()).or_insert(content);
+        }
+        if let Some(Deed::Copy { paths, .. }) = deed {
             for path in paths {
                 let content = format!("{path} of {}", place.position);
                 body.data.entry(path.clone()).or_insert(content);

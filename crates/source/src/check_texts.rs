@@ -690,6 +690,20 @@ fn texts_of_action(action: &WrittenAction) -> Texts {
         WrittenAction::File(file) => of(Primitive::WriteFile(file.clone())),
         WrittenAction::Edit(edit) => of(Primitive::EditFile(edit.clone())),
         WrittenAction::Machine(machine) => texts_of_machine(machine),
+        WrittenAction::Volume(volume) => {
+            let named = volume.machine.iter().chain([&volume.name]);
+            let mut out: Texts = named.map(plain).collect();
+            let params = volume.params.values().flat_map(texts_of_json);
+            out.extend(params.map(|text| (text.to_owned(), Quoting::Plain)));
+            out
+        }
+        WrittenAction::Address(address) => {
+            let named = address.machine.iter().chain(&address.from);
+            let mut out: Texts = named.chain([&address.name]).map(plain).collect();
+            let params = address.params.values().flat_map(texts_of_json);
+            out.extend(params.map(|text| (text.to_owned(), Quoting::Plain)));
+            out
+        }
         WrittenAction::Ansible(playbook) => texts_of_playbook(playbook),
         WrittenAction::Wait(wait) => of(Primitive::Wait(wait.clone())),
         WrittenAction::Gate(ask) => of(Primitive::Ask(ask.clone())),
@@ -704,7 +718,11 @@ fn texts_of_action(action: &WrittenAction) -> Texts {
 
 fn texts_of_machine(machine: &WrittenMachine) -> Texts {
     let plain = |text: &str| (text.to_owned(), Quoting::Plain);
-    let named = machine.machine.iter().chain(&machine.image);
+    let named = machine
+        .machine
+        .iter()
+        .chain(&machine.other)
+        .chain(&machine.image);
     let mut out: Texts = named.map(|text| plain(text)).collect();
     out.extend(machine.params.values().flat_map(texts_of_json).map(plain));
     out

@@ -430,6 +430,8 @@ fn primitive(action: WrittenAction) -> Option<Primitive> {
         | WrittenAction::MoveCluster { .. }
         | WrittenAction::Archive(_)
         | WrittenAction::Machine(_)
+        | WrittenAction::Volume(_)
+        | WrittenAction::Address(_)
         | WrittenAction::Ansible(_)
         | WrittenAction::Gate(_)
         | WrittenAction::Announce(_)

@@ -151,6 +151,11 @@ enum Command {
         /// The host.
         host: String,
     },
+    /// Print the process id of a host's first process.
+    Leader {
+        /// The host.
+        host: String,
+    },
     /// Switch a host off; its disk stays.
     PowerOff {
         /// The host.
@@ -257,6 +262,7 @@ fn dispatch(id: &Id, command: Command) -> Result<()> {
             described(&lifecycle::rebuild(id, &host, &image, token.as_deref())?)
         }
         Command::Describe { host } => described(&lifecycle::describe(&existing(id)?, &host)?),
+        Command::Leader { host } => leader(id, &host),
         Command::PowerOff { host } => power_cut(id, &host, false),
         Command::PowerOn { host } => {
             let (instance, _lock) = existing_for_change(id)?;
@@ -398,6 +404,13 @@ fn described(machine: &lifecycle::Described) -> Result<()> {
     let text = serde_json::to_string(machine)
         .map_err(|error| super::error::malformed("the machine", error))?;
     say(text);
+    Ok(())
+}
+
+fn leader(id: &Id, host: &str) -> Result<()> {
+    let group = existing(id)?.member_group(host)?;
+    let off = || LabError::State(format!("{host} is not running"));
+    say(group.leader().ok_or_else(off)?);
     Ok(())
 }
 

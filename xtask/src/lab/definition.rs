@@ -1,5 +1,6 @@
 //! A workflow's definition with the lab as its provider of machines: the line of the provider is the only one that differs.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,9 @@ use super::paths;
 /// The line that a workflow names its provider in.
 const PROVIDER: &str = "  machines: ";
 
+/// The role of hosts that are no machines until the provider launches one.
+const SPARE: &str = "spare";
+
 /// Writes the definition into the instance's folder.
 ///
 /// # Errors
@@ -23,11 +27,17 @@ pub fn write(instance: &Instance, file: &Path) -> Result<PathBuf> {
         source,
     })?;
     let checkout = paths::checkout();
+    let addresses: BTreeMap<String, String> = instance
+        .moving_addresses()
+        .map(|(name, address)| (name.to_owned(), address.to_string()))
+        .collect();
     let provider = json!({
         "script": checkout.join("lab/provider"),
         "config": {
             "xtask": program, "folder": checkout, "id": instance.id.as_str(),
             "cache": paths::cache()?, "dir": instance.folder(),
+            "spares": of_role(instance, true), "hosts": of_role(instance, false),
+            "addresses": addresses,
         },
     });
     let text = with_provider(&text, &provider.to_string())
@@ -35,6 +45,15 @@ pub fn write(instance: &Instance, file: &Path) -> Result<PathBuf> {
     let path = instance.file("upgrade.yaml");
     paths::write_private(&path, text.as_bytes())?;
     Ok(path)
+}
+
+/// Hosts that are no machines until the provider launches one, or all others.
+fn of_role(instance: &Instance, spare: bool) -> Vec<&str> {
+    let hosts = instance.hosts.iter();
+    hosts
+        .filter(|(_, record)| record.spec.roles.iter().any(|role| role == SPARE) == spare)
+        .map(|(name, _)| name.as_str())
+        .collect()
 }
 
 /// The definition with another provider, which JSON writes as YAML takes it.

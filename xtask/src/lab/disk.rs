@@ -1,12 +1,13 @@
 //! Disks with an end: a host's disk is a folder of this machine unless it is given a size; then it is a file system in memory, which can be
 //! filled without filling this machine.
 
+use std::fs;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use super::command::{bounded, output_of, succeeds};
-use super::error::{LabError, Result};
+use super::error::{LabError, Named, Result};
 use super::instance::Instance;
 
 /// Mounts are made in milliseconds.
@@ -40,6 +41,25 @@ fn is_limited(folder: &Path) -> bool {
 pub fn unlimit(folder: &Path) -> Result<()> {
     if is_limited(folder) {
         output_of(bounded(MOUNT_S_MAX, "umount").arg(folder))?;
+    }
+    Ok(())
+}
+
+/// Loop devices of volumes are let go; the kernel keeps those that are mounted until nobody has them.
+pub fn let_go(volumes: &Path) -> Result<()> {
+    let Ok(entries) = fs::read_dir(volumes) else {
+        return Ok(());
+    };
+    for entry in entries {
+        let path = entry.named(volumes)?.path();
+        let told = output_of(
+            bounded(MOUNT_S_MAX, "losetup")
+                .args(["--noheadings", "--output", "NAME", "--associated"])
+                .arg(&path),
+        )?;
+        for device in told.split_whitespace() {
+            output_of(bounded(MOUNT_S_MAX, "losetup").args(["--detach", device]))?;
+        }
     }
     Ok(())
 }

@@ -195,6 +195,7 @@ pub fn down(id: &Id) -> Result<()> {
         for name in instance.hosts.keys() {
             disk::unlimit(&instance.host_folder(name))?;
         }
+        disk::let_go(&folder.join("volumes"))?;
     }
     paths::remove_tree(&folder)?;
     drop(lock);

@@ -47,7 +47,7 @@ fn uncopied(view: &View<'_>, host: &HostName, steps: &[&Act<'_>]) -> Vec<Complai
     let changes = steps.iter().position(|step| {
         step.effects
             .iter()
-            .any(|effect| matches!(effect, Effect::ReleaseChanges(_) | Effect::MachineDestroyed))
+            .any(|effect| matches!(effect, Effect::ReleaseChanges(_)) || effect.takes_machine())
     });
     let Some(changes) = changes else {
         return Vec::new();

@@ -4,7 +4,7 @@ use super::archives::{self, is_below};
 use super::packages::list;
 use crate::rule::Complaint;
 use crate::view::{Act, View};
-use overhaul_model::action::Action;
+use overhaul_model::action::{Action, MoveOp};
 use overhaul_model::effects::Effect;
 use overhaul_model::facts::{HostFacts, Known};
 use overhaul_model::id::HostName;
@@ -16,6 +16,8 @@ use std::collections::BTreeSet;
 struct End<'v> {
     host: &'v HostName,
     step: &'v Step,
+    /// What it does, in words.
+    does: &'static str,
     before: &'v [&'v Act<'v>],
     after: &'v [&'v Act<'v>],
 }
@@ -24,11 +26,15 @@ fn ends<'v>(view: &'v View<'v>) -> Vec<End<'v>> {
     let mut out = Vec::new();
     for (host, steps) in &view.lanes {
         for (place, step) in steps.iter().enumerate() {
-            let ends = step.effects.contains(&Effect::MachineDestroyed);
-            if ends && !view.is_settled(step, host) {
+            let taken = step.effects.iter().find(|effect| effect.takes_machine());
+            if let Some(taken) = taken.filter(|_| !view.is_settled(step, host)) {
                 out.push(End {
                     host,
                     step: step.step,
+                    does: match taken {
+                        Effect::MachineReplaced => "puts another machine in its place",
+                        _ => "ends its machine",
+                    },
                     before: steps.get(..place).unwrap_or_default(),
                     after: steps.get(place.saturating_add(1)..).unwrap_or_default(),
                 });
@@ -64,8 +70,10 @@ pub(super) fn nothing_lost(view: &View<'_>) -> Vec<Complaint> {
     let mut out = Vec::new();
     for end in ends(view) {
         let subject = format!("host:{}", end.host);
-        let carried = carried(end.before);
-        let restored = restored(end.after);
+        let mut carried = carried(end.before);
+        let mut restored = restored(end.after);
+        carried.extend(mounts_moved(end.before, MoveOp::Leave));
+        restored.extend(mounts_moved(end.after, MoveOp::Come));
         let lost: Vec<String> = carried
             .iter()
             .filter(|path| !restored.contains(*path))
@@ -87,9 +95,10 @@ pub(super) fn nothing_lost(view: &View<'_>) -> Vec<Complaint> {
             // `unknown-facts` says that nothing was measured.
             continue;
         };
+        out.extend(unmounted_data(&end, facts));
         match lying_there(view, end.host, facts, &carried, &rejoined(end.after)) {
             Err(why) => {
-                let sentence = format!("{} ends its machine, and {why}", end.step.id);
+                let sentence = format!("{} {}, and {why}", end.step.id, end.does);
                 let help = "gather facts with `--stored`, so that what is on it is known";
                 out.push(Complaint::error(subject, sentence, help));
             }
@@ -127,16 +136,18 @@ fn uncarried(view: &View<'_>, end: &End<'_>, data: Vec<String>) -> Vec<Complaint
             None => "carry it, or waive this finding when it may be lost",
         };
         let sentence = format!(
-            "{} ends its machine, and nothing carries what is in {}{but}",
+            "{} {}, and nothing carries what is in {}{but}",
             end.step.id,
+            end.does,
             list(lost)
         );
         out.push(Complaint::error(subject.clone(), sentence, help));
     }
     if !kept.is_empty() {
         let sentence = format!(
-            "{} ends its machine; what is in {} lies in an archive on the controller from then on, and nothing brings it back",
+            "{} {}; what is in {} lies in an archive on the controller from then on, and nothing brings it back",
             end.step.id,
+            end.does,
             list(kept)
         );
         let help = "carry it; or put it back by hand, as `overhaul data unpack` makes it again";
@@ -159,6 +170,37 @@ fn restored<'s>(steps: &[&'s Act<'s>]) -> BTreeSet<&'s str> {
         Primitive::Restore(restore) => Some(&restore.paths),
         _ => None,
     })
+}
+
+/// The paths of volumes that leave the machine, or come to it.
+fn mounts_moved<'s>(steps: &[&'s Act<'s>], way: MoveOp) -> BTreeSet<&'s str> {
+    let mounts = steps.iter().filter_map(|act| match &act.action {
+        Action::Moves {
+            op,
+            mount: Some(mount),
+            ..
+        } if *op == way => Some(mount.as_str()),
+        _ => None,
+    });
+    mounts.collect()
+}
+
+/// A path of which the plan says that it is a volume, and on which nothing is mounted.
+fn unmounted_data(end: &End<'_>, facts: &HostFacts) -> Vec<Complaint> {
+    let Some(mounts) = facts.mounts.value() else {
+        return Vec::new();
+    };
+    let is_mounted = |path: &str| mounts.iter().any(|mount| mount.path == path);
+    let gone = mounts_moved(end.before, MoveOp::Leave).into_iter();
+    gone.filter(|path| !is_mounted(path))
+        .map(|path| {
+            let sentence = format!(
+                "{path} is to go with its volume, and nothing is mounted there: what is in it lies on the machine itself"
+            );
+            let help = "mount the volume, or carry the path";
+            Complaint::error(format!("host:{}", end.host), sentence, help)
+        })
+        .collect()
 }
 
 /// Kinds of clusters of which the host is proven to be a member again: the others have given it their data.

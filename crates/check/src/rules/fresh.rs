@@ -35,7 +35,9 @@ fn stale(
                     false
                 }
                 Effect::DatasetChanges(of) => of == name,
-                Effect::ReleaseChanges(_) | Effect::MachineDestroyed => true,
+                Effect::ReleaseChanges(_) | Effect::MachineDestroyed | Effect::MachineReplaced => {
+                    true
+                }
                 _ => false,
             };
             let Some(copy) = copied.filter(|_| needs && !view.is_settled(step, host)) else {

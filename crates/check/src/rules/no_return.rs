@@ -11,6 +11,10 @@ pub(super) fn look(view: &View<'_>) -> Vec<Complaint> {
         let what = step.effects.iter().find_map(|effect| match effect {
             Effect::ReleaseChanges(release) => Some(format!("brings the host to {release}")),
             Effect::MachineDestroyed => Some("ends the machine with all that is on it".to_owned()),
+            Effect::MachineReplaced => Some("puts another machine in its place".to_owned()),
+            Effect::OldMachineDestroyed => {
+                Some("ends the old machine with all that is on it".to_owned())
+            }
             Effect::DatasetChanges(dataset) => Some(format!("brings {dataset} to another form")),
             Effect::AuthorityMoves => Some("moves the authority over data".to_owned()),
             _ => None,

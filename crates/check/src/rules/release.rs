@@ -2,10 +2,8 @@
 
 use crate::rule::Complaint;
 use crate::view::{Act, View};
-use overhaul_model::action::Action;
 use overhaul_model::definition::Release;
 use overhaul_model::effects::Effect;
-use overhaul_model::later::Later;
 use overhaul_model::primitive::{Measure, Primitive};
 use overhaul_model::step::Step;
 
@@ -29,14 +27,6 @@ pub(super) fn reaches(view: &View<'_>) -> Vec<Complaint> {
 fn lacking(steps: &[&Act<'_>], to: &Release) -> Option<String> {
     let (mut reached, mut rebooted, mut proven) = (None, false, false);
     for step in steps {
-        // What it leads to, once it is available; that it is not, another rule says.
-        if let Action::Later {
-            what: Later::ChangeReplace,
-            ..
-        } = step.action
-        {
-            (reached, rebooted, proven) = (Some(to), true, false);
-        }
         for effect in &step.effects {
             match effect {
                 Effect::ReleaseChanges(release) => {

@@ -143,7 +143,10 @@ pub(super) fn is_dangerous(step: &Step) -> bool {
     effects(step).iter().any(|effect| {
         matches!(
             effect,
-            Effect::ReleaseChanges(_) | Effect::HostDown | Effect::MachineDestroyed
+            Effect::ReleaseChanges(_)
+                | Effect::HostDown
+                | Effect::MachineDestroyed
+                | Effect::MachineReplaced
         )
     })
 }

@@ -60,6 +60,24 @@ pub(crate) const CASES_OF_MACHINES: &[Case] = &[
     ),
     case(
         "nothing-lost",
+        "a volume leaves and never comes back, and a folder beside it stays behind",
+        "host a\nmachine a\nfact a mount /srv 1000\nfact a stored /srv/www /home/ada\nroll up a\n  leaves /srv\n  take-over\n",
+        "host a\nmachine a\nfact a mount /srv 1000\nfact a stored /srv/www\nroll up a\n  leaves /srv\n  take-over\n  comes /srv\n",
+    ),
+    case(
+        "nothing-lost",
+        "what is to go with a volume lies on the machine itself",
+        "host a\nmachine a\nfact a stored\nroll up a\n  leaves /srv\n  rebuild\n  comes /srv\n",
+        "host a\nmachine a\nfact a mount /srv 1000\nfact a stored\nroll up a\n  leaves /srv\n  rebuild\n  comes /srv\n",
+    ),
+    case(
+        "no-return-stated",
+        "the old machine is ended, and nobody says what that means",
+        "host a\nmachine a\nroll up a\n  old-ends @undo=empty\n",
+        "host a\nmachine a\nroll up a\n  old-ends @undo=by\n",
+    ),
+    case(
+        "nothing-lost",
         "nobody looked what lies there",
         "host a\nroll up a\n  prove-machine\n",
         "host a\nfact a stored /var/lib/postgresql\nfact a databases shop\ndataset orders db a\nroll up a\n  prove-machine\n",

@@ -26,9 +26,10 @@
 //!         run close @repeat=safe
 
 use overhaul_model::action::{
-    Action, CarryOp, DatabaseOp, Limits, OnceScope, Repeat, Retry, ServiceOp, Touches, Undo,
-    UpgradePart,
+    Action, CarryOp, DatabaseOp, Limits, MoveOp, OnceScope, Repeat, Retry, ServiceOp, Touches,
+    Undo, UpgradePart,
 };
+use overhaul_model::belonging::{Belonging, BelongingAct, BelongingOp, Which};
 use overhaul_model::definition::{DatasetKind, Guard, Origin, Release, Slot, Test};
 use overhaul_model::finding::Waiver;
 use overhaul_model::fleet::{Connection, Host};
@@ -513,6 +514,10 @@ fn meaning(node: &Node<'_>, parent: &StepId) -> (Action, Primitive) {
         ["start", name] => (service(name, ServiceOp::LetGo), exec()),
         ["rebuild"] => machine(MachineOp::Rebuild),
         ["prove-machine"] => machine(MachineOp::Prove),
+        ["take-over"] => of_machine(MachineOp::Prove, Which::Beside),
+        ["old-ends"] => of_machine(MachineOp::Destroy, Which::Old),
+        ["leaves", path] => volume(MoveOp::Leave, BelongingOp::Detach, path),
+        ["comes", path] => volume(MoveOp::Come, BelongingOp::Attach, path),
         [op @ ("persist" | "restore"), paths] => carry(op, paths),
         ["archive", paths] => archive(node, paths),
         ["stop-unit", name] => (unit(name, ServiceOp::Stop), exec()),
@@ -554,7 +559,7 @@ fn meaning(node: &Node<'_>, parent: &StepId) -> (Action, Primitive) {
         ["read", dataset, name] => read(node, parent, dataset, name),
         ["move", dataset] => (database(dataset, DatabaseOp::MoveCluster), exec()),
         ["later", "terminate"] => {
-            let what = Later::MachineTerminate;
+            let what = Later::MigrationsOnline;
             let touches = Touches::Only(Vec::new());
             (Action::Later { what, touches }, not_available())
         }
@@ -632,17 +637,44 @@ fn carry(word: &str, paths: &str) -> (Action, Primitive) {
     (Action::Carry { paths, op }, work)
 }
 
+fn volume(op: MoveOp, act: BelongingOp, path: &str) -> (Action, Primitive) {
+    let work = Primitive::Belonging(BelongingAct {
+        provider: "cloud".into(),
+        kind: Belonging::Volume,
+        op: act,
+        name: "data".to_owned(),
+        machine: "m".to_owned(),
+        which: Which::Own,
+        from: None,
+        expect: None,
+        params: BTreeMap::new(),
+    });
+    let action = Action::Moves {
+        kind: Belonging::Volume,
+        name: "data".to_owned(),
+        op,
+        mount: Some(path.to_owned()),
+    };
+    (action, work)
+}
+
 fn machine(op: MachineOp) -> (Action, Primitive) {
+    of_machine(op, Which::Own)
+}
+
+fn of_machine(op: MachineOp, which: Which) -> (Action, Primitive) {
     let work = Primitive::Machine(MachineAct {
         provider: None,
         op,
         machine: "m".to_owned(),
+        which,
+        other: None,
         image: None,
         params: BTreeMap::new(),
         answers_within: MachineAct::ANSWERS_WITHIN_DEFAULT,
     });
     let release = Some(release("13"));
-    (Action::Machine { op, release }, work)
+    (Action::Machine { op, which, release }, work)
 }
 
 fn database(name: &str, op: DatabaseOp) -> Action {

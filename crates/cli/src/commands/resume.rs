@@ -187,7 +187,8 @@ fn is_aborting(told: &Told<NotKept>) -> Result<bool, Failure> {
 }
 
 /// Hosts that are left for later and whose day has not come: nothing of them is begun in this sitting as far
-/// as anybody knows, and they may be away. When their day comes, the next `resume` checks them.
+/// as anybody knows, and they may be away. When their day comes, the next `resume` checks them. And hosts that are
+/// away by the run's own doing: their next step brings them back, and looks for itself.
 fn later(told: &Told<NotKept>) -> BTreeSet<HostName> {
     let now = jiff::Timestamp::now();
     let asked = told.dir.pending().unwrap_or_default();
@@ -201,6 +202,7 @@ fn later(told: &Told<NotKept>) -> BTreeSet<HostName> {
         .filter(|(host, postponed)| postponed.until > now && !taken_up(host))
         .map(|(host, _)| host.clone())
         .collect();
+    out.extend(told.run.away());
     for request in &asked {
         match &request.choice {
             Choice::Postpone { host, until } if *until > now && told.run.judge(request).is_ok() => {

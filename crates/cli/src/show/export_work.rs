@@ -2,6 +2,7 @@
 
 use crate::text::{self, shell_word};
 use overhaul_model::action::Undo;
+use overhaul_model::belonging::{BelongingAct, BelongingOp};
 use overhaul_model::definition::Test;
 use overhaul_model::membership::Membership;
 use overhaul_model::plan::Plan;
@@ -110,6 +111,7 @@ pub fn work(primitive: &Primitive) -> Vec<Piece> {
         Primitive::Persist(persist) => self::persist(persist),
         Primitive::Restore(restore) => self::restore(restore),
         Primitive::Machine(act) => machine(act),
+        Primitive::Belonging(act) => belonging(act),
         Primitive::Wait(wait) => {
             let mut out = vec![say(format!(
                 "Wait for at most {}, and look every {}, until this is so:",
@@ -201,6 +203,16 @@ fn machine(act: &MachineAct) -> Vec<Piece> {
         MachineOp::Stop => format!("Switch the machine `{name}` off {at}."),
         MachineOp::Start => format!("Switch the machine `{name}` on {at}."),
         MachineOp::Create => format!("Make the machine `{name}` {at}{from}."),
+        MachineOp::Rename => format!(
+            "Give the machine `{name}` the name `{}` {at}.",
+            act.other.as_deref().unwrap_or_default()
+        ),
+        MachineOp::Unprotect => {
+            format!("Switch off the protection of the machine `{name}` {at}.")
+        }
+        MachineOp::Prove if act.takes_over() => format!(
+            "From here, `{name}` is the machine of this host. See that the one before is off, and that the new one answers at its own address."
+        ),
         MachineOp::Destroy => {
             format!("End the machine `{name}` {at}. **Everything on it is lost.**")
         }
@@ -218,6 +230,29 @@ fn machine(act: &MachineAct) -> Vec<Piece> {
         out.push(say(format!(
             "It must answer over SSH within {}.",
             act.answers_within
+        )));
+    }
+    out
+}
+
+fn belonging(act: &BelongingAct) -> Vec<Piece> {
+    let (name, machine) = (&act.name, &act.machine);
+    let kind = act.kind.word();
+    let at = format!("at the provider `{}`", act.provider);
+    let what = match act.op {
+        BelongingOp::Describe => format!("Look at the {kind} `{name}` {at}; change nothing."),
+        BelongingOp::Create => format!("Make the {kind} `{name}` {at}."),
+        BelongingOp::Attach => {
+            format!("Bring the {kind} `{name}` to the machine `{machine}` {at}.")
+        }
+        BelongingOp::Detach => {
+            format!("Take the {kind} `{name}` off the machine `{machine}` {at}.")
+        }
+    };
+    let mut out = vec![say(what)];
+    if matches!(act.op, BelongingOp::Attach | BelongingOp::Detach) {
+        out.push(say(format!(
+            "Make sure first that it is the right {kind}, and where it is now."
         )));
     }
     out

@@ -6,6 +6,7 @@ use super::world::World;
 use crate::RunEnd;
 use overhaul_machine::StepState;
 use overhaul_model::action::{OnceScope, Repeat};
+use overhaul_model::belonging::Which;
 use overhaul_model::event::Verdict;
 use overhaul_model::id::HostName;
 use overhaul_model::primitive::{MachineAct, MachineOp, Primitive};
@@ -23,6 +24,8 @@ fn world() -> Arc<World> {
         provider: Some("cloud".into()),
         op: MachineOp::Rebuild,
         machine: "{{ host.name }}".to_owned(),
+        which: Which::Own,
+        other: None,
         image: Some("trixie".to_owned()),
         params: [].into(),
         answers_within: MachineAct::ANSWERS_WITHIN_DEFAULT,

@@ -47,6 +47,7 @@ impl Work {
         match primitive {
             Primitive::Exec(e) | Primitive::Local(e) => exec(e, false),
             Primitive::Machine(act) => own(&format!("{} machine", act.op.word()), 2_000),
+            Primitive::Belonging(act) => own(act.word(), 1_000),
             Primitive::Fetch(f) => exec(&f.exec, true),
             Primitive::Feed(f) => exec(&f.exec, true),
             Primitive::WriteFile(f) => own(&format!("file {}", f.content), 5),

@@ -76,7 +76,7 @@ pub(super) fn noticed(tracks: &Tracks<'_>) -> Vec<Noticed> {
 /// still have those of the machine before.
 fn known_hosts(plan: &Plan, position: &Position, track: &Track<'_>, out: &mut Vec<Leftover>) {
     let made = match &track.step.work {
-        Primitive::Machine(act) => act.provider.is_some() && act.op.makes_new(),
+        Primitive::Machine(act) => act.provider.is_some() && act.makes_new(),
         _ => false,
     };
     let host = position.host.as_ref().and_then(|name| plan.hosts.get(name));
@@ -265,6 +265,7 @@ fn of_step(position: &Position, track: &Track<'_>, out: &mut Vec<Leftover>) {
         Primitive::Exec(_)
         | Primitive::Local(_)
         | Primitive::Machine(_)
+        | Primitive::Belonging(_)
         | Primitive::WriteFile(_)
         | Primitive::EditFile(_)
         | Primitive::Reboot(_)

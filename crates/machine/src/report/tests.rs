@@ -4,6 +4,7 @@ use super::*;
 use overhaul_model::action::{
     Action, DatabaseOp, Limits, Repeat, Retry, ServiceOp, Touches, Undo, UpgradePart,
 };
+use overhaul_model::belonging::Which;
 use overhaul_model::definition::{Origin, Slot};
 use overhaul_model::event::{Choice, Decision, Generation};
 use overhaul_model::facts::BootProof;
@@ -469,12 +470,15 @@ fn what_steps_have_seen_and_host_keys_of_machines_that_are_gone_are_told() {
         provider: Some("lab".into()),
         op: MachineOp::Rebuild,
         machine: "db1".to_owned(),
+        which: Which::Own,
+        other: None,
         image: None,
         params: BTreeMap::new(),
         answers_within: Span::from_s(60),
     };
     let machine = Action::Machine {
         op: MachineOp::Rebuild,
+        which: Which::Own,
         release: None,
     };
     let touches = Touches::Only(Vec::new());

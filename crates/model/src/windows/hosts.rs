@@ -38,7 +38,7 @@ fn touch(step: &Step, service: &ServiceName, started_later: bool) -> Touch {
             Effect::AnythingMayBlink => touch = Touch::Blinks { certain: false },
             Effect::HostDown => machine.goes = true,
             Effect::HostUp | Effect::MachineCreated => machine.comes = true,
-            Effect::MachineDestroyed => machine.destroyed = true,
+            Effect::MachineDestroyed | Effect::MachineReplaced => machine.destroyed = true,
             Effect::ServiceStops(_)
             | Effect::ServiceStarts(_)
             | Effect::ServiceMayBlink(_)
@@ -48,6 +48,7 @@ fn touch(step: &Step, service: &ServiceName, started_later: bool) -> Touch {
             | Effect::DatasetChanges(_)
             | Effect::PathsCopied(_)
             | Effect::PathsRestored(_)
+            | Effect::OldMachineDestroyed
             | Effect::VolumeMoves
             | Effect::AddressMoves
             | Effect::MembershipChanges

@@ -1,6 +1,5 @@
 //! What a strategy needs and this version cannot do yet: planned in its place, and refused by the checker.
 
-use super::release_change::new_release;
 use super::site::Site;
 use super::written;
 use crate::draft::Draft;
@@ -39,8 +38,5 @@ pub(super) fn steps(draft: &Draft<'_>, site: &Site<'_>, what: Later) -> Vec<Step
         }
         step.only = site.only(BTreeSet::from([first]));
     }
-    match what {
-        Later::ChangeReplace => vec![step, new_release(draft, site)],
-        _ => vec![step],
-    }
+    vec![step]
 }

@@ -2,6 +2,7 @@
 
 mod archive;
 mod begin;
+mod belongings;
 mod carry;
 mod copies;
 mod health;
@@ -13,8 +14,9 @@ mod near;
 mod new_machine;
 mod rejoin;
 mod release_change;
+mod replace;
 mod site;
 mod written;
 
 pub(crate) use site::{Site, blocks};
-pub(crate) use written::one;
+pub(crate) use written::whole;

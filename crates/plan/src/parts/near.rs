@@ -1,14 +1,19 @@
 //! Steps in a host's lane that the controller carries out: work on its machine, and playbooks.
 
+use super::new_machine::step_of;
 use super::site::Site;
 use super::written::Made;
 use crate::draft::Draft;
 use crate::error::Wrong;
 use crate::limits;
+use crate::slug::slug;
 use overhaul_model::action::{Action, Repeat, Undo};
-use overhaul_model::definition::{Playbook, WrittenMachine, WrittenStep};
+use overhaul_model::belonging::Which;
+use overhaul_model::definition::{Playbook, Slot, WrittenMachine, WrittenStep};
 use overhaul_model::id::ProviderName;
 use overhaul_model::primitive::{Exec, MachineAct, MachineOp, Measure, Primitive};
+use overhaul_model::step::Step;
+use overhaul_model::strategy::Change;
 use std::collections::BTreeMap;
 
 /// The machine's name at the provider when none is written.
@@ -19,6 +24,24 @@ const EXTRA_VARS: &str = include_str!("extra_vars.sh");
 
 /// What is left to do when a machine is gone.
 const NO_MACHINE: &str = "the machine is gone with all that was on it: make it anew, and bring its data back from a copy";
+
+/// What is left to do when the machine whose place was taken is gone.
+const NO_OLD_MACHINE: &str = "the old machine is gone; only copies are left of what it alone had";
+
+/// The name that a machine of the host has at the provider in a slot: from the change on, the new one has
+/// that under which it was launched, until the names are set right at the end.
+pub(super) fn name_of(site: &Site<'_>, which: Which) -> String {
+    let replaces = site.role.strategy.change() == Change::Replace;
+    let between = (Slot::Change..=Slot::Undrain).contains(&site.slot);
+    let replace = &site.role.replace;
+    match which {
+        Which::Own if replaces && between => replace.beside.clone(),
+        Which::Own => OWN_NAME.to_owned(),
+        Which::Beside => replace.beside.clone(),
+        Which::Old if between => OWN_NAME.to_owned(),
+        Which::Old => replace.old.clone(),
+    }
+}
 
 /// What must be true of a machine that was made anew.
 fn is_new(draft: &Draft<'_>) -> Measure {
@@ -32,20 +55,53 @@ fn is_new(draft: &Draft<'_>) -> Measure {
 /// Work on the machine of the host whose turn it is.
 pub(super) fn machine(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenMachine) -> Made {
     settle_provider(draft, site, Some(&written.provider));
-    of_machine(
-        draft,
-        MachineAct {
-            provider: Some(written.provider.clone()),
-            op: written.op,
-            machine: written
-                .machine
-                .clone()
-                .unwrap_or_else(|| OWN_NAME.to_owned()),
-            image: written.image.clone(),
-            params: written.params.clone(),
-            answers_within: written.answers_within,
-        },
-    )
+    of_machine(draft, act_of(site, written))
+}
+
+/// What must be measured after it.
+pub(super) fn verify_of_written(
+    draft: &Draft<'_>,
+    site: &Site<'_>,
+    written: &WrittenMachine,
+) -> Option<Measure> {
+    verify_of(draft, &act_of(site, written))
+}
+
+/// Before a machine is ended: its protection is switched off, with the definition's consent.
+pub(super) fn unprotected(
+    draft: &mut Draft<'_>,
+    site: &Site<'_>,
+    written: &WrittenStep,
+    machine: &WrittenMachine,
+) -> Step {
+    let act = MachineAct {
+        op: MachineOp::Unprotect,
+        ..act_of(site, machine)
+    };
+    let made = of_machine(draft, act);
+    let name = format!("{}-unprotected", slug(&written.name));
+    let title = format!("{}: its protection is switched off", written.name);
+    let mut step = step_of(site, &name, &title, made);
+    step.guards.clone_from(&written.guards);
+    step.origin = written.origin.clone();
+    step.why = "the definition agrees to its end (`unprotect: true`)".to_owned();
+    step
+}
+
+fn act_of(site: &Site<'_>, written: &WrittenMachine) -> MachineAct {
+    MachineAct {
+        provider: Some(written.provider.clone()),
+        op: written.op,
+        machine: written
+            .machine
+            .clone()
+            .unwrap_or_else(|| name_of(site, written.which)),
+        which: written.which,
+        other: written.other.clone(),
+        image: written.image.clone(),
+        params: written.params.clone(),
+        answers_within: written.answers_within,
+    }
 }
 
 /// Takes the provider and the machines that it may mean into the plan.
@@ -80,23 +136,36 @@ pub(crate) fn of_machine(draft: &Draft<'_>, act: MachineAct) -> Made {
     Made {
         action: Action::Machine {
             op,
-            release: op.makes_new().then(|| draft.definition.to.clone()),
+            which: act.which,
+            release: act.makes_new().then(|| draft.definition.to.clone()),
         },
         so: None,
         limits: limits::machine(op, act.answers_within),
         undo: match op {
+            MachineOp::Destroy if act.which == Which::Old => Undo::None {
+                way_back: NO_OLD_MACHINE.to_owned(),
+            },
             MachineOp::Rebuild | MachineOp::Destroy | MachineOp::Prove => Undo::None {
                 way_back: NO_MACHINE.to_owned(),
             },
-            MachineOp::Create | MachineOp::Start | MachineOp::Stop => Undo::None {
+            MachineOp::Create
+            | MachineOp::Start
+            | MachineOp::Stop
+            | MachineOp::Rename
+            | MachineOp::Unprotect => Undo::None {
                 way_back: "by the provider's own means".to_owned(),
             },
             MachineOp::Describe => Undo::Nothing,
         },
         repeat: match op {
-            MachineOp::Describe | MachineOp::Prove | MachineOp::Start | MachineOp::Stop => {
-                Repeat::Safe
-            }
+            MachineOp::Describe
+            | MachineOp::Prove
+            | MachineOp::Start
+            | MachineOp::Stop
+            | MachineOp::Rename
+            | MachineOp::Unprotect => Repeat::Safe,
+            // Known by its identity, and switched off: again, it is gone or still the same.
+            MachineOp::Destroy if act.which == Which::Old => Repeat::Safe,
             MachineOp::Rebuild | MachineOp::Create | MachineOp::Destroy => Repeat::Person,
         },
         work: Primitive::Machine(act),
@@ -104,8 +173,8 @@ pub(crate) fn of_machine(draft: &Draft<'_>, act: MachineAct) -> Made {
 }
 
 /// What must be measured after a machine was made anew: the release that it was made for.
-pub(crate) fn verify_of(draft: &Draft<'_>, op: MachineOp) -> Option<Measure> {
-    op.makes_new().then(|| is_new(draft))
+pub(crate) fn verify_of(draft: &Draft<'_>, act: &MachineAct) -> Option<Measure> {
+    act.makes_new().then(|| is_new(draft))
 }
 
 /// A playbook, for the host whose turn it is.

@@ -8,10 +8,11 @@ use crate::draft::Draft;
 use crate::error::Wrong;
 use crate::limits;
 use overhaul_model::action::{Action, Repeat, Undo};
+use overhaul_model::belonging::Which;
 use overhaul_model::definition::Rebuild;
 use overhaul_model::primitive::{Ask, MachineAct, MachineOp, Primitive};
 use overhaul_model::step::Step;
-use overhaul_model::strategy::Data;
+use overhaul_model::strategy::{Change, Data};
 use std::collections::BTreeMap;
 
 /// The provider is asked before anybody is disturbed: one that cannot be called would be found out with
@@ -31,6 +32,8 @@ pub(super) fn known(draft: &mut Draft<'_>, site: &Site<'_>) -> Vec<Step> {
         provider: Some(provider.clone()),
         op: MachineOp::Describe,
         machine: OWN_NAME.to_owned(),
+        which: Which::Own,
+        other: None,
         image: None,
         params,
         answers_within,
@@ -42,7 +45,10 @@ pub(super) fn known(draft: &mut Draft<'_>, site: &Site<'_>) -> Vec<Step> {
         &format!("{provider} knows the machine"),
         made,
     );
-    step.why = format!("{provider} makes it anew while services are down");
+    step.why = match site.role.strategy.change() {
+        Change::Replace => format!("{provider} puts a new one in its place"),
+        _ => format!("{provider} makes it anew while services are down"),
+    };
     vec![step]
 }
 
@@ -62,6 +68,8 @@ pub(super) fn made(draft: &mut Draft<'_>, site: &Site<'_>) -> Vec<Step> {
                 provider: Some(provider),
                 op: MachineOp::Rebuild,
                 machine: OWN_NAME.to_owned(),
+                which: Which::Own,
+                other: None,
                 image: Some(image),
                 params,
                 answers_within,
@@ -74,6 +82,8 @@ pub(super) fn made(draft: &mut Draft<'_>, site: &Site<'_>) -> Vec<Step> {
                 provider: None,
                 op: MachineOp::Prove,
                 machine: OWN_NAME.to_owned(),
+                which: Which::Own,
+                other: None,
                 image: None,
                 params: BTreeMap::new(),
                 answers_within,
@@ -87,7 +97,7 @@ pub(super) fn made(draft: &mut Draft<'_>, site: &Site<'_>) -> Vec<Step> {
 }
 
 /// How the role's machines are made anew; refused when nobody said it.
-fn way(draft: &mut Draft<'_>, site: &Site<'_>) -> Option<Rebuild> {
+pub(super) fn way(draft: &mut Draft<'_>, site: &Site<'_>) -> Option<Rebuild> {
     if site.role.rebuild.is_none() {
         draft.wrong(
             &site.role.origin,
@@ -100,7 +110,7 @@ fn way(draft: &mut Draft<'_>, site: &Site<'_>) -> Option<Rebuild> {
     site.role.rebuild.clone()
 }
 
-fn step_of(site: &Site<'_>, name: &str, title: &str, made: Made) -> Step {
+pub(super) fn step_of(site: &Site<'_>, name: &str, title: &str, made: Made) -> Step {
     let mut step = site.step(name, title, made.action, made.work);
     step.limits = made.limits;
     step.undo = made.undo;
@@ -111,9 +121,9 @@ fn step_of(site: &Site<'_>, name: &str, title: &str, made: Made) -> Step {
 /// The point of no return.
 fn new(draft: &Draft<'_>, site: &Site<'_>, name: &str, title: &str, act: MachineAct) -> Step {
     let by_provider = act.provider.is_some();
-    let op = act.op;
+    let verify = near::verify_of(draft, &act);
     let mut step = step_of(site, name, title, near::of_machine(draft, act));
-    step.verify = near::verify_of(draft, op);
+    step.verify = verify;
     step.undo = Undo::None {
         way_back: way_back(draft, site, by_provider),
     };
@@ -136,8 +146,17 @@ fn way_back(draft: &Draft<'_>, site: &Site<'_>, by_provider: bool) -> String {
             "{machine}, and put back the copy of {} that lies on the controller",
             site.role.carry.join(", ")
         ),
+        Data::Volume => format!("{machine}, and move {} to it", volumes(site).join(" and ")),
         _ => format!("{machine}; nothing of what was on it is kept"),
     }
+}
+
+/// The role's volumes, as people are told of them.
+pub(super) fn volumes(site: &Site<'_>) -> Vec<String> {
+    let volumes = site.role.volumes.iter();
+    volumes
+        .map(|volume| format!("the volume of {}", volume.mount.path))
+        .collect()
 }
 
 /// A person makes the machine: asked at the moment when services are down and everything carried is copied.

@@ -1,7 +1,8 @@
 //! A slot of a role, for which a part makes steps.
 
 use super::{
-    begin, carry, copies, health, hold, later, look, new_machine, rejoin, release_change, written,
+    begin, belongings, carry, copies, health, hold, later, look, new_machine, rejoin,
+    release_change, replace, written,
 };
 use crate::draft::Draft;
 use crate::limits;
@@ -33,6 +34,16 @@ pub(crate) fn blocks(draft: &mut Draft<'_>, site: &Site<'_>, part: Part) -> Vec<
         Part::Written => return written::blocks(draft, site),
         Part::UpgraderPrepare => release_change::prepare(draft, site),
         Part::MachineKnown => new_machine::known(draft, site),
+        Part::VolumesKnown => belongings::volumes_known(draft, site),
+        Part::AddressesKnown => belongings::addresses_known(draft, site),
+        Part::Launch => replace::launch(draft, site),
+        Part::VolumesLeave => belongings::volumes_leave(draft, site),
+        Part::OldOff => replace::old_off(draft, site),
+        Part::TakeOver => replace::take_over(draft, site),
+        Part::VolumesCome => belongings::volumes_come(draft, site),
+        Part::AddressesMove => belongings::addresses_move(draft, site),
+        Part::Rename => replace::rename(draft, site),
+        Part::OldEnds => replace::old_ends(draft, site),
         Part::Copies => copies::steps(draft, site),
         Part::Hold => hold::hold(draft, site),
         Part::Persist => carry::persist(draft, site),

@@ -1,14 +1,16 @@
 //! Steps as people wrote them, compiled to primitives.
 
 use super::site::{Site, as_blocks};
-use super::{archive, move_cluster, near};
+use super::{archive, belongings, move_cluster, near};
 use crate::draft::Draft;
 use crate::error::Wrong;
 use crate::limits;
 use crate::scripts;
 use crate::slug::slug;
 use overhaul_model::action::{Action, Limits, Repeat, Retry, ServiceOp, Touches, Undo};
-use overhaul_model::definition::{Definition, WrittenAction, WrittenBlock, WrittenStep};
+use overhaul_model::definition::{
+    Definition, WrittenAction, WrittenBlock, WrittenScope, WrittenStep,
+};
 use overhaul_model::fleet::Host;
 use overhaul_model::id::{HostName, ServiceName};
 use overhaul_model::knowledge::{Concerned, Way};
@@ -31,10 +33,10 @@ pub(super) fn blocks(draft: &mut Draft<'_>, site: &Site<'_>) -> Vec<Block> {
         .collect()
 }
 
-/// One step that stands in no slot of a role.
-pub(crate) fn one(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenStep) -> Option<Step> {
-    let step = each(draft, site, written).into_iter().next()?;
-    Some(Step { only: None, ..step })
+/// What stands in no slot of a role, and has a host of its own or none.
+pub(crate) fn whole(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenStep) -> Vec<Step> {
+    let steps = each(draft, site, written).into_iter();
+    steps.map(|step| Step { only: None, ..step }).collect()
 }
 
 /// One written block; what it holds stands alone when its ends concern none of the hosts.
@@ -42,24 +44,24 @@ fn of_block(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenBlock) -> V
     match written {
         WrittenBlock::Step(step) => as_blocks(each(draft, site, step)),
         WrittenBlock::Scope(scope) => {
-            let id = site.id.child(&slug(&scope.name));
             let body = inner(draft, site, &scope.body);
-            let open = compile(draft, site, &scope.open);
-            let close = compile(draft, site, &scope.close);
-            let (Some(open), Some(close)) = (open, close) else {
+            let opens = each(draft, site, &scope.open);
+            let closes = each(draft, site, &scope.close);
+            if opens.is_empty() || closes.is_empty() {
                 return body;
-            };
-            vec![Block::Scope {
-                title: scope.name.clone(),
-                open: Box::new(open),
-                body: Box::new(Block::Sequence {
-                    id: id.child("body"),
-                    title: format!("while {} holds", scope.name),
-                    blocks: body,
-                }),
-                close: Box::new(close),
-                id,
-            }]
+            }
+            if opens.len() != closes.len() {
+                draft.wrong(
+                    &scope.open.origin,
+                    Wrong::UnevenScope {
+                        scope: scope.name.clone(),
+                        opens: opens.len(),
+                        closes: closes.len(),
+                    },
+                    "a volume that is mounted when it comes is unmounted when it goes: write `mount` in both or in none",
+                );
+            }
+            scopes(site, scope, opens, closes, body)
         }
         WrittenBlock::Repair(repair) => {
             let id = site.id.child(&slug(&repair.name));
@@ -87,6 +89,37 @@ fn of_block(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenBlock) -> V
     }
 }
 
+/// What opens in several steps closes in as many, the last one first: scopes inside each other.
+fn scopes(
+    site: &Site<'_>,
+    scope: &WrittenScope,
+    opens: Vec<Step>,
+    closes: Vec<Step>,
+    body: Vec<Block>,
+) -> Vec<Block> {
+    let id = site.id.child(&slug(&scope.name));
+    let mut inside = body;
+    let pairs: Vec<_> = opens.into_iter().zip(closes.into_iter().rev()).collect();
+    for (depth, (open, close)) in pairs.into_iter().enumerate().rev() {
+        let id = match depth {
+            0 => id.clone(),
+            inner => id.child(&format!("inside-{inner}")),
+        };
+        inside = vec![Block::Scope {
+            title: scope.name.clone(),
+            open: Box::new(open),
+            body: Box::new(Block::Sequence {
+                id: id.child("body"),
+                title: format!("while {} holds", scope.name),
+                blocks: inside,
+            }),
+            close: Box::new(close),
+            id,
+        }];
+    }
+    inside
+}
+
 fn inner(draft: &mut Draft<'_>, site: &Site<'_>, written: &[WrittenBlock]) -> Vec<Block> {
     let mut blocks = Vec::new();
     for block in written {
@@ -97,13 +130,65 @@ fn inner(draft: &mut Draft<'_>, site: &Site<'_>, written: &[WrittenBlock]) -> Ve
 
 /// The steps that a written one becomes: one, but for what has a name of its own on each host.
 fn each(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenStep) -> Vec<Step> {
-    let WrittenAction::Archive(of) = &written.action else {
-        return compile(draft, site, written).into_iter().collect();
+    let mut steps = match &written.action {
+        WrittenAction::Archive(of) => {
+            let hosts = concerned(draft, site, written).unwrap_or_default();
+            archive::steps(draft, site, written, of, &hosts)
+        }
+        WrittenAction::Volume(volume) => {
+            let steps = belongings::written_volume(draft, site, written, volume);
+            in_turn(draft, site, written, steps)
+        }
+        WrittenAction::Address(address) => {
+            let step = belongings::written_address(draft, site, written, address);
+            in_turn(draft, site, written, vec![step])
+        }
+        WrittenAction::Machine(machine) if machine.unprotect => {
+            let first = near::unprotected(draft, site, written, machine);
+            let own = compile(draft, site, written);
+            let own = own.map(|step| Step {
+                guards: Vec::new(),
+                ..step
+            });
+            return own.map_or_else(Vec::new, |own| vec![first, own]);
+        }
+        _ => return compile(draft, site, written).into_iter().collect(),
     };
-    let hosts = concerned(draft, site, written).unwrap_or_default();
-    let mut steps = archive::steps(draft, site, written, of, &hosts);
     for step in &mut steps {
         step.why = why(site, written);
+    }
+    steps
+}
+
+/// Steps that a written one becomes, one after the other: its guards hold before the first, the proof of its
+/// author after the last, and bounds and values are those of the step that bears its name.
+fn in_turn(
+    draft: &mut Draft<'_>,
+    site: &Site<'_>,
+    written: &WrittenStep,
+    mut steps: Vec<Step>,
+) -> Vec<Step> {
+    let Some(hosts) = concerned(draft, site, written) else {
+        return Vec::new();
+    };
+    let last = steps.len().saturating_sub(1);
+    let own = site.id.child(&slug(&written.name));
+    for (place, step) in steps.iter_mut().enumerate() {
+        let (check, verify) = (step.check.clone(), step.verify.clone());
+        if step.id == own {
+            own_words(step, written);
+        }
+        step.origin = written.origin.clone();
+        step.check = check;
+        step.verify = verify;
+        step.guards = match place {
+            0 => written.guards.clone(),
+            _ => Vec::new(),
+        };
+        if place == last && written.verify.is_some() {
+            step.verify.clone_from(&written.verify);
+        }
+        step.only = site.only(hosts.clone());
     }
     steps
 }
@@ -120,7 +205,7 @@ fn compile(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenStep) -> Opt
             step.check = made.so.clone();
             step.verify = made.so;
             if let WrittenAction::Machine(machine) = action {
-                step.verify = near::verify_of(draft, machine.op);
+                step.verify = near::verify_of_written(draft, site, machine);
             }
             step.limits = made.limits;
             step.undo = made.undo;
@@ -285,8 +370,11 @@ fn made(
         },
         WrittenAction::File(file) => write_file(file),
         WrittenAction::Edit(edit) => edit_file(edit),
-        // Compiled by `move_cluster` and `archive`.
-        WrittenAction::MoveCluster { .. } | WrittenAction::Archive(_) => return None,
+        // Compiled by `move_cluster`, `archive` and `belongings`.
+        WrittenAction::MoveCluster { .. }
+        | WrittenAction::Archive(_)
+        | WrittenAction::Volume(_)
+        | WrittenAction::Address(_) => return None,
         WrittenAction::Machine(machine) => near::machine(draft, site, machine),
         WrittenAction::Ansible(playbook) => near::ansible(draft, written, playbook)?,
         WrittenAction::Wait(wait) => quiet(

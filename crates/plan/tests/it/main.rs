@@ -8,6 +8,7 @@
     reason = "a test that meets the unexpected shall stop there, and tests of scripts run them"
 )]
 
+mod belongings;
 mod clusters;
 mod kinds;
 mod look;

@@ -2,14 +2,15 @@
 
 use crate::support::{definition, fleet, names, role, run, service, step};
 use overhaul_model::action::Undo;
+use overhaul_model::belonging::{MountPoint, MountedBy, RoleVolume};
 use overhaul_model::definition::{
     Archive, Definition, Order, Provider, Rebuild, Slot, SwitchError, WrittenAction, WrittenBlock,
     WrittenStep,
 };
-use overhaul_model::effects::{Effect, effects};
+use overhaul_model::effects::{Effect, effects, is_no_return};
 use overhaul_model::facts::{DataFolder, FleetFacts, HostFacts, Known, Mount};
 use overhaul_model::plan::Plan;
-use overhaul_model::primitive::{MachineAct, Primitive};
+use overhaul_model::primitive::{Command, MachineAct, Primitive};
 use overhaul_model::step::Step;
 use overhaul_model::strategy::{Change, Data, Strategy};
 use overhaul_plan::{compile, diff, print, print_diff};
@@ -19,11 +20,27 @@ use std::path::Path;
 
 const PATH: &str = "/srv/files";
 
+/// What holds the files, where they do not lie on the machine itself.
+fn volume() -> RoleVolume {
+    RoleVolume {
+        name: "data-{{ host.name }}".to_owned(),
+        mount: MountPoint {
+            path: PATH.to_owned(),
+            by: MountedBy::Fstab,
+            options: MountPoint::OPTIONS_DEFAULT.to_owned(),
+        },
+    }
+}
+
 /// A file server that can go any way: what its new machine would need is written down as well.
 fn files(strategy: Strategy) -> Definition {
     let mut files = role("files", Order::ONE_BY_ONE);
     files.strategy = strategy;
     files.carry = vec![PATH.to_owned()];
+    if strategy.data() == Data::Volume {
+        files.volumes = vec![volume()];
+    }
+    files.replace.addresses = vec!["files".to_owned()];
     files.rebuild = Some(Rebuild::By {
         provider: "lab".into(),
         image: "debian/13".to_owned(),
@@ -102,6 +119,50 @@ fn one_role_rebuilt_with_its_data() {
     insta::assert_snapshot!(tree(&files(Strategy::STATEFUL)));
 }
 
+fn point(change: Change, data: Data) -> Strategy {
+    Strategy::new(change, data).unwrap()
+}
+
+#[test]
+fn one_role_replaced_with_its_volume_and_its_address() {
+    insta::assert_snapshot!(tree(&files(point(Change::Replace, Data::Volume))));
+}
+
+#[test]
+fn one_role_rebuilt_with_its_volume() {
+    insta::assert_snapshot!(tree(&files(point(Change::Rebuild, Data::Volume))));
+}
+
+#[test]
+fn what_moves_knows_what_was_seen_before_and_what_came() {
+    let plan = plan(&files(point(Change::Replace, Data::Volume)));
+    let step = |id: &str| plan.step(&id.into()).unwrap();
+    let works = [
+        "upgrade/files/export/detach-srv-files",
+        "upgrade/files/restore/attach-srv-files",
+        "upgrade/files/restore/address-moves-1",
+        "finish/files/finish/old-renamed",
+        "finish/files/finish/new-renamed",
+        "cleanup/files/cleanup/old-ends",
+        "upgrade/files/change/take-over",
+    ];
+    let works: Vec<_> = works.iter().map(|id| &step(id).work).collect();
+    insta::assert_json_snapshot!(works);
+    let Primitive::Exec(mount) = &step("upgrade/files/restore/mount-srv-files").work else {
+        panic!("a mount is a command");
+    };
+    let Command::Argv(words) = &mount.command else {
+        panic!("of plain words");
+    };
+    let tail = [
+        "fstab",
+        "{{ steps.attach_srv_files.device }}",
+        PATH,
+        "defaults,nofail",
+    ];
+    assert!(words.ends_with(&tail.map(str::to_owned)), "{words:?}");
+}
+
 #[test]
 fn one_role_rebuilt_by_a_person() {
     let mut definition = files(Strategy::STATEFUL);
@@ -126,6 +187,12 @@ fn the_change_is_switched_by_a_word_and_the_difference_is_what_it_means() {
     definition.roles[0].carry.clear();
     let error = definition.switch(&"files".into(), Change::Rebuild);
     assert!(matches!(error, Err(SwitchError::Nonsense(_))), "{error:?}");
+    // On a volume, the data goes with it.
+    definition.roles[0].volumes = vec![volume()];
+    for change in [Change::Replace, Change::Rebuild] {
+        definition.switch(&"files".into(), change).unwrap();
+        assert_eq!(definition.roles[0].strategy, point(change, Data::Volume));
+    }
     let error = definition.switch(&"nobody".into(), Change::Rebuild);
     assert!(matches!(error, Err(SwitchError::NoRole(_))), "{error:?}");
 }
@@ -159,6 +226,20 @@ fn a_new_machine_without_a_way_to_it_is_refused() {
     };
     let mut nobody = files(Strategy::STATELESS);
     nobody.roles[0].rebuild = None;
+    let person = |data| {
+        let mut definition = files(point(Change::Replace, data));
+        definition.roles[0].rebuild = Some(Rebuild::Person {
+            answers_within: MachineAct::ANSWERS_WITHIN_DEFAULT,
+        });
+        refusal(&definition)
+    };
+    let told = person(Data::None);
+    assert!(
+        told.contains("which a person cannot be asked for"),
+        "{told}"
+    );
+    let told = person(Data::Volume);
+    assert!(told.contains("no provider is named for it"), "{told}");
     insta::assert_snapshot!(refusal(&nobody), @"upgrade.yaml:10: the machines of role `files` are made anew, and nothing says by whom; write `rebuild: {provider: NAME, image: IMAGE}` in the role, or `rebuild: {by: person}`");
 }
 
@@ -304,6 +385,10 @@ fn word(effect: &Effect) -> String {
         Effect::AnythingMayBlink => "anything may be disturbed".to_owned(),
         Effect::MachineDestroyed => "machine destroyed".to_owned(),
         Effect::MachineCreated => "machine created".to_owned(),
+        Effect::MachineReplaced => "another machine takes its place".to_owned(),
+        Effect::OldMachineDestroyed => "old machine destroyed".to_owned(),
+        Effect::VolumeMoves => "volume moves".to_owned(),
+        Effect::AddressMoves => "address moves".to_owned(),
         Effect::PathsCopied(paths) => format!("{} copied", paths.join(", ")),
         Effect::PathsRestored(paths) => format!("{} restored", paths.join(", ")),
         other => format!("{other:?}"),
@@ -315,10 +400,7 @@ fn no_return(plan: &Plan, out: &mut String) {
         let Undo::None { way_back } = &placed.step.undo else {
             continue;
         };
-        let gone = effects(placed.step)
-            .iter()
-            .any(|effect| matches!(effect, Effect::ReleaseChanges(_) | Effect::MachineDestroyed));
-        if gone {
+        if is_no_return(placed.step) {
             writeln!(
                 out,
                 "Point of no return: *{}*. Way back: {way_back}.\n",

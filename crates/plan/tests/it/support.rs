@@ -1,6 +1,7 @@
 //! Fleets, definitions and facts in a few words.
 
 use overhaul_model::action::{Limits, Retry, Touches, UpgradePart};
+use overhaul_model::belonging::Replace;
 use overhaul_model::definition::{
     Dataset, DatasetKind, Definition, Guard, Order, Origin, Release, RoleUpgrade, Service, Share,
     Slot, StagePlan, Stages, Strategy, Test, WrittenAction, WrittenStep,
@@ -98,6 +99,8 @@ pub fn role(name: &str, order: Order) -> RoleUpgrade {
         after: Vec::new(),
         upgrader: "small".to_owned(),
         carry: Vec::new(),
+        volumes: Vec::new(),
+        replace: Replace::default(),
         by_steps: false,
         stay_up: BTreeMap::new(),
         backup: Vec::new(),

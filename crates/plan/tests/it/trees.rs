@@ -105,9 +105,9 @@ fn scopes_repairs_and_what_is_only_declared() {
         };
         step(name, WrittenAction::Later { what, work })
     };
-    let mut open = later("disk comes", Later::VolumeAttach);
+    let mut open = later("disk comes", Later::DnsSet);
     open.when = Some("host.name == 'a'".to_owned());
-    let mut close = later("disk goes", Later::VolumeDetach);
+    let mut close = later("disk goes", Later::MarkClear);
     close.when = open.when.clone();
     let repair = WrittenBlock::Repair(Box::new(WrittenRepair {
         name: "the archive reads back".to_owned(),
@@ -137,7 +137,7 @@ fn scopes_repairs_and_what_is_only_declared() {
         (Slot::Export, vec![scope, bare]),
         (
             Slot::Finish,
-            vec![later("old machine goes", Later::MachineTerminate).into()],
+            vec![later("old machine goes", Later::MigrationsOnline).into()],
         ),
     ]
     .into();

@@ -16,6 +16,7 @@ mod each;
 #[expect(dead_code, reason = "shared with the tests of the SSH layer")]
 mod support;
 
+mod beside;
 mod carry;
 mod client;
 mod near;

@@ -3,6 +3,7 @@
 use crate::scene::{Printed, Scene, failure, generation, not_begun, outputs, quiet};
 use crate::support::By;
 use overhaul_engine::ports::{MachineOrder, Order, Reach as _, Registration, Unbegun};
+use overhaul_model::belonging::Which;
 use overhaul_model::definition::Provider;
 use overhaul_model::event::{Outcome, Settlement};
 use overhaul_model::id::{AttemptKey, HostName};
@@ -26,7 +27,7 @@ fn hands(scene: &Scene) -> SshReach {
     scene.reach().with_controller(scene.dir.path())
 }
 
-async fn registered(scene: &Scene, counter: u64) -> (SshReach, Registration) {
+pub async fn registered(scene: &Scene, counter: u64) -> (SshReach, Registration) {
     let reach = hands(scene);
     let controller = HostName::controller();
     let registration = reach.register(&controller, &generation(counter)).await;
@@ -100,14 +101,14 @@ async fn what_a_command_reads_is_in_no_argument_and_no_file() {
 }
 
 /// A provider with one machine, which is the host of the scene.
-struct Cloud {
-    folder: PathBuf,
-    config: Value,
-    script: PathBuf,
+pub struct Cloud {
+    pub folder: PathBuf,
+    pub config: Value,
+    pub script: PathBuf,
 }
 
 impl Cloud {
-    fn over(scene: &Scene, machine: Value) -> Self {
+    pub fn over(scene: &Scene, machine: Value) -> Self {
         let folder = scene.dir.path().join("cloud");
         std::fs::create_dir_all(&folder).unwrap();
         let file = folder.join("web-1.json");
@@ -128,12 +129,14 @@ impl Cloud {
         serde_json::from_str(&text).unwrap()
     }
 
-    fn order(&self, scene: &Scene, name: &str, op: MachineOp, expected: Option<&str>) -> Order {
+    pub fn order(&self, scene: &Scene, name: &str, op: MachineOp, expected: Option<&str>) -> Order {
         let act = MachineAct {
             provider: Some("cloud".into()),
             op,
             machine: "web-1".to_owned(),
             image: op.makes_new().then(|| "trixie".to_owned()),
+            which: Which::Own,
+            other: None,
             params: [].into(),
             answers_within: Span::from_s(1),
         };
@@ -145,15 +148,14 @@ impl Cloud {
                 config: config.into_iter().collect(),
             }),
             expected: expected.map(ToOwned::to_owned),
-            token: None,
-            known: None,
+            ..MachineOrder::default()
         });
         order
     }
 }
 
 /// The machine id of this machine, which is every host of these tests.
-fn own_id() -> String {
+pub fn own_id() -> String {
     let id = std::fs::read_to_string("/etc/machine-id").unwrap();
     id.trim().to_owned()
 }

@@ -1,6 +1,7 @@
 //! Actions, without the bounds and the rest that a step adds.
 
 use super::archive::archive;
+use super::belonging;
 use super::later_shapes;
 use super::measure::{argv, measure, unit};
 use super::near;
@@ -76,6 +77,9 @@ pub(crate) fn act(desk: &Desk, names: Option<&Names>, fields: &Fields) -> Option
         }),
         "archive" => WrittenAction::Archive(archive(desk, node)?),
         "machine" => near::machine(desk, names?, node)?,
+        "volume" => belonging::volume(desk, names?, node)?,
+        "address" => belonging::address(desk, names?, node)?,
+        "instance" => belonging::instance(desk, names?, node)?,
         "ansible" => near::ansible(desk, node)?,
         key => later(desk, key, node)?,
     };

@@ -18,52 +18,11 @@ const fn shape(id: &'static str, what: &'static str, one_of: &'static [Key]) -> 
     }
 }
 
-/// A volume with data.
-pub(super) static VOLUME: Shape = shape(
-    "volume",
-    "`volume`",
-    &[
-        may("create", Kind::Text, "makes and mounts a volume"),
-        may(
-            "detach",
-            Kind::Text,
-            "unmounts it and takes it off the machine",
-        ),
-        may(
-            "attach",
-            Kind::Text,
-            "brings it to the machine and mounts it",
-        ),
-    ],
-);
-
-/// An address.
-pub(super) static ADDRESS: Shape = shape(
-    "address",
-    "`address`",
-    &[may(
-        "move",
-        Kind::Text,
-        "the address moves to the new machine",
-    )],
-);
-
 /// Names.
 pub(super) static DNS: Shape = shape(
     "dns",
     "`dns`",
     &[may("set", Kind::Text, "the records get their new values")],
-);
-
-/// A machine beside the old one.
-pub(super) static INSTANCE: Shape = shape(
-    "instance",
-    "`instance`",
-    &[
-        may("launch", Kind::Text, "makes a new machine of this name"),
-        may("rename", Kind::Text, "gives it another name"),
-        may("terminate", Kind::Text, "removes it, its protection first"),
-    ],
 );
 
 /// A certificate.
@@ -154,11 +113,8 @@ pub(super) static MARK: Shape = shape(
 );
 
 /// All of them; the key of each is its id.
-static ALL: [&Shape; 11] = [
-    &VOLUME,
-    &ADDRESS,
+static ALL: [&Shape; 8] = [
     &DNS,
-    &INSTANCE,
     &CERTIFICATE,
     &SESSIONS,
     &QUIESCE,

@@ -2,6 +2,8 @@
 
 mod action;
 mod archive;
+mod belonging;
+mod belonging_shapes;
 mod block;
 mod calendar;
 mod knowledge;

@@ -7,6 +7,7 @@ use crate::problem::Sink;
 use crate::reader::{self, Fields};
 use crate::templates::Desk;
 use crate::words::suggestion;
+use overhaul_model::belonging::Which;
 use overhaul_model::definition::{Playbook, Provider, Rebuild, WrittenAction, WrittenMachine};
 use overhaul_model::id::ProviderName;
 use overhaul_model::primitive::{MachineAct, MachineOp};
@@ -51,7 +52,7 @@ fn provider(sink: &Sink, entry: &Entry) -> Option<Provider> {
 }
 
 /// Values whose texts may be templates.
-fn values(desk: &Desk, fields: &Fields, key: &'static str) -> BTreeMap<String, Value> {
+pub(super) fn values(desk: &Desk, fields: &Fields, key: &'static str) -> BTreeMap<String, Value> {
     let Some(node) = fields.get(key) else {
         return BTreeMap::new();
     };
@@ -77,7 +78,8 @@ fn look_over(desk: &Desk, node: &Node) {
     }
 }
 
-fn named(desk: &Desk, names: &Names, node: &Node) -> Option<ProviderName> {
+/// A provider of the definition.
+pub(super) fn named(desk: &Desk, names: &Names, node: &Node) -> Option<ProviderName> {
     let name = reader::text(desk.sink, node)?;
     if !names.providers.contains(&name) {
         let message = format!("there is no provider `{}`", shortened(&name));
@@ -156,6 +158,9 @@ pub(super) fn machine(desk: &Desk, names: &Names, node: &Node) -> Option<Written
         op: op?,
         provider: provider?,
         machine,
+        which: Which::Own,
+        other: None,
+        unprotect: false,
         image,
         params,
         answers_within: answers_within.unwrap_or(MachineAct::ANSWERS_WITHIN_DEFAULT),

@@ -1,5 +1,6 @@
 //! Roles: a strategy with what is placed in its slots.
 
+use super::belonging;
 use super::block::BlockReader;
 use super::near::rebuild;
 use super::order::order;
@@ -27,6 +28,8 @@ pub(super) fn role(desk: &Desk, names: &Names, entry: &Entry) -> Option<RoleUpgr
     let good_name = reader::check_name(sink, &entry.key, &entry.key_span);
     let fields = Fields::open(sink, &entry.value, &ROLE)?;
     let chosen = strategy(desk, &fields);
+    let replace = fields.get("replace");
+    let replace = replace.and_then(|node| belonging::replace(desk, node));
     let order = order(desk, fields.get("order"));
     let after = fields.get("after");
     let after = after.map(|node| after_roles(sink, names, &entry.key, node));
@@ -68,6 +71,8 @@ pub(super) fn role(desk: &Desk, names: &Names, entry: &Entry) -> Option<RoleUpgr
         after: after.unwrap_or_default(),
         upgrader,
         carry: chosen.carry,
+        volumes: chosen.volumes,
+        replace: replace.unwrap_or_default(),
         backup,
         rebuild,
         guards: guards.unwrap_or_default(),

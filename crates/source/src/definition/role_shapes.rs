@@ -1,8 +1,8 @@
 //! The keys of a role: its strategy, its order, and what stands in its slots.
 
-use super::near_shapes;
 use super::shapes::{GUARD, MEASURE, STEP, TEXTS, shape};
 use super::strategy::{CHANGES, DATA, STRATEGIES};
+use super::{belonging_shapes, near_shapes};
 use crate::shape::{Kind, Shape, may, must};
 
 /// The limit of an order.
@@ -134,6 +134,16 @@ pub(super) static ROLE: Shape = Shape {
             "absolute paths that another machine gets from the old one; in place they stay",
         ),
         may(
+            "volumes",
+            Kind::List(&Kind::Object(&belonging_shapes::ROLE_VOLUME)),
+            "volumes that another machine gets from the old one; in place they stay",
+        ),
+        may(
+            "replace",
+            Kind::Object(&belonging_shapes::REPLACE),
+            "names and addresses, where a new machine takes the place of the old one",
+        ),
+        may(
             "order",
             Kind::Either(&ORDERS),
             "the order of its hosts; `one-by-one` if left out",
@@ -151,7 +161,7 @@ pub(super) static ROLE: Shape = Shape {
         may(
             "rebuild",
             Kind::Object(&near_shapes::REBUILD),
-            "how its machines are made anew, where the strategy asks for that",
+            "how new machines are made for it, where the strategy asks for that",
         ),
         may(
             "guards",
@@ -207,7 +217,7 @@ pub(super) static ROLE: Shape = Shape {
         ("budget", "write `failure_budget` at the top of the file"),
         (
             "volume",
-            "write `data: volume`; the steps that move it stand in the slots",
+            "write `volumes: [{name: NAME, mount: PATH}]` with `data: volume`",
         ),
         ("expect", "write a `verify` step"),
     ],

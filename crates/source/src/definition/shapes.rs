@@ -3,7 +3,7 @@
 use super::calendar::{CALENDAR, PREWORK};
 use super::knowledge_shapes::KNOWLEDGE;
 use super::role_shapes::ROLE;
-use super::{archive, later_shapes, near_shapes};
+use super::{archive, belonging_shapes, later_shapes, near_shapes};
 use crate::shape::{Key, Kind, Shape, may, must};
 
 pub(super) const fn shape(
@@ -584,13 +584,13 @@ const STEP_ACTIONS: &[Key] = &[
     ),
     may(
         "volume",
-        Kind::Object(&later_shapes::VOLUME),
-        "a volume with data; not available in this version",
+        Kind::Object(&belonging_shapes::VOLUME),
+        "a volume with data is made, comes to the machine or leaves it, by a provider",
     ),
     may(
         "address",
-        Kind::Object(&later_shapes::ADDRESS),
-        "an address; not available in this version",
+        Kind::Object(&belonging_shapes::ADDRESS),
+        "an address moves to the host's machine, by a provider",
     ),
     may(
         "dns",
@@ -599,8 +599,8 @@ const STEP_ACTIONS: &[Key] = &[
     ),
     may(
         "instance",
-        Kind::Object(&later_shapes::INSTANCE),
-        "a machine beside the old one; not available in this version",
+        Kind::Object(&belonging_shapes::INSTANCE),
+        "a machine beside the host's is made, renamed or ended, by a provider",
     ),
     may(
         "certificate",

@@ -1,10 +1,12 @@
 //! How a role changes: the point of change x data, and the paths that are carried.
 
+use super::belonging::volumes;
 use crate::node::{Node, Tree, shortened};
 use crate::reader::{self, Fields};
 use crate::templates::Desk;
 use crate::words::suggestion;
-use overhaul_model::strategy::{Change, Data, PRESETS, Strategy};
+use overhaul_model::belonging::RoleVolume;
+use overhaul_model::strategy::{Change, Data, Keeps, PRESETS, Strategy};
 use std::ops::Range;
 
 /// The names of [`PRESETS`]; a test compares them.
@@ -40,14 +42,25 @@ const PATHS: &str =
 pub(super) struct Chosen {
     pub(super) strategy: Strategy,
     pub(super) carry: Vec<String>,
+    pub(super) volumes: Vec<RoleVolume>,
 }
 
 /// The point that `strategy`, `change`, `data` and `carry` name together.
 pub(super) fn strategy(desk: &Desk, fields: &Fields) -> Option<Chosen> {
     let carry_node = fields.get("carry");
     let carry = carry_node.map(|node| carry(desk, node));
-    let strategy = point(desk, fields, carry_node.is_some());
-    let (carry, strategy) = (carry.unwrap_or_default(), strategy?);
+    let volumes_node = fields.get("volumes");
+    let volumes = volumes_node.map(|node| volumes(desk, node));
+    let keeps = Keeps {
+        paths: carry_node.is_some(),
+        volumes: volumes_node.is_some(),
+    };
+    let strategy = point(desk, fields, keeps);
+    let (carry, volumes, strategy) = (
+        carry.unwrap_or_default(),
+        volumes.unwrap_or_default(),
+        strategy?,
+    );
     match (strategy.data(), carry_node) {
         (Data::Carry, None) => {
             let message = format!("{strategy} names no path");
@@ -66,11 +79,31 @@ pub(super) fn strategy(desk: &Desk, fields: &Fields) -> Option<Chosen> {
             desk.sink.add_with_help(&node.span, message, help);
         }
     }
-    Some(Chosen { strategy, carry })
+    match (strategy.data(), volumes_node) {
+        (Data::Volume, None) => {
+            let message = format!("{strategy} names no volume");
+            let help = "add what goes to the new machine, like `volumes: [{name: orders, mount: /srv/orders}]`";
+            desk.sink.add_with_help(&fields.span, message, help);
+        }
+        (Data::Volume | Data::Stays, _) | (_, None) => {}
+        (data, Some(node)) => {
+            let message = format!(
+                "with data `{}` these volumes would not come back",
+                data.word()
+            );
+            let help = "take `volumes` away if nobody misses them; else write `data: volume`";
+            desk.sink.add_with_help(&node.span, message, help);
+        }
+    }
+    Some(Chosen {
+        strategy,
+        carry,
+        volumes,
+    })
 }
 
 /// The preset, moved by `change`, with `data` instead of its own.
-fn point(desk: &Desk, fields: &Fields, carries: bool) -> Option<Strategy> {
+fn point(desk: &Desk, fields: &Fields, keeps: Keeps) -> Option<Strategy> {
     let preset_node = fields.get("strategy");
     let change_node = fields
         .get("change")
@@ -94,7 +127,7 @@ fn point(desk: &Desk, fields: &Fields, carries: bool) -> Option<Strategy> {
     let to = change.unwrap_or(from.change());
     match data {
         Some(data) => judged(desk, Strategy::new(to, data), span, None),
-        None => judged(desk, from.with_change(to, carries), span, Some(SAY_DATA)),
+        None => judged(desk, from.with_change(to, keeps), span, Some(SAY_DATA)),
     }
 }
 

@@ -1,0 +1,1 @@
+[ "$(blkid -p -s TYPE -o value -- "$2")" = "$1" ]
