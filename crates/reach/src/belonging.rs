@@ -402,6 +402,7 @@ impl<'a> BelongingWork<'a> {
         Ok(Outcome::Succeeded {
             changed: self.act.op != BelongingOp::Describe,
             outputs: told.outputs(),
+            unsynced: None,
             evidence: format!("{} is {}", told.identity, told.words()),
         })
     }
@@ -411,6 +412,7 @@ fn already(told: &Told) -> Outcome {
     Outcome::Succeeded {
         changed: false,
         outputs: told.outputs(),
+        unsynced: None,
         evidence: format!(
             "{} is {}, and nobody was asked",
             told.identity,

@@ -16,6 +16,13 @@ const WORKFLOWS: [(&str, &str, usize); 5] = [
     ("lxd-homelab", "LXD", 12),
 ];
 
+/// All that it says is carried out; it was not run on real hosts.
+const NO_DRAFT: &str = "chef-server-ha";
+
+/// The programs of providers that the workflows name, and one that is on every machine: it must be there before there is
+/// a plan, and is not called.
+const PROVIDERS: [&str; 2] = ["/usr/local/lib/overhaul/aws", "/usr/local/lib/overhaul/lxd"];
+
 /// A definition that is longer is not read any more at 3 a.m.
 const LINES_MAX: usize = 200;
 
@@ -60,7 +67,11 @@ fn scene(workflow: &str, change: fn(String) -> String) -> Scene {
         "facts.json",
         &facts.replace(RECORDED, &Timestamp::now().to_string()),
     );
-    scene.write("upgrade.yaml", &change(text(workflow, "upgrade.yaml")));
+    let mut definition = change(text(workflow, "upgrade.yaml"));
+    for provider in PROVIDERS {
+        definition = definition.replace(provider, "/usr/bin/true");
+    }
+    scene.write("upgrade.yaml", &definition);
     scene
 }
 
@@ -79,7 +90,8 @@ fn call(command: &'static str, more: &[&'static str]) -> Vec<&'static str> {
 
 /// The errors of a check, each as rule, subject and sentence.
 fn errors(scene: &Scene) -> Vec<String> {
-    let shown = scene.call(&call("check", &["--json"])).with(3);
+    let shown = scene.call(&call("check", &["--json"]));
+    assert!(matches!(shown.code, 0 | 3), "{}", shown.all());
     let findings = shown.json()["findings"].as_array().unwrap().clone();
     let errors = findings.iter().filter(|f| f["severity"] == "error");
     errors
@@ -102,7 +114,8 @@ fn nothing_stands_against_the_five_definitions_but_what_is_only_declared() {
             Vec::<&String>::new(),
             "{workflow}"
         );
-        assert!(!errors.is_empty(), "{workflow} is no draft any more");
+        let is_draft = workflow != NO_DRAFT;
+        assert_eq!(!errors.is_empty(), is_draft, "{workflow}");
         seen += &format!("# {workflow}\n{}\n\n", errors.join("\n"));
     }
     insta::assert_snapshot!(seen);

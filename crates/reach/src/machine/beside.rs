@@ -22,6 +22,7 @@ fn already(machine: &Machine, evidence: String) -> Outcome {
     Outcome::Succeeded {
         changed: false,
         outputs: machine.outputs(),
+        unsynced: None,
         evidence,
     }
 }
@@ -188,6 +189,7 @@ impl MachineWork<'_> {
         Ok(Outcome::Succeeded {
             changed: true,
             outputs: machine.outputs(),
+            unsynced: None,
             evidence: format!(
                 "the machine that was launched answers, machine id {id}; {} is off",
                 before.machine

@@ -36,17 +36,13 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn own(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
 fn text(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// The plan of `scenes/small.yaml`: seven hosts, for many runs.
 pub fn small() -> Result<CheckedPlan, String> {
-    let own = own("scenes");
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenes");
     compiled(&Files {
         definition: own.join("small.yaml"),
         fleet: own.join("small.ini"),
@@ -61,17 +57,11 @@ pub fn workflows() -> Result<BTreeMap<String, Result<CheckedPlan, String>>, Stri
     let mut out = BTreeMap::new();
     let demo = Files {
         definition: root.join("lab/demo/upgrade.yaml"),
-        fleet: own("scenes/demo.ini"),
+        fleet: Path::new(env!("CARGO_MANIFEST_DIR")).join("scenes/demo.ini"),
         facts: root.join("lab/recorded/six/facts.json"),
         kinds: Vec::new(),
     };
     out.insert("lab/demo".to_owned(), compiled(&demo));
-    let replace = Files {
-        definition: root.join("lab/replace/upgrade.yaml"),
-        fleet: own("scenes/replace.ini"),
-        ..demo
-    };
-    out.insert("lab/replace".to_owned(), compiled(&replace));
     let folder = root.join("workflows");
     let entries = std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     for entry in entries {
@@ -122,11 +112,6 @@ fn compiled(files: &Files) -> Result<CheckedPlan, String> {
     another(&mut facts, "web2", "web3");
     another(&mut facts, "web3", "web4");
     units_too(&mut facts, "web1", "db1");
-    another(&mut facts, "inner1", "notes1");
-    another(&mut facts, "notes1", "kept1");
-    for host in ["notes1", "kept1"] {
-        notes(&mut facts, host);
-    }
     let plan = overhaul_plan::compile(&definition, &fleet.fleet, &facts).map_err(|errors| {
         let all: Vec<String> = errors.0.iter().map(ToString::to_string).collect();
         all.join("\n")
@@ -165,22 +150,6 @@ fn units_too(facts: &mut FleetFacts, of: &str, to: &str) {
         let new = |unit: &Unit| !value.iter().any(|known| known.name == unit.name);
         let more: Vec<Unit> = units.into_iter().filter(new).collect();
         value.extend(more);
-    }
-}
-
-/// A host whose program writes to a volume.
-fn notes(facts: &mut FleetFacts, host: &str) {
-    let Some(facts) = facts.get_mut(&HostName::new(host)) else {
-        return;
-    };
-    if let Known::Measured { value, .. } = &mut facts.mounts
-        && let Some(root) = value.iter().find(|mount| mount.path == "/").cloned()
-    {
-        let path = "/srv/notes".into();
-        value.push(Mount { path, ..root });
-    }
-    if let Known::Measured { value, .. } = &mut facts.units {
-        value.push(Unit::new("notes.service", "loaded", "active", "running"));
     }
 }
 
