@@ -176,7 +176,11 @@ fn windows_open_with_stops_and_blinks_and_close_with_starts() {
 #[test]
 fn a_rebuilt_machine_has_its_services_when_they_are_started_or_else_when_it_is_there() {
     use crate::primitive::MachineOp;
-    let machine = |id: &str, op| step(id, Action::Machine { op, release: None }, 4);
+    let machine = |id: &str, op| {
+        let (which, release) = (crate::belonging::Which::Own, None);
+        let action = Action::Machine { op, which, release };
+        step(id, action, 4)
+    };
     let start = || step("start", service(ServiceOp::Start), 1);
     let stop = || step("stop", service(ServiceOp::Stop), 1);
     let cases: [(Vec<Block>, &[&str]); 5] = [
