@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The kinds that every build knows.
-const BUILT_IN: [(&str, &str); 8] = [
+const BUILT_IN: [(&str, &str); 11] = [
     ("kinds/apt.yaml", include_str!("../../../kinds/apt.yaml")),
     (
         "kinds/ceph-mon.yaml",
@@ -27,6 +27,15 @@ const BUILT_IN: [(&str, &str); 8] = [
     (
         "kinds/galera.yaml",
         include_str!("../../../kinds/galera.yaml"),
+    ),
+    ("kinds/etcd.yaml", include_str!("../../../kinds/etcd.yaml")),
+    (
+        "kinds/pacemaker.yaml",
+        include_str!("../../../kinds/pacemaker.yaml"),
+    ),
+    (
+        "kinds/rabbitmq.yaml",
+        include_str!("../../../kinds/rabbitmq.yaml"),
     ),
     (
         "kinds/keepalived.yaml",

@@ -141,7 +141,7 @@ proptest! {
     /// Whatever a host prints, it is read; what stays in the facts is bounded, and nothing is healthy that did not say so.
     #[test]
     fn no_answer_makes_a_reading_panic(output in "(\\PC|\t|\n|\u{1b}){0,300}", json in "[\\[\\]{}\",:a-z0-9/* ]{0,200}") {
-        for name in ["galera", "ceph-mon", "postgresql-replicas", "redis", "keepalived"] {
+        for name in ["galera", "ceph-mon", "postgresql-replicas", "redis", "keepalived", "etcd", "rabbitmq", "pacemaker"] {
             let kind = kind(name);
             for output in [&output, &json] {
                 let answers = kind.ask.keys().map(|ask| Evidence {
