@@ -33,6 +33,8 @@ enum Task {
     KillTable(kill::Args),
     /// The upgrade of the fleet of six, its controller killed at seeded moments, continued, and compared with an undisturbed one.
     KillFleet(kill::FleetArgs),
+    /// The upgrade of a Galera cluster that a client writes to, its controller killed in every slot and continued.
+    KillGalera(kill::GaleraArgs),
     /// A detached run inside a lab host, under its systemd: killed, stopped, rebooted, and continued.
     Detach(kill::DetachArgs),
     /// Faults of every kind, thrown by a seed at the upgrade of the fleet of six; it must go on to the same end.
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Task::Lab(args) => lab::run(args),
         Task::KillTable(args) => kill::run(args),
         Task::KillFleet(args) => kill::run_fleet(&args),
+        Task::KillGalera(args) => kill::run_galera(&args),
         Task::Detach(args) => kill::run_detached(&args),
         Task::Chaos(args) => chaos::run(&args),
         Task::PowerLoss(args) => power::run(&args),

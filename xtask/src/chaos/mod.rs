@@ -6,7 +6,7 @@ mod fleet;
 mod outcome;
 mod person;
 mod place;
-mod rows;
+pub mod rows;
 mod run;
 mod strike;
 mod trial;

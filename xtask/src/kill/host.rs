@@ -65,6 +65,11 @@ impl Lab {
         self.lab(&["exec", HOST, "--", command])
     }
 
+    /// The command of the instance, as a script calls it.
+    pub fn words(&self) -> String {
+        format!("{} lab --id {}", self.xtask.display(), self.id)
+    }
+
     /// A subcommand of `lab`, not yet started.
     pub fn command<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = Command::new(&self.xtask);
