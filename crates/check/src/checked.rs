@@ -2,6 +2,7 @@
 
 use overhaul_model::finding::{Finding, Severity};
 use overhaul_model::plan::Plan;
+use std::sync::Arc;
 
 /// The outcome of a check.
 #[derive(Clone, Debug)]
@@ -18,22 +19,29 @@ impl Checked {
             .iter()
             .any(|finding| finding.severity == Severity::Error && finding.waived.is_none());
         Self {
-            passed: (!forbidden).then(|| CheckedPlan { plan: plan.clone() }),
+            passed: (!forbidden).then(|| CheckedPlan {
+                plan: Arc::new(plan.clone()),
+            }),
             findings,
         }
     }
 }
 
 /// A plan that kept every rule when it was checked. Only [`crate::check`] makes one; it is never read
-/// from a file, because a file can be changed.
+/// from a file, because a file can be changed. A copy shares the plan.
 #[derive(Clone, Debug)]
 pub struct CheckedPlan {
-    plan: Plan,
+    plan: Arc<Plan>,
 }
 
 impl CheckedPlan {
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// The plan, to be shared: nobody can change it.
+    pub fn share(&self) -> Arc<Plan> {
+        Arc::clone(&self.plan)
     }
 }

@@ -24,14 +24,14 @@ pub(crate) fn attempt_key(
     run: &Run,
     position: &Position,
     attempt: u32,
-    step: &Step,
 ) -> Result<AttemptKey, EngineError> {
     let attempt = if planted::is("attempts-share-a-key") {
         1
     } else {
         attempt
     };
-    let digest = Digest::of_json(&(run.id(), position, attempt, step.digest()?))?;
+    let step = run.step_digest(position);
+    let digest = Digest::of_json(&(run.id(), position, attempt, step))?;
     let key = digest.as_str().get(..KEY_CHARS).unwrap_or(digest.as_str());
     Ok(AttemptKey::new(key))
 }
@@ -48,6 +48,7 @@ pub(crate) struct Errand {
     pub position: Position,
     pub attempt: u32,
     pub step: Arc<Step>,
+    digest: Digest,
     pub context: Context,
     generation: Generation,
     key: AttemptKey,
@@ -75,13 +76,17 @@ impl Errand {
         };
         let receipts = executor.as_ref().and_then(|h| run.receipts_of(h));
         Some(Self {
-            context: context(run, position),
+            digest: run.step_digest(position)?.clone(),
+            context: match run.refers(position) {
+                true => context(run, position),
+                false => Context::new(None, &run.plan().from, &run.plan().to),
+            },
             generation: run.generation()?.clone(),
             file_digest: fed_file(&step.work).and_then(|(_, from)| digest_of(run, position, from)),
             receipts: receipts.map(|(id, sequence)| (id.clone(), sequence)),
             machine: machine_order(run, position, &step),
-            lost: lost_attempts(run, position, attempt, &step),
-            earlier: earlier_attempts(run, position, attempt, &step),
+            lost: lost_attempts(run, position, attempt),
+            earlier: earlier_attempts(run, position, attempt),
             begun: false,
             position: position.clone(),
             attempt,
@@ -128,13 +133,12 @@ impl Errand {
             }
             None => None,
         };
-        let step = self.step.digest();
         Ok(Order {
             host,
             generation: self.generation.clone(),
             key: self.key.clone(),
             position: self.position.clone(),
-            step: step.map_err(|e| not_begun(format!("the step cannot be written: {e}")))?,
+            step: self.digest.clone(),
             work,
             limits: self.step.limits,
             outputs: self.step.outputs.clone(),
@@ -168,22 +172,22 @@ pub(crate) fn context(run: &Run, position: &Position) -> Context {
 
 /// Attempts after this one that lost rows may have told of. An attempt's key follows from run, step and number,
 /// so that they can be asked for.
-fn lost_attempts(run: &Run, position: &Position, attempt: u32, step: &Step) -> Vec<AttemptKey> {
+fn lost_attempts(run: &Run, position: &Position, attempt: u32) -> Vec<AttemptKey> {
     if !run.is_salvaged() || attempt == 0 {
         return Vec::new();
     }
     let last = attempt.saturating_add(LOST_ATTEMPTS_MAX);
     (attempt.saturating_add(1)..=last)
         .rev()
-        .filter_map(|later| attempt_key(run, position, later, step).ok())
+        .filter_map(|later| attempt_key(run, position, later).ok())
         .collect()
 }
 
-fn earlier_attempts(run: &Run, position: &Position, attempt: u32, step: &Step) -> Vec<AttemptKey> {
+fn earlier_attempts(run: &Run, position: &Position, attempt: u32) -> Vec<AttemptKey> {
     let first = attempt.saturating_sub(EARLIER_ATTEMPTS_MAX).max(1);
     (first..attempt)
         .rev()
-        .filter_map(|earlier| attempt_key(run, position, earlier, step).ok())
+        .filter_map(|earlier| attempt_key(run, position, earlier).ok())
         .collect()
 }
 

@@ -54,6 +54,8 @@ struct Loop<J, I, R, C, W> {
     seen: BTreeSet<Nonce>,
     flights: BTreeSet<Flight>,
     tasks: JoinSet<(Flight, Event)>,
+    /// Whether anything happened since the machine was asked what is to be done.
+    stirred: bool,
     shown: Option<Standing>,
     /// Rows that nobody was told of yet: they are not durable.
     untold: Vec<Record>,
@@ -64,9 +66,10 @@ struct Loop<J, I, R, C, W> {
     control_open: bool,
 }
 
-/// Carries out a plan, or the one that is in force after its amendments; see [`crate::run`].
+/// Carries out the plan of a run before its first event, or the one that is in force after its amendments; see
+/// [`crate::run`].
 pub(crate) async fn carry_out<J, I, R, C, W>(
-    plan: Plan,
+    new: Run,
     in_force: Option<&Plan>,
     ports: Ports<J, I, R, C>,
     settings: Settings,
@@ -79,9 +82,13 @@ where
     C: Clock,
     W: Watcher,
 {
-    let mut this = Loop::open(plan, ports, settings, watch).await?;
+    let mut this = Loop::open(new, ports, settings, watch).await?;
     // The checked plan is the only one that is carried out.
-    if in_force.unwrap_or(this.run.opened_with()) != this.run.plan() {
+    let is_checked = match in_force {
+        Some(plan) => plan == this.run.plan(),
+        None => !this.run.is_amended(),
+    };
+    if !is_checked {
         let why = "the journal's plan in force is not the one that was checked";
         return Err(EngineError::Refused(why.to_owned()));
     }
@@ -104,13 +111,13 @@ where
     W: Watcher,
 {
     async fn open(
-        plan: Plan,
+        new: Run,
         mut ports: Ports<J, I, R, C>,
         settings: Settings,
         watch: W,
     ) -> Result<Self, EngineError> {
         let records = ports.journal.replay().await?;
-        let run = Run::replay(plan, &records)?;
+        let run = new.after(&records)?;
         let watch = Arc::new(watch);
         let told = Arc::clone(&watch);
         let mut seen = BTreeSet::new();
@@ -139,6 +146,7 @@ where
             seen,
             flights: BTreeSet::new(),
             tasks: JoinSet::new(),
+            stirred: true,
             shown: None,
             untold: Vec::new(),
             poll_at: Span::default(),
@@ -194,20 +202,29 @@ where
     }
 
     async fn go(&mut self) -> Result<RunEnd, EngineError> {
+        let mut said: Option<Next> = None;
         loop {
             if self.hands.clock.elapsed() >= self.poll_at {
                 self.drain_inbox().await?;
             }
             let now = self.time.now();
-            let next = self.run.next(now);
-            let began = self.begin_all(&next).await?;
-            if let Some(verdict) = self.run.verdict() {
-                return Ok(RunEnd::Finished(verdict));
-            }
-            if began {
-                continue;
-            }
-            self.show(&next);
+            let holds = |next: &Next| !self.stirred && next.holds(now);
+            let next = match said.take().filter(holds) {
+                Some(next) => next,
+                None => {
+                    self.stirred = false;
+                    let next = self.run.next(now);
+                    self.begin_all(&next).await?;
+                    if let Some(verdict) = self.run.verdict() {
+                        return Ok(RunEnd::Finished(verdict));
+                    }
+                    if self.stirred {
+                        continue;
+                    }
+                    self.show(&next);
+                    next
+                }
+            };
             if self.flights.is_empty()
                 && next.wake.is_none()
                 && !self.stays(&next)
@@ -218,6 +235,7 @@ where
                 return Ok(self.stopped(next));
             }
             let mut woken = self.sleep(next.wake, now).await;
+            said = Some(next);
             let mut taken = 0;
             loop {
                 match woken {
@@ -249,6 +267,7 @@ where
         let at = self.time.now();
         let record = self.journal.write(at, event)?;
         self.run.apply(&record)?;
+        self.stirred = true;
         if let Event::Ended { position, .. } | Event::Settled { position, .. } = &record.event {
             self.tell_machine(position);
         }
@@ -283,9 +302,8 @@ where
         Ok(RunEnd::Left)
     }
 
-    /// Begins what is not being done yet. Says whether that changed the run.
-    async fn begin_all(&mut self, next: &Next) -> Result<bool, EngineError> {
-        let seq = self.run.seq();
+    /// Begins what is not being done yet.
+    async fn begin_all(&mut self, next: &Next) -> Result<(), EngineError> {
         let mut flights = Vec::new();
         for command in &next.commands {
             let flight = Flight {
@@ -310,7 +328,7 @@ where
         if !planted::is("act-before-intent") {
             self.commit().await?;
         }
-        Ok(self.run.seq() != seq)
+        Ok(())
     }
 
     /// `begun`: of an act, whether its attempt was begun before.
@@ -379,10 +397,10 @@ where
         if matches!(self.run.state(position), StepState::Running { .. }) {
             return Ok(true);
         }
-        let Some(step) = self.run.step(position).map(Arc::clone) else {
+        if self.run.step(position).is_none() {
             return Ok(false);
-        };
-        let key = attempt_key(&self.run, position, attempt, &step)?;
+        }
+        let key = attempt_key(&self.run, position, attempt)?;
         if self.probes.is_none() {
             self.start_probes();
         }
@@ -426,12 +444,15 @@ where
 
     fn spawn(&mut self, flight: Flight, task: impl Future<Output = Event> + Send + 'static) {
         self.flights.insert(flight.clone());
+        // Some are kilobytes large, and moved from hand to hand before they stand in their place.
+        let task = Box::pin(task);
         self.tasks.spawn(async move { (flight, task.await) });
     }
 
     /// An answer counts only when nothing happened to its subject since it was asked for.
     fn done(&mut self, flight: Flight, event: Event) -> Result<(), EngineError> {
         self.flights.remove(&flight);
+        self.stirred = true;
         if self.run.version(&flight.command) == flight.version {
             self.record(event)?;
         }

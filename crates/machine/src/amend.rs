@@ -14,6 +14,7 @@ use overhaul_model::plan::Plan;
 use overhaul_model::step::Step;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// New names of steps, each with the old one.
 pub type Renamed = BTreeMap<StepId, StepId>;
@@ -34,6 +35,11 @@ impl Run {
     /// The plan that the journal was opened with: what a replay begins with.
     pub fn opened_with(&self) -> &Plan {
         self.opened_with.as_deref().unwrap_or(&self.plan)
+    }
+
+    /// Whether another plan is in force than the one that its journal was opened with.
+    pub fn is_amended(&self) -> bool {
+        self.opened_with.is_some()
     }
 
     /// The run as it is with another plan, and what becomes of its steps. A step stays over or begun only
@@ -291,7 +297,8 @@ impl Run {
 
     /// Takes over everything that is true whatever the plan is, and the states of steps that are the same.
     fn carry(&mut self, old: &Self, places: &BTreeMap<Key, Place>) {
-        self.opened_with = Some(Box::new(old.opened_with().clone()));
+        let first = old.opened_with.as_ref().unwrap_or(&old.plan);
+        self.opened_with = Some(Arc::clone(first));
         self.stand = old.stand;
         self.paused = old.paused;
         self.id.clone_from(&old.id);
@@ -453,7 +460,7 @@ enum Place {
 }
 
 /// Whether a step is the same but for its name.
-fn is_same(old: &Step, new: Option<&std::sync::Arc<Step>>) -> bool {
+fn is_same(old: &Step, new: Option<&Arc<Step>>) -> bool {
     let Some(new) = new else { return false };
     if old.id == new.id {
         return *old == **new;

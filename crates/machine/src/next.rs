@@ -91,8 +91,17 @@ pub struct Next {
     pub commands: Vec<Command>,
     /// When to ask again although nothing happened.
     pub wake: Option<Timestamp>,
+    /// Until when all of this is so if nothing happens; for ever when `None`.
+    pub holds_until: Option<Timestamp>,
     /// What is done and waited for, for people.
     pub standing: Standing,
+}
+
+impl Next {
+    /// Whether it is so at a later moment too, if nothing has happened.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.holds_until.is_none_or(|until| now < until)
+    }
 }
 
 /// What a run does and waits for.
@@ -204,6 +213,7 @@ impl Run {
         let mut next = Next {
             commands: Vec::new(),
             wake: None,
+            holds_until: None,
             standing: Standing {
                 run: RunStanding::Working,
                 open: Vec::new(),
@@ -226,6 +236,9 @@ impl Run {
             next.standing.outside = self.turns_outside();
         }
         next.standing.run = self.standing(&next);
+        let days = self.postponed().map(|(_, postponed)| postponed.until);
+        let days = days.filter(|until| *until > now);
+        next.holds_until = next.wake.into_iter().chain(days).min();
         next
     }
 

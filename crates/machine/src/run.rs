@@ -8,6 +8,7 @@ use crate::state::{HostLink, HostState, Phase, Slot, StepState, Then};
 use crate::stirred;
 use crate::transition::{by_the_loop, ready, transition, unknown};
 use crate::tree::{Key, Kind, NotRunnable, Tree};
+use crate::used::Texts;
 use crate::walk::{Active, Move};
 use overhaul_model::event::{
     Choice, Decision, Event, Generation, Outcome, Record, Settlement, Verdict,
@@ -56,11 +57,11 @@ pub(crate) enum Stand {
 /// A run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
-    pub(crate) plan: Plan,
+    pub(crate) plan: Arc<Plan>,
     pub(crate) hash: Digest,
     /// Of an amended run: the plan that its journal was opened with.
-    pub(crate) opened_with: Option<Box<Plan>>,
-    pub(crate) tree: Tree,
+    pub(crate) opened_with: Option<Arc<Plan>>,
+    pub(crate) tree: Arc<Tree>,
     pub(crate) stand: Stand,
     pub(crate) paused: bool,
     /// Whether the whole tree is over.
@@ -109,23 +110,24 @@ pub struct Run {
     pub(crate) turns: crate::shut::Turns,
     /// Outputs by host, then by node.
     pub(crate) outputs: BTreeMap<Option<HostName>, BTreeMap<usize, BTreeMap<String, Value>>>,
-    /// Steps that use outputs of others.
-    pub(crate) users: crate::used::Users,
+    /// What its steps say.
+    pub(crate) texts: Arc<Texts>,
 }
 
 static WAITING: StepState = StepState::Waiting;
 
 impl Run {
-    /// A run of this plan, before its first event.
+    /// A run of this plan, before its first event. What follows from the plan alone is shared by its copies.
     ///
     /// # Errors
     /// When the plan's tree cannot be run.
-    pub fn new(plan: Plan) -> Result<Self, NotRunnable> {
+    pub fn new(plan: impl Into<Arc<Plan>>) -> Result<Self, NotRunnable> {
+        let plan = plan.into();
         let hash = plan
             .hash()
             .map_err(|e| NotRunnable::Unwritable(e.to_string()))?;
         let mut run = Self {
-            tree: Tree::new(&plan)?,
+            tree: Arc::new(Tree::new(&plan)?),
             plan,
             hash,
             opened_with: None,
@@ -156,9 +158,9 @@ impl Run {
             cleaning: None,
             turns: crate::shut::Turns::default(),
             outputs: BTreeMap::new(),
-            users: crate::used::Users::new(),
+            texts: Arc::default(),
         };
-        run.users = crate::used::users(&run.tree);
+        run.texts = Arc::new(Texts::of(&run.tree));
         run.measure_turns();
         Ok(run)
     }
@@ -167,14 +169,21 @@ impl Run {
     ///
     /// # Errors
     /// When the plan cannot be run, or an event does not fit: then with its number.
-    pub fn replay(plan: Plan, records: &[Record]) -> Result<Self, ReplayError> {
-        let mut run = Self::new(plan)?;
+    pub fn replay(plan: impl Into<Arc<Plan>>, records: &[Record]) -> Result<Self, ReplayError> {
+        Self::new(plan)?.after(records)
+    }
+
+    /// The state after all these further events.
+    ///
+    /// # Errors
+    /// When an event does not fit: with its number.
+    pub fn after(mut self, records: &[Record]) -> Result<Self, ReplayError> {
         for record in records {
             let seq = record.seq;
-            run.apply(record)
+            self.apply(record)
                 .map_err(|illegal| ReplayError::Illegal { seq, illegal })?;
         }
-        Ok(run)
+        Ok(self)
     }
 
     /// Takes an event into account.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident) => {
@@ -108,10 +108,13 @@ name!(
 /// The controller's name among hosts; no inventory can have it, because of its parentheses.
 const CONTROLLER: &str = "(controller)";
 
+/// The same, made once: it is asked for at every look at a step.
+static CONTROLLER_NAME: LazyLock<HostName> = LazyLock::new(|| HostName::new(CONTROLLER));
+
 impl HostName {
     /// The controller itself, where it is registered and keeps receipts as a host does.
     pub fn controller() -> Self {
-        Self::new(CONTROLLER)
+        CONTROLLER_NAME.clone()
     }
 
     /// Whether it is the controller.

@@ -13,7 +13,7 @@ use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior};
 use serde::Serialize;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Instructions that one rendering may take: far more than any real text needs, and over in milliseconds.
 const FUEL_MAX: u64 = 100_000;
@@ -119,11 +119,37 @@ pub fn step_word(step: &crate::id::StepId) -> String {
         .replace('-', "_")
 }
 
-/// Renders texts and decides conditions. Cheap to make.
-pub struct Renderer {
-    plain: Environment<'static>,
-    shell: Environment<'static>,
+/// Values are written as they are.
+static PLAIN: LazyLock<Environment<'static>> = LazyLock::new(plain);
+
+/// Each value is written as one word of `/bin/sh`.
+static SHELL: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut shell = plain();
+    shell.set_formatter(quote_for_shell);
+    shell
+});
+
+/// The usual filters, strict about undefined names.
+fn plain() -> Environment<'static> {
+    let mut plain = Environment::new();
+    plain.set_undefined_behavior(UndefinedBehavior::Strict);
+    plain.set_fuel(Some(FUEL_MAX));
+    plain.set_auto_escape_callback(|_| AutoEscape::None);
+    // Refused only for clashing delimiters, and these are the usual ones.
+    if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
+        plain.set_syntax(syntax);
+    }
+    plain.add_filter("raw", |value: Value| {
+        Value::from_safe_string(value.to_string())
+    });
+    plain.add_filter("quote", |value: Value| {
+        Value::from_safe_string(shell_word(&value.to_string()))
+    });
+    plain
 }
+
+/// Renders texts and decides conditions. Costs nothing to make: what it knows is laid out once for all.
+pub struct Renderer(());
 
 impl Default for Renderer {
     fn default() -> Self {
@@ -134,29 +160,13 @@ impl Default for Renderer {
 impl Renderer {
     /// A renderer with the usual filters, strict about undefined names.
     pub fn new() -> Self {
-        let mut plain = Environment::new();
-        plain.set_undefined_behavior(UndefinedBehavior::Strict);
-        plain.set_fuel(Some(FUEL_MAX));
-        plain.set_auto_escape_callback(|_| AutoEscape::None);
-        // Refused only for clashing delimiters, and these are the usual ones.
-        if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
-            plain.set_syntax(syntax);
-        }
-        plain.add_filter("raw", |value: Value| {
-            Value::from_safe_string(value.to_string())
-        });
-        plain.add_filter("quote", |value: Value| {
-            Value::from_safe_string(shell_word(&value.to_string()))
-        });
-        let mut shell = plain.clone();
-        shell.set_formatter(quote_for_shell);
-        Self { plain, shell }
+        Self(())
     }
 
-    fn env(&self, quoting: Quoting) -> &Environment<'static> {
+    fn env(&self, quoting: Quoting) -> &'static Environment<'static> {
         match quoting {
-            Quoting::Plain => &self.plain,
-            Quoting::Shell => &self.shell,
+            Quoting::Plain => &PLAIN,
+            Quoting::Shell => &SHELL,
         }
     }
 
@@ -168,7 +178,7 @@ impl Renderer {
         if is_plain(text) {
             return Ok(BTreeSet::new());
         }
-        let template = self.plain.template_from_str(text)?;
+        let template = self.env(Quoting::Plain).template_from_str(text)?;
         Ok(template.undeclared_variables(true).into_iter().collect())
     }
 
@@ -177,7 +187,7 @@ impl Renderer {
     /// # Errors
     /// When the text is no valid expression.
     pub fn condition_names(&self, text: &str) -> Result<BTreeSet<String>, TemplateError> {
-        let expression = self.plain.compile_expression(text)?;
+        let expression = self.env(Quoting::Plain).compile_expression(text)?;
         Ok(expression.undeclared_variables(true).into_iter().collect())
     }
 
@@ -205,7 +215,7 @@ impl Renderer {
     /// As for [`Renderer::text`], and when the answer is not true or false.
     pub fn holds(&self, condition: &str, context: &Context) -> Result<bool, TemplateError> {
         let value = self
-            .plain
+            .env(Quoting::Plain)
             .compile_expression(condition)?
             .eval(Value::from(Serde(context)))?;
         match value.kind() {

@@ -178,7 +178,7 @@ impl World {
             control,
         };
         let run = carry_out(
-            self.plan.clone(),
+            Run::new(self.plan.clone()).unwrap(),
             None,
             ports,
             settings,
