@@ -1,13 +1,12 @@
 //! Many runs with many seeds, on all processors.
 
+use crate::cells::{self, Cells};
 use crate::fault::{Fault, Kind, Moment, Script, When};
 use crate::judge::Violation;
 use crate::play::Played;
 use crate::scene::{Scene, SimError};
-use overhaul_machine::Run;
 use overhaul_model::definition::Slot;
-use overhaul_model::event::{Event, Sitting, Until};
-use overhaul_model::primitive::Measurement;
+use overhaul_model::event::{Sitting, Until};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
@@ -20,6 +19,9 @@ const FAULTS: (usize, usize) = (3, 5);
 
 /// How long a controller stands still beside the one that has taken its run.
 const STANDS_STILL_MS: (u64, u64) = (200, 8_000);
+
+/// Points of a cleanup, about.
+const CLEANUP_POINTS: usize = 40;
 
 /// Runs of which the journal is read again for the table of states and events: one of so many.
 const READ_AGAIN_EVERY: u64 = 8;
@@ -52,6 +54,13 @@ impl Script {
         if dice.random_bool(0.15) {
             sittings.extend(sitting(scene, &mut dice));
         }
+        let cleaned = !scene.cleanup.is_empty() && dice.random_bool(0.2);
+        let cleanup = cleaned.then(|| match dice.random_bool(0.5) {
+            true => vec![dice.random_range(0..CLEANUP_POINTS)],
+            false => Vec::new(),
+        });
+        let amends = scene.amended.is_some() && dice.random_bool(0.15);
+        let amend = amends.then(|| dice.random_range(0..points));
         Self {
             seed,
             faults,
@@ -59,6 +68,8 @@ impl Script {
             stops,
             already,
             sittings,
+            amend,
+            cleanup,
         }
     }
 }
@@ -163,12 +174,16 @@ pub struct Tally {
     pub rows: u64,
     /// Virtual milliseconds.
     pub ms: u64,
+    /// Runs whose plan was amended on the way.
+    pub amended: u64,
+    /// Runs of which something was cleared away after the end.
+    pub cleaned: u64,
     /// Faults that struck, by kind and slot; those of the journal have none.
     pub struck: BTreeMap<(Kind, Option<Slot>), u64>,
     /// Runs in which so many faults struck.
     pub faults: BTreeMap<usize, u64>,
     /// Events by the state that they met, in a part of the runs.
-    pub pairs: BTreeMap<(String, &'static str), u64>,
+    pub pairs: Cells,
     /// Runs that broke a law: the seed, and the laws.
     pub violations: BTreeMap<u64, Vec<Violation>>,
     /// Runs that broke a law, those not kept too.
@@ -184,6 +199,8 @@ impl Tally {
         self.decided += u64::from(played.decided);
         self.rows += u64::try_from(played.records.len()).unwrap_or(u64::MAX);
         self.ms += played.ms;
+        self.amended += u64::from(played.amended);
+        self.cleaned += u64::from(played.upgraded.is_some());
         *self.faults.entry(played.struck.len()).or_default() += 1;
         for struck in &played.struck {
             *self.struck.entry(*struck).or_default() += 1;
@@ -204,6 +221,8 @@ impl Tally {
         self.rows += other.rows;
         self.ms += other.ms;
         self.broken += other.broken;
+        self.amended += other.amended;
+        self.cleaned += other.cleaned;
         for (key, count) in other.struck {
             *self.struck.entry(key).or_default() += count;
         }
@@ -216,112 +235,6 @@ impl Tally {
         self.violations.extend(other.violations);
         self.anyway.extend(other.anyway);
     }
-
-    /// Reads a journal again, and counts which event met which state.
-    fn read_again(&mut self, scene: &Scene, played: &Played) {
-        let Ok(mut run) = Run::new(scene.plan().clone()) else {
-            return;
-        };
-        for record in &played.records {
-            let (position, event) = about(&record.event);
-            if let Some(position) = position {
-                let state = state_word(run.state(position));
-                *self.pairs.entry((state, event)).or_default() += 1;
-            }
-            if run.apply(record).is_err() {
-                return;
-            }
-        }
-    }
-}
-
-/// The position that an event is about, and its name.
-fn about(event: &Event) -> (Option<&overhaul_model::id::Position>, &'static str) {
-    match event {
-        Event::GuardMeasured {
-            position, result, ..
-        } => (
-            Some(position),
-            told(result, "guard holds", "guard does not hold"),
-        ),
-        Event::Asked { position, .. } => (Some(position), "asked"),
-        Event::Checked { position, result } => {
-            (Some(position), told(result, "checked so", "checked not so"))
-        }
-        Event::Started { position, .. } => (Some(position), "started"),
-        Event::Settled {
-            position,
-            settlement,
-            ..
-        } => (
-            Some(position),
-            match settlement {
-                overhaul_model::event::Settlement::NeverBegan => "settled: never began",
-                overhaul_model::event::Settlement::Running => "settled: running",
-                overhaul_model::event::Settlement::Ended(_) => "settled: ended",
-                overhaul_model::event::Settlement::Unknown { .. } => "settled: unknown",
-            },
-        ),
-        Event::Ended {
-            position, outcome, ..
-        } => (
-            Some(position),
-            match outcome {
-                overhaul_model::event::Outcome::Succeeded { .. } => "succeeded",
-                overhaul_model::event::Outcome::Failed { .. } => "failed",
-                overhaul_model::event::Outcome::Unknown { .. } => "unknown",
-            },
-        ),
-        Event::Verified {
-            position, result, ..
-        } => (Some(position), told(result, "verified", "not verified")),
-        Event::RepairMeasured { position, .. } => (Some(position), "repair measured"),
-        Event::Decided(decision) => (decision.choice.position(), decision.choice.word()),
-        Event::RunOpened { .. }
-        | Event::ControllerTook { .. }
-        | Event::Amended { .. }
-        | Event::Salvaged { .. }
-        | Event::Limited { .. }
-        | Event::HostRegistered { .. }
-        | Event::HostRefused { .. }
-        | Event::HostReleased { .. }
-        | Event::TakenUp { .. }
-        | Event::Declined { .. }
-        | Event::Probed { .. }
-        | Event::Tallied { .. }
-        | Event::Finished { .. }
-        | Event::CleanupBegan { .. }
-        | Event::CopyRemoved { .. } => (None, ""),
-    }
-}
-
-fn told(result: &Measurement, so: &'static str, otherwise: &'static str) -> &'static str {
-    if result.is_so() { so } else { otherwise }
-}
-
-fn state_word(state: &overhaul_machine::StepState) -> String {
-    use overhaul_machine::{Phase, Stage, StepState, Then};
-    let detail = match state {
-        StepState::Ready { stage } => match stage {
-            Stage::Guard(_) => "guard",
-            Stage::Check => "check",
-            Stage::Ask => "ask",
-            Stage::Act => "act",
-        },
-        StepState::Running { phase, .. } => match phase {
-            Phase::Acting => "acting",
-            Phase::Settling => "settling",
-            Phase::Verifying { .. } => "verifying",
-        },
-        StepState::Failed { then, .. } | StepState::Unknown { then, .. } => match then {
-            Then::Settle => "to settle",
-            Then::Measure { .. } => "to measure",
-            Then::Again { .. } => "again",
-            Then::Person => "a person's",
-        },
-        _ => return state.word().to_owned(),
-    };
-    format!("{}, {detail}", state.word())
 }
 
 impl Campaign {
@@ -366,7 +279,7 @@ impl Campaign {
             }
             tally.add(&played, seed);
             if self.count_all || number.is_multiple_of(READ_AGAIN_EVERY) {
-                tally.read_again(scene, &played);
+                cells::count(scene.blank.clone(), &played.records, &mut tally.pairs);
             }
             if self.stop_at_first && !played.violations.is_empty() {
                 stop.store(1, Ordering::Relaxed);

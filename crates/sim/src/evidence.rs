@@ -1,6 +1,7 @@
 //! What the checkers of an outcome are given: the plan, what truly happened, what the journal says, and how it all is now.
 
 use crate::host::Body;
+use crate::judge::Known;
 use crate::play::How;
 use crate::trace::Line;
 use overhaul_model::event::{Generation, Record};
@@ -21,9 +22,12 @@ pub(crate) struct EndState {
 /// Everything about one simulated run.
 pub(crate) struct Evidence<'a> {
     pub plan: &'a Plan,
+    pub known: &'a Known,
     pub trace: &'a [Line],
     pub records: &'a [Record],
     pub how: &'a How,
     pub end: &'a EndState,
+    /// Before the cleanup, if there was one.
+    pub upgraded: Option<&'a EndState>,
     pub calm: &'a EndState,
 }

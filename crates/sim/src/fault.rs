@@ -226,4 +226,10 @@ pub struct Script {
     pub already: Vec<Position>,
     /// The limits of the first sittings.
     pub sittings: Vec<Sitting>,
+    /// At this point a person pauses the run to amend its plan, and does so as soon as nobody has the run and nothing
+    /// that is over would change.
+    pub amend: Option<usize>,
+    /// Once the run is complete, everything in its stage `cleanup` is named by a person: the points at which a
+    /// controller is killed meanwhile, counted from there.
+    pub cleanup: Option<Vec<usize>>,
 }

@@ -31,6 +31,8 @@ pub(crate) struct Body {
     pub done: BTreeSet<StepId>,
     /// What lies at paths that are carried.
     pub data: BTreeMap<String, String>,
+    /// What was set aside, by its path: it lies there until somebody clears it away.
+    pub aside: BTreeSet<String>,
     /// Packages are half configured.
     pub broken: bool,
 }
@@ -408,12 +410,29 @@ impl Host {
         self.body = Body {
             release: release.unwrap_or(&fresh.release).clone(),
             data: BTreeMap::new(),
+            aside: BTreeSet::new(),
             ..fresh.clone()
         };
     }
 }
 
 impl Body {
+    /// Whether all is the same but what has been done to it, and what lies aside.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let Self {
+            release,
+            units,
+            files,
+            edits,
+            done: _,
+            data,
+            aside: _,
+            broken,
+        } = self;
+        let its = (&other.release, &other.units, &other.files, &other.edits);
+        (release, units, files, edits) == its && (data, broken) == (&other.data, &other.broken)
+    }
+
     /// The step has been done to it.
     pub fn takes(&mut self, step: &StepId, work: &Work) {
         self.done.insert(step.clone());
@@ -444,6 +463,7 @@ impl Body {
             (Deed::Edit, Primitive::EditFile(edit)) => {
                 self.edits.extend(Digest::of_json(edit));
             }
+            (Deed::Clear { paths }, _) => self.aside.retain(|path| !paths.contains(path)),
             _ => {}
         }
     }

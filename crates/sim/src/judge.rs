@@ -3,14 +3,18 @@
 
 mod authority;
 mod copies;
+mod done;
 mod end;
 mod keep;
+mod known;
+mod leftovers;
 mod once;
 mod people;
 mod restored;
 mod truth;
 
 use crate::evidence::Evidence;
+pub(crate) use known::Known;
 use overhaul_model::primitive::{MachineOp, Primitive};
 use overhaul_model::step::Step;
 
@@ -27,10 +31,11 @@ pub struct Violation {
 type Checker = fn(&Evidence<'_>) -> Vec<String>;
 
 /// All checkers, by the words of their law.
-const CHECKERS: [(&str, Checker); 13] = [
+const CHECKERS: [(&str, Checker); 15] = [
     ("nothing once-only twice", once::check),
     ("nothing twice at one time", once::overlaps),
     ("the minimum is kept", keep::check),
+    ("what was done stays done", done::check),
     ("nothing destroyed without a copy", copies::check),
     ("what was set up is taken away", restored::check),
     ("never two controllers acting", authority::check),
@@ -40,6 +45,7 @@ const CHECKERS: [(&str, Checker); 13] = [
     ("every request once", people::requests),
     ("paused is paused", people::pauses),
     ("ended is ended", people::aborts),
+    ("the cleanup takes what was left", leftovers::check),
     ("the same end", end::check),
 ];
 

@@ -4,8 +4,10 @@
 //! A [`Scene`] is a checked plan; a [`Script`] says what goes wrong; [`Scene::play`] gives what happened and which laws
 //! were broken.
 
+mod amend;
 mod books;
 mod campaign;
+mod cells;
 mod clock;
 mod crash;
 mod evidence;
@@ -25,6 +27,7 @@ mod trace;
 mod world;
 
 pub use campaign::{Campaign, Tally};
+pub use cells::Cells;
 pub use crash::{CrashPlan, Crashes, PAIRS_WHOLE_MAX};
 pub use fault::{Fault, Kind, Moment, Script, When};
 pub use ground::Basis;

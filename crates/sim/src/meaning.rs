@@ -10,7 +10,7 @@ use overhaul_model::definition::{OutputFrom, Release, Slot};
 use overhaul_model::fleet::Host;
 use overhaul_model::id::{HostName, Position, ServiceName, StepId};
 use overhaul_model::plan::{Block, Child, Plan};
-use overhaul_model::primitive::{MachineOp, Measure, Primitive};
+use overhaul_model::primitive::{Command, Exec, Existing, MachineOp, Measure, Primitive};
 use overhaul_model::step::Step;
 use overhaul_model::template::{Context, Renderer};
 use serde_json::Value;
@@ -18,6 +18,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// No work takes less: a fault in the midst of it must have a place.
 const LENGTH_MS_MIN: u64 = 10;
+
+/// What stands behind the name of what a restore has set aside.
+const ASIDE: &str = ".overhaul-before";
 
 /// What a step does beside having been done.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +40,14 @@ pub(crate) enum Deed {
     /// The controller gets a file.
     Copy { file: String, paths: Vec<String> },
     /// Paths come back from a file of the controller.
-    PutBack { file: String, paths: Vec<String> },
+    PutBack {
+        file: String,
+        paths: Vec<String>,
+        /// Where what was in the way lies then.
+        aside: Vec<String>,
+    },
+    /// What was set aside is removed.
+    Clear { paths: Vec<String> },
     /// A file of the controller is sent and read, and nothing else.
     ReadBack { file: String },
     /// A volume leaves the host with what lies below the path, or comes to it.
@@ -66,7 +76,12 @@ impl Deed {
             (Primitive::Restore(r), _) => Self::PutBack {
                 file: r.file.clone(),
                 paths: r.paths.clone(),
+                aside: match r.existing {
+                    Existing::SetAside => r.paths.iter().map(|p| format!("{p}{ASIDE}")).collect(),
+                    Existing::Refuse => Vec::new(),
+                },
             },
+            (Primitive::Exec(exec), _) if let Some(paths) = cleared(exec) => Self::Clear { paths },
             (Primitive::Feed(f), _) => Self::ReadBack {
                 file: f.file.clone(),
             },
@@ -121,8 +136,21 @@ pub(crate) struct StepMeaning {
     /// What a provider tells at its end.
     pub told: BTreeMap<String, Value>,
     pub slot: Slot,
+    /// Whether the controller's own helper does it.
+    pub near: bool,
     /// The step whose work this one takes away: the `open` of the scope that it closes.
     pub takes_away: Option<StepId>,
+}
+
+/// What a measure is about.
+#[derive(Debug, Default)]
+pub(crate) struct About {
+    /// Services on hosts whose health it is.
+    pub health: Vec<(ServiceName, HostName)>,
+    /// By host, the steps of which it is check or verify.
+    pub asked_for: HashMap<HostName, BTreeSet<StepId>>,
+    /// By host, the bodies of repairs whose failure it tells.
+    pub repairs: HashMap<HostName, BTreeSet<StepId>>,
 }
 
 /// A whole plan.
@@ -131,12 +159,8 @@ pub(crate) struct Meaning {
     steps: BTreeMap<StepId, StepMeaning>,
     /// Units of services.
     units: BTreeMap<ServiceName, String>,
-    /// Health of services, by the rendered measure.
-    health: HashMap<String, Vec<(ServiceName, HostName)>>,
-    /// Steps of which a host's rendered measure is check or verify.
-    asked_for: HashMap<(HostName, String), BTreeSet<StepId>>,
-    /// The body of the repair that a host's rendered measure is about.
-    repairs: HashMap<(HostName, String), BTreeSet<StepId>>,
+    /// What a rendered measure is about.
+    about: HashMap<String, About>,
     /// Milliseconds that steps take at least and at most, where their own lengths count.
     lengths: HashMap<Position, (u64, u64)>,
 }
@@ -149,9 +173,7 @@ impl Meaning {
         let mut this = Self {
             steps: BTreeMap::new(),
             units: units(plan),
-            health: HashMap::new(),
-            asked_for: HashMap::new(),
-            repairs: HashMap::new(),
+            about: HashMap::new(),
             lengths: HashMap::new(),
         };
         let renderer = Renderer::new();
@@ -160,8 +182,8 @@ impl Meaning {
                 let context = Context::new(Some(host), &plan.from, &plan.to);
                 let healthy = service.healthy.as_ref();
                 if let Some(Ok(measure)) = healthy.map(|m| renderer.measure(m, &context)) {
-                    let of = this.health.entry(key(&measure)).or_default();
-                    of.push((name.clone(), host.name.clone()));
+                    let of = this.about.entry(key(&measure)).or_default();
+                    of.health.push((name.clone(), host.name.clone()));
                 }
             }
         }
@@ -173,6 +195,7 @@ impl Meaning {
                     deed: Deed::of(place.step),
                     told: told(place.step),
                     slot: place.step.slot,
+                    near: place.step.work.runs_on_controller(),
                     takes_away: closes.get(&place.step.id).cloned(),
                 });
         }
@@ -192,10 +215,8 @@ impl Meaning {
                 .flatten()
             {
                 if let Ok(measure) = renderer.measure(measure, context) {
-                    let of = this
-                        .asked_for
-                        .entry((host.clone(), key(&measure)))
-                        .or_default();
+                    let of = this.about.entry(key(&measure)).or_default();
+                    let of = of.asked_for.entry(host.clone()).or_default();
                     of.insert(place.step.id.clone());
                 }
             }
@@ -203,10 +224,8 @@ impl Meaning {
         for (when, body) in repairs {
             for (name, context) in &contexts {
                 if let Ok(measure) = renderer.measure(when, context) {
-                    let of = this
-                        .repairs
-                        .entry((name.clone(), key(&measure)))
-                        .or_default();
+                    let of = this.about.entry(key(&measure)).or_default();
+                    let of = of.repairs.entry(name.clone()).or_default();
                     of.extend(body.iter().cloned());
                 }
             }
@@ -259,7 +278,8 @@ impl Meaning {
             .steps
             .values()
             .any(|s| s.takes_away.as_ref() == Some(id));
-        let repaired = self.repairs.values().any(|body| body.contains(id));
+        let mut bodies = self.about.values().flat_map(|about| about.repairs.values());
+        let repaired = bodies.any(|body| body.contains(id));
         !closed
             && !repaired
             && step.is_some_and(|s| s.deed == Deed::Plain && s.takes_away.is_none())
@@ -270,20 +290,21 @@ impl Meaning {
         self.units.get(service)
     }
 
-    /// The hosts of services of which this is the health.
-    pub fn health(&self, measure: &Measure) -> Option<&[(ServiceName, HostName)]> {
-        self.health.get(&key(measure)).map(Vec::as_slice)
+    /// What a measure is about.
+    pub fn about(&self, measure: &Measure) -> Option<&About> {
+        self.about.get(&key(measure))
     }
+}
 
-    /// The steps of which this is check or verify on the host.
-    pub fn asked_for(&self, host: &HostName, measure: &Measure) -> Option<&BTreeSet<StepId>> {
-        self.asked_for.get(&(host.clone(), key(measure)))
-    }
-
-    /// The steps whose failure this tells on the host.
-    pub fn repairs(&self, host: &HostName, measure: &Measure) -> Option<&BTreeSet<StepId>> {
-        self.repairs.get(&(host.clone(), key(measure)))
-    }
+/// The paths that a command clears away, if that is all that it does.
+fn cleared(exec: &Exec) -> Option<Vec<String>> {
+    let Command::Argv(argv) = &exec.command else {
+        return None;
+    };
+    let paths = argv.iter().filter(|word| word.ends_with(ASIDE)).cloned();
+    let paths: Vec<String> = paths.collect();
+    let removes = argv.first().is_some_and(|program| program == "rm");
+    (removes && !paths.is_empty()).then_some(paths)
 }
 
 /// What a step's standard output gives, the same every time.

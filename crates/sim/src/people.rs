@@ -38,6 +38,8 @@ pub(crate) struct People {
     postpone_at: Option<u64>,
     abort_at: Option<u64>,
     unpause_at: Option<u64>,
+    /// Whether the pause is one until the plan is amended.
+    amends: bool,
     /// Gates whose question is open.
     asked: BTreeMap<Position, Nonce>,
     /// What they will look at, and when.
@@ -66,6 +68,19 @@ impl People {
             Kind::PersonPostpones => self.postpone_at = Some(now),
             Kind::PersonAborts => self.abort_at = Some(now),
             _ => self.pause_at = Some(now),
+        }
+    }
+
+    /// They pause the run, and let it go on when they have amended its plan.
+    pub fn pauses_to_amend(&mut self, now: u64) {
+        self.pause_at = Some(now);
+        self.amends = true;
+    }
+
+    /// Whether they have paused it for that, or will; they let it go on from now on.
+    pub fn has_amended(&mut self, now: u64) {
+        if std::mem::take(&mut self.amends) && self.pause_at.is_none() {
+            self.unpause_at = Some(now.saturating_add(PAUSE_MS));
         }
     }
 
@@ -161,7 +176,13 @@ impl World {
     /// They do what they wanted to do by now.
     pub fn people_act(&self) {
         let now = self.clock.now_ms();
-        let open = self.state().people.open.clone();
+        let open = {
+            let people = &self.state().people;
+            if people.open.is_empty() && people.next_ms().is_none_or(|next| now < next) {
+                return;
+            }
+            people.open.clone()
+        };
         self.seen(&open);
         let mut state = self.state();
         if now < state.people.away_until {
@@ -184,11 +205,11 @@ impl World {
                     state.people.looks.insert(position, Look { at_ms, ..look });
                 }
                 Judged::Choice(choice) => {
-                    let nonce = state.request("anna", choice.clone(), self, now);
+                    let nonce = state.request("anna", choice.clone(), now);
                     state.people.pending.insert(position, nonce);
                     state.people.decided = state.people.decided.saturating_add(1);
                     if state.people.twice {
-                        state.request("carl", choice, self, now);
+                        state.request("carl", choice, now);
                     }
                 }
                 Judged::Nothing => {}
@@ -208,22 +229,24 @@ impl State {
     fn wish(&mut self, world: &World, now: u64) {
         let due = |at: &mut Option<u64>| at.take_if(|at| *at <= now).is_some();
         if due(&mut self.people.pause_at) {
-            self.people.unpause_at = Some(now.saturating_add(PAUSE_MS));
-            self.request("berta", Choice::Pause, world, now);
+            if !self.people.amends {
+                self.people.unpause_at = Some(now.saturating_add(PAUSE_MS));
+            }
+            self.request("berta", Choice::Pause, now);
         }
         if due(&mut self.people.unpause_at) {
-            self.request("berta", Choice::Unpause, world, now);
+            self.request("berta", Choice::Unpause, now);
         }
         if due(&mut self.people.postpone_at) {
             let hosts: Vec<&HostName> = world.plan.hosts.keys().collect();
             let host = hosts.choose(&mut self.dice).map(|host| (*host).clone());
             let until = world.clock.time_of_day().checked_add(POSTPONED);
             if let (Some(host), Ok(until)) = (host, until) {
-                self.request("dora", Choice::Postpone { host, until }, world, now);
+                self.request("dora", Choice::Postpone { host, until }, now);
             }
         }
         if due(&mut self.people.abort_at) {
-            self.request("emil", Choice::Abort, world, now);
+            self.request("emil", Choice::Abort, now);
         }
     }
 
@@ -242,12 +265,12 @@ impl State {
         }
     }
 
-    fn request(&mut self, name: &'static str, choice: Choice, world: &World, now: u64) -> Nonce {
+    fn request(&mut self, name: &'static str, choice: Choice, now: u64) -> Nonce {
         let nonce = Nonce::new(format!("request-{}", self.requests.len()));
         self.requests.push(Decision {
             person: name.into(),
             reason: "I have looked at the host".to_owned(),
-            plan: world.plan_hash.clone(),
+            plan: self.plan_hash.clone(),
             nonce: nonce.clone(),
             choice: choice.clone(),
         });
@@ -266,8 +289,8 @@ impl State {
         if let Some(approve) = choices.iter().find(|c| matches!(c, Choice::Approve { .. })) {
             return Judged::Choice(approve.clone());
         }
-        let step = world.plan.step(&position.step);
-        let near = step.is_some_and(|step| step.work.runs_on_controller());
+        let step = world.meaning.step(&position.step);
+        let near = step.is_some_and(|step| step.near);
         let executor = match near {
             true => Some(HostName::controller()),
             false => position.host.clone(),

@@ -9,10 +9,10 @@ use crate::judge::Violation;
 use crate::scene::{Scene, SimError};
 use crate::trace::{Happened, Line};
 use crate::world::World;
-use overhaul_engine::{EngineError, Ports, RunEnd, Settings, run};
+use overhaul_engine::{EngineError, Ports, RunEnd, Settings, run_prepared};
 use overhaul_model::definition::Slot;
-use overhaul_model::event::{Record, Verdict};
-use overhaul_model::id::Nonce;
+use overhaul_model::event::{Event, Record, Verdict};
+use overhaul_model::id::{Nonce, StepId};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -57,36 +57,37 @@ pub struct Played {
     pub controllers: u32,
     /// Decisions of people.
     pub decided: u32,
+    /// Whether a person has put another plan in the place of the first one.
+    pub amended: bool,
     pub(crate) end: EndState,
+    /// Before the cleanup, if there was one.
+    pub(crate) upgraded: Option<EndState>,
 }
 
 /// Plays a script on a scene.
 pub(crate) fn play(scene: &Scene, script: &Script) -> Result<Played, SimError> {
     let world = World::new(scene, script);
     let mut controllers = 0;
+    let mut upgraded = None;
     let how = loop {
         if controllers >= CONTROLLERS_MAX {
             break How::Not(format!("{CONTROLLERS_MAX} controllers were not enough"));
         }
-        if let Some(how) = controller(scene, &world, &mut controllers, script)? {
-            break how;
+        let names = world.to_clean(scene, script);
+        if !names.is_empty() && upgraded.is_none() {
+            // Somebody comes back to it on another day.
+            upgraded = Some(world.end());
+            world.cleanup_comes(script);
         }
-        world.clock.pass(RESUMED_AFTER_MS);
+        match controller(scene, &world, &mut controllers, script, names)? {
+            Some(How::Over(_)) if !world.to_clean(scene, script).is_empty() => {}
+            Some(how) => break how,
+            None => world.clock.pass(RESUMED_AFTER_MS),
+        }
     };
     let ms = world.clock.now_ms();
-    // What is still under way somewhere comes to its end.
-    world.clock.pass(SETTLED_AFTER_MS);
+    let end = world.end();
     let mut state = world.state();
-    let hosts = state.hosts.iter();
-    let end = EndState {
-        bodies: hosts
-            .clone()
-            .map(|(n, h)| (n.clone(), h.body.clone()))
-            .collect(),
-        holders: hosts.map(|(n, h)| (n.clone(), h.holder.clone())).collect(),
-        files: state.files.clone(),
-        settled: state.settled.clone(),
-    };
     Ok(Played {
         how,
         violations: Vec::new(),
@@ -98,8 +99,46 @@ pub(crate) fn play(scene: &Scene, script: &Script) -> Result<Played, SimError> {
         ms,
         controllers,
         decided: state.people.decided,
+        amended: state.amended,
         end,
+        upgraded,
     })
+}
+
+impl World {
+    /// How it all is when what is still under way somewhere has come to its end.
+    fn end(&self) -> EndState {
+        self.clock.pass(SETTLED_AFTER_MS);
+        let state = self.state();
+        let hosts = state.hosts.iter();
+        EndState {
+            bodies: hosts
+                .clone()
+                .map(|(n, h)| (n.clone(), h.body.clone()))
+                .collect(),
+            holders: hosts.map(|(n, h)| (n.clone(), h.holder.clone())).collect(),
+            files: state.files.clone(),
+            settled: state.settled.clone(),
+        }
+    }
+
+    /// What a person names to be cleared away now: the run is complete, and its cleanup has not begun.
+    fn to_clean(&self, scene: &Scene, script: &Script) -> Vec<StepId> {
+        if script.cleanup.is_none() {
+            return Vec::new();
+        }
+        let state = self.state();
+        let mut rows = state.records.iter().rev();
+        let complete = Event::Finished {
+            verdict: Verdict::Complete,
+        };
+        let is_complete = rows.any(|row| row.event == complete);
+        let began = |row: &Record| matches!(row.event, Event::CleanupBegan { .. });
+        match is_complete && !state.records.iter().any(began) {
+            true => scene.cleanup.clone(),
+            false => Vec::new(),
+        }
+    }
 }
 
 /// One controller, and those that take its run while it stands still; how the run ended, if it did.
@@ -108,7 +147,15 @@ fn controller(
     world: &Arc<World>,
     number: &mut u32,
     script: &Script,
+    cleanup: Vec<StepId>,
 ) -> Result<Option<How>, SimError> {
+    let amended = scene.amended.as_deref().filter(|_| world.state().amended);
+    let prepared = &amended.unwrap_or(scene).prepared;
+    // Limits are of the upgrade: what is to be cleared away is named.
+    let sittings: &[_] = match world.state().cleaning {
+        true => &[],
+        false => script.sittings.as_slice(),
+    };
     // Nobody sits at a terminal: its channel stays open as long as the controller.
     let mut terminals = Vec::new();
     let next = || {
@@ -128,20 +175,21 @@ fn controller(
             person: "simulated".into(),
             nonce: Nonce::new(format!("controller-{number}")),
             warned: Vec::new(),
-            // Every other seed has a controller that stays while people think.
-            wait_for_people: script.seed % 2 == 1,
-            sitting: script.sittings.get(sitting).cloned(),
-            cleanup: Vec::new(),
+            // Every other seed has a controller that stays while people think; nobody amends a plan beside it.
+            wait_for_people: script.seed % 2 == 1 && script.amend.is_none(),
+            sitting: sittings.get(sitting).cloned(),
+            cleanup: cleanup.clone(),
             control,
         };
         let watcher = Hand(Arc::clone(world), *number);
-        run(scene.checked.clone(), ports, settings, watcher)
+        run_prepared(prepared.clone(), ports, settings, watcher)
     };
     let until = world
         .clock
         .now_ms()
         .saturating_add(scene.ground.controller_ms_max);
     let ended = drive(&world.clock, &world.death, until, next)?;
+    world.amend(scene, script);
     Ok(match ended {
         Ended::Killed => None,
         Ended::Stuck => Some(How::Not("the loop waits for nothing".to_owned())),

@@ -3,15 +3,19 @@
 use crate::evidence::{EndState, Evidence};
 use crate::fault::Script;
 use crate::ground::{Basis, Ground};
-use crate::judge;
+use crate::host::Body;
+use crate::judge::{self, Known};
 use crate::meaning::Meaning;
 use crate::play::{Played, play};
+use crate::world::bodies;
 use overhaul_check::CheckedPlan;
+use overhaul_engine::{EngineError, Prepared};
+use overhaul_machine::Run;
 use overhaul_model::definition::Slot;
-use overhaul_model::id::{Digest, Position};
+use overhaul_model::id::{Digest, HostName, Position, StepId};
 use overhaul_model::plan::Plan;
 use overhaul_model::primitive::Measure;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A world could not be simulated.
@@ -20,6 +24,9 @@ pub enum SimError {
     /// The plan cannot be written as JSON.
     #[error("the plan cannot be written: {0}")]
     Plan(#[from] serde_json::Error),
+    /// The plan cannot be carried out.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// The operating system gave no executor.
     #[error("no executor: {0}")]
     Executor(#[from] std::io::Error),
@@ -37,17 +44,27 @@ pub enum SimError {
 pub struct Scene {
     /// What people call it.
     pub name: String,
-    pub(crate) checked: CheckedPlan,
+    pub(crate) prepared: Prepared,
+    checked: CheckedPlan,
+    /// The run before its first event.
+    pub(crate) blank: Run,
     pub(crate) plan: Arc<Plan>,
     pub(crate) hash: Digest,
     pub(crate) meaning: Arc<Meaning>,
     pub(crate) ground: Ground,
+    pub(crate) known: Known,
+    /// Every host as it is in the beginning.
+    pub(crate) fresh: Arc<BTreeMap<HostName, Body>>,
     /// The positions at which a host or the controller does something.
     pub(crate) works: Vec<Position>,
     /// The slots of those.
     pub(crate) slots: Vec<Slot>,
     /// Those that are asked first whether they are done already, and do nothing that others would miss.
     pub(crate) askable: Vec<Position>,
+    /// The plan that a person may put in the place of this one.
+    pub(crate) amended: Option<Box<Self>>,
+    /// What can be named to be cleared away once a run is complete.
+    pub(crate) cleanup: Vec<StepId>,
     /// The run in which nothing goes wrong.
     pub calm: Calm,
 }
@@ -87,13 +104,24 @@ impl Scene {
         Self::on(name, checked, meaning, ground)
     }
 
+    /// With a plan that people may put in the place of this one in the midst of a run: its parent is this one.
+    ///
+    /// # Errors
+    /// As for [`Scene::new`].
+    pub fn with_amendment(mut self, checked: CheckedPlan) -> Result<Self, SimError> {
+        let mut amended = Self::new(&format!("{}, amended", self.name), checked)?;
+        amended.prepared = Prepared::amended(Arc::clone(&self.plan), &amended.checked)?;
+        self.amended = Some(Box::new(amended));
+        Ok(self)
+    }
+
     fn on(
         name: &str,
         checked: CheckedPlan,
         meaning: Meaning,
         ground: Ground,
     ) -> Result<Self, SimError> {
-        let plan = Arc::new(checked.plan().clone());
+        let plan = checked.share();
         let placed = plan.positions();
         let by_hand = placed
             .into_iter()
@@ -109,12 +137,22 @@ impl Scene {
             }
             works.push(place.position);
         }
+        let mut fresh = bodies(&plan, &meaning);
+        ground.settle(&mut fresh);
+        let blank =
+            Run::new(Arc::clone(&plan)).map_err(|error| EngineError::Replay(error.into()))?;
         let mut scene = Self {
             name: name.to_owned(),
+            cleanup: outermost(blank.cleanups()),
+            blank,
+            known: Known::of(&plan),
+            fresh: Arc::new(fresh),
             hash: plan.hash()?,
             meaning,
             ground,
+            prepared: Prepared::new(&checked)?,
             checked,
+            amended: None,
             works,
             slots: slots.into_iter().collect(),
             askable,
@@ -160,18 +198,40 @@ impl Scene {
     }
 
     fn violations(&self, played: &Played) -> Vec<judge::Violation> {
+        // What stays of the plan before it is in the amended one too.
+        let in_force = match (self.amended.as_deref(), played.amended) {
+            (Some(amended), true) => amended,
+            _ => self,
+        };
         judge::all(&Evidence {
-            plan: &self.plan,
+            plan: &in_force.plan,
+            known: &in_force.known,
             trace: &played.trace,
             records: &played.records,
             how: &played.how,
             end: &played.end,
-            calm: &self.calm.end,
+            upgraded: played.upgraded.as_ref(),
+            calm: &in_force.calm.end,
         })
+    }
+
+    /// The slots in which something is done.
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
     }
 
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
+}
+
+/// Those blocks that stand in no other one.
+fn outermost(names: Vec<&StepId>) -> Vec<StepId> {
+    let inside = |name: &StepId, other: &StepId| {
+        let below = name.as_str().strip_prefix(other.as_str());
+        below.is_some_and(|rest| rest.starts_with('/'))
+    };
+    let alone = |name: &&StepId| !names.iter().any(|other| inside(name, other));
+    names.iter().copied().filter(alone).cloned().collect()
 }

@@ -31,6 +31,8 @@ pub enum Happened {
     Killed,
     /// It stands still, and another one takes the run.
     Stopped(u32),
+    /// A person put another plan in the place of the run's.
+    Amended,
     /// A position was done before the run.
     Already(Position),
     /// It ended by itself.
@@ -164,6 +166,7 @@ impl fmt::Display for Happened {
             Self::Controller(n) => write!(f, "controller {n} begins"),
             Self::Killed => write!(f, "the controller is killed"),
             Self::Stopped(n) => write!(f, "controller {n} stands still"),
+            Self::Amended => write!(f, "the plan is amended"),
             Self::Already(position) => write!(f, "{position} was done before the run"),
             Self::Ended(how) => write!(f, "the controller ends: {how}"),
             Self::Durable(seq) => write!(f, "journal: durable up to row {seq}"),

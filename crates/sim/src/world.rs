@@ -13,7 +13,9 @@ use overhaul_model::definition::Slot;
 use overhaul_model::event::{Decision, Record};
 use overhaul_model::id::{AttemptKey, Digest, HostName, InstallId, Nonce, Position};
 use overhaul_model::plan::Plan;
-use overhaul_model::primitive::{MachineOp, Measure, Measurement, UnitState, WriteFile};
+use overhaul_model::primitive::{
+    Command, Exec, MachineOp, Measure, Measurement, UnitState, WriteFile,
+};
 use overhaul_model::wire::Refusal;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -44,7 +46,7 @@ pub(crate) struct World {
 pub(crate) struct State {
     pub hosts: BTreeMap<HostName, Host>,
     /// As each host was in the beginning.
-    pub fresh: BTreeMap<HostName, Body>,
+    pub fresh: Arc<BTreeMap<HostName, Body>>,
     /// The controller's files, each with the content of its paths.
     pub files: BTreeMap<String, BTreeMap<String, String>>,
     /// Where the machine beside a host's has taken its place.
@@ -63,6 +65,14 @@ pub(crate) struct State {
     pub struck: Vec<(Kind, Option<Slot>)>,
     deaths: VecDeque<usize>,
     stops: VecDeque<(usize, u64)>,
+    /// The point at which a person wants to amend the plan, until that was tried.
+    pub amends_at: Option<usize>,
+    /// Whether the plan was amended.
+    pub amended: bool,
+    /// The plan in force.
+    pub plan_hash: Digest,
+    /// Whether the upgrade is over, and its leftovers are cleared away.
+    pub cleaning: bool,
     /// Controllers that stand still, until when.
     still: BTreeMap<u32, u64>,
     /// Places passed at which a controller can be killed.
@@ -90,9 +100,10 @@ pub(crate) enum Asked {
 
 impl World {
     pub fn new(scene: &Scene, script: &Script) -> Arc<Self> {
-        let (plan, meaning) = (&scene.plan, &scene.meaning);
-        let mut fresh = bodies(plan, meaning);
-        scene.ground.settle(&mut fresh);
+        // What steps do that come with an amendment is known before it comes.
+        let all = scene.amended.as_deref().filter(|_| script.amend.is_some());
+        let (plan, meaning) = (&scene.plan, &all.unwrap_or(scene).meaning);
+        let fresh = Arc::clone(&scene.fresh);
         let hosts = fresh.iter();
         let mut hosts: BTreeMap<HostName, Host> = hosts
             .map(|(name, body)| (name.clone(), Host::new(name, body.clone())))
@@ -128,6 +139,10 @@ impl World {
                 struck: Vec::new(),
                 deaths: script.deaths.iter().copied().collect(),
                 stops: script.stops.iter().copied().collect(),
+                amends_at: script.amend,
+                amended: false,
+                plan_hash: scene.hash.clone(),
+                cleaning: false,
                 still: BTreeMap::new(),
                 points: 0,
                 dice: StdRng::seed_from_u64(script.seed),
@@ -155,6 +170,9 @@ impl World {
             let mut state = self.state();
             let here = state.points;
             state.points = here.saturating_add(1);
+            if state.amends_at == Some(here) {
+                state.people.pauses_to_amend(now);
+            }
             let stop = state.stops.front().copied();
             if let Some((_, ms)) = stop.filter(|(at, _)| *at <= here && state.still.is_empty()) {
                 state.stops.pop_front();
@@ -187,6 +205,15 @@ impl World {
     pub fn kill(&self) {
         self.tell(Happened::Killed);
         self.death.kill();
+    }
+
+    /// The upgrade is over, and somebody comes to clear away.
+    pub fn cleanup_comes(&self, script: &Script) {
+        let mut state = self.state();
+        state.cleaning = true;
+        let now = state.points;
+        let deaths = script.cleanup.iter().flatten();
+        state.deaths = deaths.map(|point| now.saturating_add(*point)).collect();
     }
 
     /// The fault that strikes a commit, if one does.
@@ -424,10 +451,11 @@ impl State {
                 let found = found.filter_map(|p| Some((p.clone(), host.body.data.get(p)?.clone())));
                 self.files.insert(file.clone(), found.collect());
             }
-            Deed::PutBack { file, .. } => {
+            Deed::PutBack { file, aside, .. } => {
                 let content = self.files.get(file).cloned().unwrap_or_default();
                 if let Some(host) = self.hosts.get_mut(&name) {
                     host.body.data.extend(content);
+                    host.body.aside.extend(aside.iter().cloned());
                 }
             }
             Deed::Volume { path, comes } => self.volume(path, *comes, &name),
@@ -510,8 +538,10 @@ impl State {
             let parts = parts.iter().map(|part| self.truth(on, part, meaning, now));
             return Measurement::all(parts);
         }
-        if let Some(serving) = meaning.health(measure) {
-            let mut of = serving
+        let about = meaning.about(measure);
+        if let Some(about) = about.filter(|about| !about.health.is_empty()) {
+            let mut of = about
+                .health
                 .iter()
                 .filter(|(_, host)| on.is_none_or(|on| on == host));
             return so(of.any(|(service, host)| self.serves(service, host, meaning, now)));
@@ -525,7 +555,7 @@ impl State {
             body.units.get(unit).copied().unwrap_or(Unit::UP)
         };
         let done = || {
-            let steps = meaning.asked_for(name, measure)?;
+            let steps = about?.asked_for.get(name)?;
             Some(steps.iter().any(|step| body.done.contains(step)))
         };
         let truth = match measure {
@@ -545,7 +575,8 @@ impl State {
             Measure::FileEdited(edit) => {
                 Digest::of_json(edit).is_ok_and(|digest| body.edits.contains(&digest))
             }
-            Measure::Command(_) if let Some(body) = meaning.repairs(name, measure) => {
+            Measure::Command(exec) if let Some(path) = absent(exec) => !body.aside.contains(path),
+            Measure::Command(_) if let Some(body) = about.and_then(|a| a.repairs.get(name)) => {
                 let failed = |r: &Receipt| {
                     body.contains(&r.position.step)
                         && matches!(r.stands, Stands::Ended(_))
@@ -588,12 +619,25 @@ fn so(truth: bool) -> Measurement {
     }
 }
 
+/// The path of which a command tells whether nothing is there.
+fn absent(exec: &Exec) -> Option<&String> {
+    let Command::Argv(argv) = &exec.command else {
+        return None;
+    };
+    match argv.as_slice() {
+        [test, not, exists, path, ..] if (&**test, &**not, &**exists) == ("test", "!", "-e") => {
+            Some(path)
+        }
+        _ => None,
+    }
+}
+
 fn content(file: &WriteFile) -> Option<Digest> {
     (!file.absent).then(|| Digest::of(&file.content))
 }
 
 /// Every host as it is in the beginning, the controller among them.
-fn bodies(plan: &Plan, meaning: &Meaning) -> BTreeMap<HostName, Body> {
+pub(crate) fn bodies(plan: &Plan, meaning: &Meaning) -> BTreeMap<HostName, Body> {
     let controller = HostName::controller();
     let names = plan.hosts.keys().chain([&controller]);
     let mut out: BTreeMap<HostName, Body> = names
@@ -605,6 +649,7 @@ fn bodies(plan: &Plan, meaning: &Meaning) -> BTreeMap<HostName, Body> {
                 edits: BTreeSet::new(),
                 done: BTreeSet::new(),
                 data: BTreeMap::new(),
+                aside: BTreeSet::new(),
                 broken: false,
             };
             (name.clone(), body)

@@ -5,6 +5,7 @@
     reason = "a command-line tool speaks on its standard streams"
 )]
 
+mod cells;
 mod crashes;
 mod disk;
 #[cfg(feature = "planted")]
@@ -130,7 +131,7 @@ fn run(args: &Args) -> Result<ExitCode, String> {
             args.pairs.unwrap_or(2_000),
         );
     }
-    let scene = Scene::new("small", scenes::small()?).map_err(|error| error.to_string())?;
+    let scene = scenes::small_with_amendment()?;
     if args.planted {
         return planted(
             &scene,
@@ -190,6 +191,12 @@ fn story(scene: &Scene, seed: u64) -> Result<ExitCode, String> {
             scene.calm.points
         );
     }
+    if let Some(point) = script.amend {
+        println!("  the plan is amended from point {point} on");
+    }
+    if script.cleanup.is_some() {
+        println!("  what is left behind is cleared away after the end");
+    }
     let played = scene.play(&script).map_err(|error| error.to_string())?;
     for line in &played.trace {
         println!("{line}");
@@ -219,9 +226,9 @@ fn many(scene: &Scene, args: &Args, runs: u64) -> Result<ExitCode, String> {
     let began = Instant::now();
     let tally = campaign.play(scene).map_err(|error| error.to_string())?;
     let took = began.elapsed();
-    tables::print(scene, &campaign, &tally, took);
-    Ok(match tally.broken {
-        0 => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
+    let explained = tables::print(scene, &campaign, &tally, took);
+    Ok(match tally.broken == 0 && explained {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     })
 }

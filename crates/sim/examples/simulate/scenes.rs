@@ -5,8 +5,11 @@ use overhaul_check::{CONTROLLER, CheckedPlan, check};
 use overhaul_model::definition::{Definition, WrittenAction, WrittenBlock, WrittenStep};
 use overhaul_model::facts::{FleetFacts, HostFacts, Known, Mount, Unit};
 use overhaul_model::finding::Severity;
-use overhaul_model::id::HostName;
+use overhaul_model::id::{HostName, StepId};
 use overhaul_model::kind::Upgrader;
+use overhaul_model::plan::Plan;
+use overhaul_model::step::Step;
+use overhaul_sim::Scene;
 use overhaul_source::fleet::{Request, load};
 use overhaul_source::{SourceFile, cluster_kind, definition, kind, read};
 use serde::Deserialize;
@@ -42,13 +45,55 @@ fn text(path: &Path) -> Result<String, String> {
 
 /// The plan of `scenes/small.yaml`: seven hosts, for many runs.
 pub fn small() -> Result<CheckedPlan, String> {
+    compiled(&small_files())
+}
+
+/// The same with what a person amends in the midst of a run.
+pub fn small_with_amendment() -> Result<Scene, String> {
+    let small = small()?;
+    let plan = written(&small_files(), &AMENDED)?;
+    let amended = amendment(small.plan(), plan)?;
+    let scene = Scene::new("small", small).map_err(|error| error.to_string())?;
+    let scene = scene.with_amendment(amended);
+    scene.map_err(|error| error.to_string())
+}
+
+/// A step that is added, and one that is changed, in the definition of the scene.
+const AMENDED: [(&str, &str); 2] = [
+    (
+        "      - {name: it comes back by itself,",
+        "      - {name: nothing is broken, shell: \"look\", touches: nothing, repeat: safe}\n      - {name: it comes back by itself,",
+    ),
+    (
+        "content: \"on {{ host.name }}\\n\"",
+        "content: \"new on {{ host.name }}\\n\"",
+    ),
+];
+
+fn small_files() -> Files {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenes");
-    compiled(&Files {
+    Files {
         definition: own.join("small.yaml"),
         fleet: own.join("small.ini"),
         facts: root().join("lab/recorded/six/facts.json"),
         kinds: vec![own.join("small.kind.yaml")],
-    })
+    }
+}
+
+/// The plan as one that takes the place of another; steps that are the same but for their line stay what they were.
+fn amendment(of: &Plan, compiled: Compiled) -> Result<CheckedPlan, String> {
+    let mut amended = compiled;
+    amended.plan.parent = Some(of.hash().map_err(|error| error.to_string())?);
+    let known: BTreeMap<&StepId, &Step> = of.steps().into_iter().map(|s| (&s.id, s)).collect();
+    for step in amended.plan.root.steps_mut() {
+        if let Some(old) = known.get(&step.id) {
+            let line = std::mem::replace(&mut step.origin, old.origin.clone());
+            if *step != **old {
+                step.origin = line;
+            }
+        }
+    }
+    amended.checked()
 }
 
 /// The demo's definition and every workflow, by name: the plan, or why it is none that runs.
@@ -85,9 +130,42 @@ pub fn workflows() -> Result<BTreeMap<String, Result<CheckedPlan, String>>, Stri
     Ok(out)
 }
 
+/// A plan with the facts that it was made from.
+struct Compiled {
+    plan: Plan,
+    facts: FleetFacts,
+    begins: Zoned,
+}
+
+impl Compiled {
+    fn checked(mut self) -> Result<CheckedPlan, String> {
+        let controller = controller(&self.begins);
+        self.facts.insert(HostName::new(CONTROLLER), controller);
+        let checked = check(&self.plan, &self.facts, &BTreeSet::new(), &self.begins);
+        let errors: Vec<String> = checked
+            .findings
+            .iter()
+            .filter(|f| f.severity == Severity::Error && f.waived.is_none())
+            .map(|f| format!("{} {}: {}", f.rule, f.subject, f.sentence))
+            .collect();
+        checked.passed.ok_or_else(|| errors.join("\n"))
+    }
+}
+
 fn compiled(files: &Files) -> Result<CheckedPlan, String> {
+    written(files, &[])?.checked()
+}
+
+/// The plan of a definition in which some texts stand for others.
+fn written(files: &Files, instead: &[(&str, &str)]) -> Result<Compiled, String> {
     let (upgraders, no_mix) = kinds(&files.kinds)?;
-    let written = text(&files.definition)?.replace(PROVIDER[0], PROVIDER[1]);
+    let mut written = text(&files.definition)?.replace(PROVIDER[0], PROVIDER[1]);
+    for (old, new) in instead {
+        if !written.contains(old) {
+            return Err(format!("{} has no `{old}`", files.definition.display()));
+        }
+        written = written.replace(old, new);
+    }
     let file = SourceFile::new(files.definition.display().to_string(), written);
     let mut definition =
         definition::parse(&file, &upgraders).map_err(|problems| problems.to_string())?;
@@ -116,15 +194,11 @@ fn compiled(files: &Files) -> Result<CheckedPlan, String> {
         let all: Vec<String> = errors.0.iter().map(ToString::to_string).collect();
         all.join("\n")
     })?;
-    facts.insert(HostName::new(CONTROLLER), controller(&begins));
-    let checked = check(&plan, &facts, &BTreeSet::new(), &begins);
-    let errors: Vec<String> = checked
-        .findings
-        .iter()
-        .filter(|f| f.severity == Severity::Error && f.waived.is_none())
-        .map(|f| format!("{} {}: {}", f.rule, f.subject, f.sentence))
-        .collect();
-    checked.passed.ok_or_else(|| errors.join("\n"))
+    Ok(Compiled {
+        plan,
+        facts,
+        begins,
+    })
 }
 
 /// One host more than there are facts, if its model is there.

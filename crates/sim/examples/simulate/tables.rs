@@ -1,12 +1,14 @@
 //! What came of many runs, as tables.
 
+use crate::cells::{self, Looked};
 use overhaul_model::definition::Slot;
 use overhaul_sim::{Campaign, Kind, Scene, Tally};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Prints everything about a campaign.
-pub fn print(scene: &Scene, campaign: &Campaign, tally: &Tally, took: Duration) {
+/// Prints everything about a campaign. Says whether every cell has a hit or a reason, as far as that can be said after
+/// so many runs.
+pub fn print(scene: &Scene, campaign: &Campaign, tally: &Tally, took: Duration) -> bool {
     let per_s = tally.runs as f64 / took.as_secs_f64().max(0.001);
     println!(
         "{} runs on {} from seed {}, {} threads: {:.1} s, {per_s:.0} runs/s",
@@ -31,6 +33,10 @@ pub fn print(scene: &Scene, campaign: &Campaign, tally: &Tally, took: Duration) 
         .map(|(n, runs)| format!("{n} in {runs}"))
         .collect();
     println!("faults that struck: {}", faults.join(", "));
+    println!(
+        "the plan was amended in {}, something was cleared away in {}",
+        tally.amended, tally.cleaned
+    );
     println!("\nfaults by slot\n");
     struck(tally);
     let of = if campaign.count_all {
@@ -45,12 +51,22 @@ pub fn print(scene: &Scene, campaign: &Campaign, tally: &Tally, took: Duration) 
     for ((state, event), count) in &tally.pairs {
         println!("| {state} | {event} | {count} |");
     }
+    let looked = [
+        ("states and events", cells::pairs(tally)),
+        ("faults and slots", cells::strikes(tally, scene.slots())),
+    ];
+    for (of, looked) in &looked {
+        told(of, looked);
+    }
     println!("\nviolations: {} of {} runs", tally.broken, tally.runs);
     for (seed, violations) in &tally.violations {
         for violation in violations.iter().take(3) {
             println!("seed {seed}: {}: {}", violation.law, violation.what);
         }
     }
+    let enough = campaign.count_all && tally.runs >= cells::ENOUGH;
+    let known = looked.iter().all(|(_, looked)| looked.unknown.is_empty());
+    known && (!enough || looked.iter().all(|(_, looked)| looked.is_explained()))
 }
 
 fn struck(tally: &Tally) {
@@ -77,21 +93,27 @@ fn struck(tally: &Tally) {
             .collect();
         println!("| {kind} | {} |", counts.join(" | "));
     }
-    let not = |kind: Kind, slot: Option<Slot>| !tally.struck.contains_key(&(kind, slot));
-    let unhit = Kind::ALL.into_iter().flat_map(|kind| {
-        let fits = slots
-            .iter()
-            .filter(move |slot| slot.is_none() == kind.of_journal());
-        fits.filter(move |slot| not(kind, **slot))
-            .map(move |slot| match slot {
-                Some(slot) => format!("{kind} at {slot:?}"),
-                None => kind.to_string(),
-            })
-    });
-    let unhit: Vec<String> = unhit.collect();
+}
+
+/// Cells without a hit, each with the reason that the table has for it.
+fn told(of: &str, looked: &Looked) {
     println!(
-        "\ncells without a hit: {} ({})",
-        unhit.len(),
-        unhit.join(", ")
+        "\n{of}: {} cells, {} without a hit, {} of them without a reason",
+        looked.cells,
+        looked.unhit.len(),
+        looked.unhit.iter().filter(|(_, why)| why.is_none()).count()
     );
+    let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (cell, why) in &looked.unhit {
+        by_reason
+            .entry(why.unwrap_or("NO REASON"))
+            .or_default()
+            .push(cell);
+    }
+    for (why, cells) in by_reason {
+        println!("  {why}: {}", cells.join("; "));
+    }
+    for cell in &looked.unknown {
+        println!("  NOT IN THE TABLE: {cell}");
+    }
 }

@@ -4,9 +4,7 @@ use super::people;
 use crate::evidence::Evidence;
 use crate::play::How;
 use overhaul_model::event::{Event, Verdict};
-use overhaul_model::id::{HostName, StepId};
-use overhaul_model::plan::{Block, Child};
-use std::collections::BTreeSet;
+use overhaul_model::id::HostName;
 
 pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<String> {
     let mut out = Vec::new();
@@ -18,26 +16,24 @@ pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<String> {
         How::Over(Verdict::Aborted) => return held(evidence),
         How::Not(why) => return vec![why.clone()],
     }
-    let mut remedies = BTreeSet::new();
-    collect(&evidence.plan.root, false, &mut remedies);
+    let remedies = &evidence.known.remedies;
+    let end = evidence.upgraded.unwrap_or(evidence.end);
     for (host, calm) in &evidence.calm.bodies {
-        let Some(body) = evidence.end.bodies.get(host) else {
+        let Some(body) = end.bodies.get(host) else {
             out.push(format!("{host} is gone"));
             continue;
         };
-        let (mut body, mut calm) = (body.clone(), calm.clone());
-        body.done.retain(|step| !remedies.contains(step));
-        calm.done.retain(|step| !remedies.contains(step));
-        if body != calm {
-            let done: Vec<_> = body.done.symmetric_difference(&calm.done).collect();
+        let done = body.done.symmetric_difference(&calm.done);
+        let done: Vec<_> = done.filter(|step| !remedies.contains(*step)).collect();
+        if !done.is_empty() || !body.is_like(calm) || body.aside != calm.aside {
             out.push(format!(
                 "{host} is not as it would be: {done:?}, {:?} instead of {:?}",
-                Brief(&body),
-                Brief(&calm)
+                Brief(body),
+                Brief(calm)
             ));
         }
     }
-    if evidence.end.files.keys().ne(evidence.calm.files.keys()) && !evidence.calm.files.is_empty() {
+    if end.files.keys().ne(evidence.calm.files.keys()) && !evidence.calm.files.is_empty() {
         out.push("the controller's copies are not those that should be there".to_owned());
     }
     out.extend(held(evidence));
@@ -60,10 +56,11 @@ impl std::fmt::Debug for Brief<'_> {
         let body = self.0;
         write!(
             f,
-            "{} {:?} {:?} files {} edits {} broken {}",
+            "{} {:?} {:?} aside {:?} files {} edits {} broken {}",
             body.release,
             body.units,
             body.data,
+            body.aside,
             body.files.len(),
             body.edits.len(),
             body.broken
@@ -85,25 +82,4 @@ fn given_up(evidence: &Evidence<'_>, name: &HostName) -> bool {
             _ => None,
         });
     about.unwrap_or(false)
-}
-
-/// Steps that are done only where something failed.
-fn collect(block: &Block, inside: bool, out: &mut BTreeSet<StepId>) {
-    if let Block::Repair { body, remedy, .. } = block {
-        collect(body, inside, out);
-        collect(remedy, true, out);
-        return;
-    }
-    if let (Block::Step(step), true) = (block, inside) {
-        out.insert(step.id.clone());
-    }
-    for child in block.children() {
-        match child {
-            Child::Step(step) if inside => {
-                out.insert(step.id.clone());
-            }
-            Child::Step(_) => {}
-            Child::Block(block) => collect(block, inside, out),
-        }
-    }
 }

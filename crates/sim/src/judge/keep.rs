@@ -68,7 +68,7 @@ impl<'a> Counted<'a> {
             else {
                 return None;
             };
-            let guard = evidence.plan.step(&position.step)?.guards.get(*guard)?;
+            let guard = evidence.known.step(&position.step)?.guards.get(*guard)?;
             let is_it = matches!(&guard.test, Test::Members { service: s, .. } if s == service);
             position.host.as_ref().filter(|_| is_it)
         };

@@ -24,7 +24,7 @@ pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<String> {
         else {
             continue;
         };
-        let Some(step) = evidence.plan.step(&position.step) else {
+        let Some(step) = evidence.known.step(&position.step) else {
             continue;
         };
         let count = begins.entry(position).or_default();

@@ -3,7 +3,6 @@
 use crate::evidence::Evidence;
 use overhaul_model::event::{Choice, Event};
 use overhaul_model::id::{Nonce, StepId};
-use overhaul_model::plan::{Block, Child};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every request that left the inbox became one event.
@@ -37,6 +36,8 @@ pub(crate) fn pauses(evidence: &Evidence<'_>) -> Vec<String> {
                 Choice::Unpause | Choice::Abort => paused = false,
                 _ => {}
             },
+            // Who names what is to be cleared away wants it to begin.
+            Event::CleanupBegan { .. } => paused = false,
             Event::Started { position, .. } if paused => {
                 out.push(format!("{position} began while the run was paused"));
             }
@@ -58,8 +59,8 @@ pub(crate) fn aborts(evidence: &Evidence<'_>) -> Vec<String> {
     let Some(row) = aborted(evidence) else {
         return Vec::new();
     };
-    let mut closes = BTreeSet::new();
-    collect(&evidence.plan.root, &mut closes);
+    let scopes = evidence.known.scopes.iter();
+    let closes: BTreeSet<&StepId> = scopes.map(|(_, close)| close).collect();
     let after = evidence.records.iter().filter(|record| record.seq > row);
     let begun = after.filter_map(|record| match &record.event {
         Event::Started { position, .. } if !closes.contains(&position.step) => Some(position),
@@ -68,15 +69,4 @@ pub(crate) fn aborts(evidence: &Evidence<'_>) -> Vec<String> {
     begun
         .map(|position| format!("{position} began after the run was ended by a person"))
         .collect()
-}
-
-fn collect<'p>(block: &'p Block, closes: &mut BTreeSet<&'p StepId>) {
-    if let Block::Scope { close, .. } = block {
-        closes.insert(&close.id);
-    }
-    for child in block.children() {
-        if let Child::Block(block) = child {
-            collect(block, closes);
-        }
-    }
 }

@@ -108,7 +108,7 @@ pub(crate) fn outcomes(evidence: &Evidence<'_>) -> Vec<String> {
             Happened::Durable(seq) => {
                 while let Some(row) = told.next_if(|row| row.seq <= *seq) {
                     let position = row.position;
-                    let is_work = evidence.plan.step(&position.step).is_some_and(is_work);
+                    let is_work = evidence.known.step(&position.step).is_some_and(is_work);
                     let Some(key) = keys.get(&(position, row.attempt)).filter(|_| is_work) else {
                         continue;
                     };

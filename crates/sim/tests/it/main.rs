@@ -24,7 +24,7 @@ fn threads() -> usize {
 }
 
 fn small() -> Scene {
-    Scene::new("small", scenes::small().unwrap()).unwrap()
+    scenes::small_with_amendment().unwrap()
 }
 
 #[test]
