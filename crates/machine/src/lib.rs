@@ -15,6 +15,7 @@ mod next;
 mod pairs;
 mod positions;
 mod postpone;
+mod replay;
 pub mod report;
 mod run;
 mod shut;
@@ -31,7 +32,8 @@ pub use amend::{Amendment, Renamed};
 pub use fence::NoSuchLimit;
 pub use next::{Command, Doing, Next, OpenPosition, RunStanding, Standing, Work};
 pub use postpone::Postponed;
-pub use run::{Illegal, ReplayError, Run};
+pub use replay::ReplayError;
+pub use run::{Illegal, Run};
 pub use state::{HostLink, How, Phase, Stage, StepState, Then};
 pub use tree::NotRunnable;
 
