@@ -52,7 +52,7 @@ pub(super) static ROLE_VOLUME: Shape = shape(
 
 /// What is said of a change by which a new machine takes the place of the old one.
 pub(super) static REPLACE: Shape = shape(
-    "replace",
+    "replacement",
     "`replace`",
     &[&[
         may(
