@@ -1,7 +1,7 @@
 //! Archives of somebody else: a whole stream, and records in chunks that are sound. Nothing but the path
 //! that was asked for may come to be.
 
-use overhaul_mover::{OnExisting, UnpackSpec, unpack};
+use overhaul_mover::{Form, OnExisting, UnpackSpec, unpack};
 use std::fs;
 
 /// The form of docs/data.md.
@@ -29,7 +29,7 @@ pub fn run(bytes: &[u8]) {
         paths: vec![b"/data".to_vec()],
         id: "x".to_owned(),
         existing: OnExisting::Refuse,
-        from_chunk: 0,
+        form: Form::Archive { from_chunk: 0 },
         progress: None,
     };
     let sound = [b"OVHLAR1\n".to_vec(), chunk(0, HEAD), chunk(1, bytes), chunk(2, END)].concat();

@@ -70,8 +70,10 @@ pub enum Command {
     Done(DecideArgs),
     /// Leave out a failed, unknown or not yet begun step; or a postponed host with all its steps
     Skip(DecideArgs),
-    /// Declare the effect of a failed or unknown step void
-    Void(DecideArgs),
+    /// Declare the effect of a failed or unknown step void; or a host's record of the authority over a dataset
+    ///
+    /// After a transfer both hosts keep on record who has the authority, and refuse what would write the old side or repeat the transfer, to every run. With --dataset and --host such a record is declared void; person and reason stay in it.
+    Void(VoidArgs),
     /// Let nothing new begin; what is under way is brought to its end
     Pause(RunArg),
     /// Put another plan in the place of a run's plan, when no process has the run
@@ -412,7 +414,41 @@ pub struct ApproveArgs {
     pub run: Option<String>,
 }
 
-/// `retry`, `done`, `skip`, `void`.
+/// `void`.
+#[derive(Args, Debug)]
+pub struct VoidArgs {
+    /// The step, as `status` shows it: `STEP` or `STEP@HOST`
+    #[arg(value_name = "STEP", required_unless_present = "dataset")]
+    pub step: Option<String>,
+
+    /// Why, for the journal or for the host's record
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+
+    /// The run; by default the only one that is not over
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+
+    /// Declare a host's record of the authority over this dataset void
+    #[arg(long, value_name = "DATASET", requires_all = ["host", "fleet"], conflicts_with_all = ["step", "run"])]
+    pub dataset: Option<String>,
+
+    /// The host that keeps the record
+    #[arg(long, value_name = "HOST", requires = "dataset")]
+    pub host: Option<String>,
+
+    #[command(flatten)]
+    pub fleet: FleetArgs,
+
+    /// Do not ask before the record is declared void
+    #[arg(long, short, requires = "dataset")]
+    pub yes: bool,
+
+    #[command(flatten)]
+    pub hosts: HostArgs,
+}
+
+/// `retry`, `done`, `skip`.
 #[derive(Args, Debug)]
 pub struct DecideArgs {
     /// The step, as `status` shows it: `STEP` or `STEP@HOST`

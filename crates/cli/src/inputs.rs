@@ -106,7 +106,13 @@ fn copied(definition: &Definition) -> Vec<String> {
         WrittenAction::Archive(archive) => Some(archive.paths.clone()),
         _ => None,
     });
-    let all = carried.chain(archived.flatten());
+    // What is received is sized where it comes from.
+    let datasets = definition.datasets.values();
+    let kept = datasets.filter_map(|dataset| match &dataset.kind {
+        DatasetKind::Paths { paths } => Some(paths.clone()),
+        DatasetKind::Postgresql { .. } => None,
+    });
+    let all = carried.chain(archived.flatten()).chain(kept.flatten());
     let paths: BTreeSet<String> = all.filter(|path| path != "/").collect();
     paths.into_iter().collect()
 }
@@ -115,10 +121,12 @@ fn copied(definition: &Definition) -> Vec<String> {
 fn copied_by_plan(plan: &Plan) -> Vec<String> {
     let mut paths = BTreeSet::new();
     for step in plan.steps() {
-        if let Primitive::Persist(persist) = &step.work {
-            let named = persist.paths.iter().filter(|path| *path != "/");
-            paths.extend(named.cloned());
-        }
+        let named = match &step.work {
+            Primitive::Persist(persist) => &persist.paths,
+            Primitive::Receive(receive) => &receive.data.paths,
+            _ => continue,
+        };
+        paths.extend(named.iter().filter(|path| *path != "/").cloned());
     }
     paths.into_iter().collect()
 }

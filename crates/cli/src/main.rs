@@ -99,10 +99,12 @@ fn carry_out(cli: &Cli, console: Console) -> Outcome {
             commands::decide::decide(args, choice, state, console)
         }
         Command::Skip(args) => commands::decide::skip(args, state, console),
-        Command::Void(args) => {
-            let choice = |position| Choice::Void { position };
-            commands::decide::decide(args, choice, state, console)
-        }
+        Command::Void(args) => match (&args.dataset, &args.host, &args.step) {
+            (Some(dataset), Some(host), _) => {
+                wait(commands::void::authority(args, dataset, host, console))
+            }
+            (_, _, step) => commands::void::step(args, step.as_deref(), state, console),
+        },
         Command::Pause(args) => commands::pause::pause(args, state, console),
         Command::Abort(args) => match &args.host {
             Some(host) if args.lost => wait(commands::abort::abort_lost(args, host, console)),

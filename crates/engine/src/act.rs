@@ -276,6 +276,8 @@ impl<R: Reach, C: Clock> Hands<R, C> {
             | Primitive::Feed(_)
             | Primitive::Persist(_)
             | Primitive::Restore(_)
+            | Primitive::Receive(_)
+            | Primitive::TakeOver(_)
             | Primitive::Ask(_) => match errand.order() {
                 Ok(_) if planted::is("outcome-before-act") => succeeded(String::new()),
                 Ok(order) => self.begin(&errand, order).await,

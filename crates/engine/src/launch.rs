@@ -4,6 +4,7 @@
 use crate::error::EngineError;
 use crate::ports::{MachineOrder, Order};
 use overhaul_machine::Run;
+use overhaul_model::authority::claims;
 use overhaul_model::belonging::Which;
 use overhaul_model::event::{Generation, Outcome};
 use overhaul_model::fleet::Host;
@@ -134,6 +135,7 @@ impl Errand {
             None => None,
         };
         Ok(Order {
+            claims: claims(&self.step.action, &work),
             host,
             generation: self.generation.clone(),
             key: self.key.clone(),

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use overhaul_model::action::Limits;
+use overhaul_model::authority::Claim;
 use overhaul_model::definition::{OutputFrom, Provider};
 use overhaul_model::event::{Decision, Event, Generation, Outcome, Record, Settlement};
 use overhaul_model::facts::{BootProof, FactsWanted, HostFacts};
@@ -158,6 +159,8 @@ pub struct Order {
     pub begun: bool,
     /// Attempts at the same step that were made before, the latest first: none of them may be at work beside this one.
     pub earlier: Vec<AttemptKey>,
+    /// What the work would do to data: the host refuses it where its records of authority stand against that.
+    pub claims: Vec<Claim>,
     /// For `Feed`: the digest that the file must have.
     pub file_digest: Option<Digest>,
     /// For `Machine`: who is meant, and by whom it is done.

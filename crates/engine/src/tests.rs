@@ -9,4 +9,5 @@ mod plans;
 mod probing;
 mod sittings;
 mod target;
+mod transfer;
 mod world;

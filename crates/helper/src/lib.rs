@@ -5,8 +5,10 @@
 //! no library or interpreter of the host, because those are what is being replaced.
 
 pub mod acceptance;
+mod authority;
 pub mod boot;
 pub mod carry;
+pub mod channel;
 pub mod edit;
 pub mod facts;
 pub mod files;
@@ -18,6 +20,7 @@ pub mod serve;
 mod settle;
 pub mod store;
 pub mod supervise;
+pub mod transfer;
 
 /// The version that the greeting carries.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

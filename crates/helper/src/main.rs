@@ -1,6 +1,6 @@
 //! The binary that is uploaded to targets.
 
-use overhaul_helper::{VERSION, carry, serve, supervise};
+use overhaul_helper::{VERSION, carry, serve, supervise, transfer};
 use overhaul_model::wire::PROTOCOL;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -25,6 +25,9 @@ enum Mode {
     Supervise(PathBuf),
     Pack(PathBuf),
     Unpack(PathBuf, PathBuf),
+    Send(PathBuf),
+    Offer(PathBuf),
+    Receive(PathBuf, PathBuf),
     Version,
 }
 
@@ -37,6 +40,12 @@ fn mode(arguments: &[OsString]) -> Option<Mode> {
         [Some("pack"), _] => arguments.get(1).map(|dir| Mode::Pack(dir.into())),
         [Some("unpack"), _, _] => match arguments {
             [_, dir, store] => Some(Mode::Unpack(dir.into(), store.into())),
+            _ => None,
+        },
+        [Some("send"), _] => arguments.get(1).map(|dir| Mode::Send(dir.into())),
+        [Some("offer"), _] => arguments.get(1).map(|dir| Mode::Offer(dir.into())),
+        [Some("receive"), _, _] => match arguments {
+            [_, dir, store] => Some(Mode::Receive(dir.into(), store.into())),
             _ => None,
         },
         _ => None,
@@ -60,6 +69,11 @@ fn main() -> ExitCode {
         Some(Mode::Pack(dir)) => carry::run_pack(&dir).map_err(|e| e.to_string()),
         Some(Mode::Unpack(dir, store)) => {
             carry::run_unpack(&dir, &store).map_err(|e| e.to_string())
+        }
+        Some(Mode::Send(dir)) => transfer::run_send(&dir).map_err(|e| e.to_string()),
+        Some(Mode::Offer(dir)) => transfer::run_offer(&dir).map_err(|e| e.to_string()),
+        Some(Mode::Receive(dir, store)) => {
+            transfer::run_receive(&dir, &store).map_err(|e| e.to_string())
         }
         None => {
             // When even standard error is closed, the exit code has to say it.

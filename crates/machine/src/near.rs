@@ -6,10 +6,11 @@ use crate::run::Run;
 use crate::state::{HostLink, HostState, Left, Phase, Slot, Stage, StepState, Then};
 use crate::transition::out_of_itself;
 use crate::tree::Key;
+use overhaul_model::action::{Action, TransferOp};
 use overhaul_model::belonging::Which;
 use overhaul_model::event::Record;
 use overhaul_model::facts::BootProof;
-use overhaul_model::id::{HostName, InstallId};
+use overhaul_model::id::{DatasetName, HostName, InstallId};
 use overhaul_model::machine::Machine;
 use overhaul_model::primitive::{MachineAct, MachineOp, Primitive};
 use overhaul_model::step::Step;
@@ -58,23 +59,27 @@ impl Run {
         }
     }
 
-    /// The host that must have accepted this controller before a command.
-    pub(crate) fn asked_by(&self, command: &Command, key: &Key) -> Option<HostName> {
+    /// The hosts that must have accepted this controller before a command.
+    pub(crate) fn asked_by(&self, command: &Command, key: &Key) -> Vec<HostName> {
         let host = self.tree.host(key).cloned();
-        match (command, self.tree.step(key.node)) {
+        let (asked, other) = match (command, self.tree.step(key.node)) {
             // A person's new machine is looked at before anything is asked of it.
-            (Command::Act { .. }, Some(step)) if proves(step) => None,
-            (Command::Act { .. } | Command::Settle { .. }, Some(step)) => executor(step, host),
-            _ => host,
-        }
+            (Command::Act { .. }, Some(step)) if proves(step) => (None, None),
+            (Command::Act { .. }, Some(step)) => (executor(step, host), step.work.other_host()),
+            (Command::Settle { .. }, Some(step)) => (executor(step, host), None),
+            _ => (host, None),
+        };
+        asked.into_iter().chain(other.cloned()).collect()
     }
 
-    /// The hosts that an attempt at a position may need: that of its lane, and the controller.
+    /// The hosts that an attempt at a position may need: that of its lane, the controller, and the one that data
+    /// comes from.
     pub(crate) fn may_need(&self, key: &Key) -> Vec<HostName> {
         let host = self.tree.host(key).cloned();
         let step = self.tree.step(key.node);
         let own = step.and_then(|step| executor(step, host.clone()));
-        let mut out: Vec<HostName> = host.into_iter().chain(own).collect();
+        let other = step.and_then(|step| step.work.other_host()).cloned();
+        let mut out: Vec<HostName> = host.into_iter().chain(own).chain(other).collect();
         out.dedup();
         out
     }
@@ -94,8 +99,30 @@ impl Run {
         self.machines.iter()
     }
 
+    /// The host that has the authority over a dataset, as far as this run's own steps tell.
+    pub fn authority(&self, dataset: &DatasetName) -> Option<&HostName> {
+        let planned = || Some(&self.plan.datasets.get(dataset)?.authority);
+        self.authorities.get(dataset).or_else(planned)
+    }
+
+    /// A step has worked that brings the authority over a dataset to its host.
+    fn authority_moved(&mut self, step: &Step, host: Option<&HostName>) {
+        if let (
+            Action::Transfer {
+                dataset,
+                op: TransferOp::TakeOver,
+                ..
+            },
+            Some(host),
+        ) = (&step.action, host)
+        {
+            self.authorities.insert(dataset.clone(), host.clone());
+        }
+    }
+
     /// A step about the machine of a host has worked.
     pub(crate) fn machine_worked(&mut self, step: &Step, host: Option<&HostName>, told: Machine) {
+        self.authority_moved(step, host);
         let (Primitive::Machine(act), Some(name)) = (&step.work, host) else {
             return;
         };

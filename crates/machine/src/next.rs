@@ -427,10 +427,8 @@ impl Run {
         let Turn::Do(command, _) = &turn else {
             return turn;
         };
-        let Some(name) = self.asked_by(command, key) else {
-            return turn;
-        };
-        // An attempt at work has its own connection and its own end.
+        let mut asked = self.asked_by(command, key);
+        // An attempt at work has its own connection and its own end; the host that it takes data from is asked anew.
         if matches!(
             slot.state,
             StepState::Running {
@@ -438,24 +436,34 @@ impl Run {
                 ..
             }
         ) {
-            return turn;
+            let other = self.tree.step(key.node);
+            let other = other.and_then(|step| step.work.other_host());
+            asked.retain(|name| Some(name) == other);
         }
-        let Some(host) = self.hosts.get(&name) else {
-            return register(&name);
+        let first = asked.iter().find_map(|name| self.to_register(name, now));
+        first.unwrap_or(turn)
+    }
+
+    /// What comes before anything is asked of a host; nothing when it has accepted this controller.
+    fn to_register(&self, name: &HostName, now: Timestamp) -> Option<Turn> {
+        let Some(host) = self.hosts.get(name) else {
+            return Some(register(name));
         };
         if let Some(why) = host.blocked() {
-            return Turn::Person(why.to_owned());
+            return Some(Turn::Person(why.to_owned()));
         }
         match &host.link {
-            HostLink::Registered => turn,
-            HostLink::Refused { count, at, .. } => match due(*at, register_wait(*count), now) {
-                Ok(()) => register(&name),
-                Err(until) => Turn::Later(until),
-            },
+            HostLink::Registered => None,
+            HostLink::Refused { count, at, .. } => {
+                Some(match due(*at, register_wait(*count), now) {
+                    Ok(()) => register(name),
+                    Err(until) => Turn::Later(until),
+                })
+            }
             HostLink::Absent
             | HostLink::Doubted { .. }
             | HostLink::Released
-            | HostLink::LeftBehind { .. } => register(&name),
+            | HostLink::LeftBehind { .. } => Some(register(name)),
         }
     }
 

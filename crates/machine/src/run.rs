@@ -15,7 +15,7 @@ use overhaul_model::event::{
 };
 use overhaul_model::facts::BootProof;
 use overhaul_model::id::{
-    AttemptKey, Digest, HostName, InstallId, Position, RunId, ServiceName, StepId,
+    AttemptKey, DatasetName, Digest, HostName, InstallId, Position, RunId, ServiceName, StepId,
 };
 use overhaul_model::machine::Machine;
 use overhaul_model::plan::Plan;
@@ -93,6 +93,7 @@ pub struct Run {
     pub(crate) beside: BTreeMap<HostName, Machine>,
     /// Machines whose place was taken.
     pub(crate) old: BTreeMap<HostName, Machine>,
+    pub(crate) authorities: BTreeMap<DatasetName, HostName>,
     /// While a plan is amended: states of begun steps whose turn has not come yet.
     pub(crate) carried: BTreeMap<Key, Slot>,
     /// What the present controller may begin, if not everything.
@@ -149,6 +150,7 @@ impl Run {
             off: BTreeSet::new(),
             beside: BTreeMap::new(),
             old: BTreeMap::new(),
+            authorities: BTreeMap::new(),
             carried: BTreeMap::new(),
             fence: None,
             postponed: BTreeMap::new(),

@@ -2,7 +2,7 @@
 
 use crate::belonging::{Belonging, Which};
 use crate::definition::Release;
-use crate::id::{DatasetName, ServiceName};
+use crate::id::{DatasetName, HostName, ServiceName};
 use crate::later::Later;
 use crate::primitive::MachineOp;
 use crate::span::Span;
@@ -73,6 +73,15 @@ pub enum Action {
         /// Absolute paths; `/` alone for the whole root.
         paths: Vec<String>,
     },
+    /// A dataset that comes from another host.
+    Transfer {
+        /// The dataset.
+        dataset: DatasetName,
+        /// The host that had the authority.
+        from: HostName,
+        /// Which part.
+        op: TransferOp,
+    },
     /// The host's machine is made, ended, or switched on or off.
     Machine {
         /// What is done.
@@ -135,6 +144,7 @@ impl Action {
             Self::Database { .. } => "database",
             Self::Carry { .. } => "carry",
             Self::Archive { .. } => "archive",
+            Self::Transfer { .. } => "transfer",
             Self::Machine { .. } => "machine",
             Self::Moves { kind, .. } => kind.word(),
             Self::Ansible { .. } => "ansible",
@@ -232,6 +242,16 @@ pub enum CarryOp {
     Persist,
     /// From the controller to the host, read back there.
     Restore,
+}
+
+/// A part of a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TransferOp {
+    /// The data is received, digests equal at both ends.
+    Receive,
+    /// The authority over it comes to the host.
+    TakeOver,
 }
 
 /// Whether a step may be begun again.

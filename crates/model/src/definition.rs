@@ -6,7 +6,7 @@ use crate::action::{OnceScope, Retry, ServiceOp, Touches};
 use crate::belonging::{Replace, RoleVolume, Which};
 pub use crate::belonging::{WrittenAddress, WrittenVolume};
 use crate::finding::Waiver;
-use crate::id::{DatasetName, ProviderName, RoleName, ServiceName, StageName};
+use crate::id::{DatasetName, HostName, ProviderName, RoleName, ServiceName, StageName};
 use crate::knowledge::Knowledge;
 use crate::later::Later;
 use crate::primitive::{
@@ -155,6 +155,9 @@ pub struct Dataset {
     pub of: ServiceName,
     /// What it is.
     pub kind: DatasetKind,
+    /// The host that has the authority over it; the service's only host when `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<HostName>,
     /// A copy that is older than this counts as none; any age counts when `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fresh_for: Option<Span>,
@@ -168,6 +171,11 @@ pub enum DatasetKind {
     Postgresql {
         /// The cluster's name, `main` as a rule.
         cluster: String,
+    },
+    /// Files, with all that is below them.
+    Paths {
+        /// Absolute paths, none in another one.
+        paths: Vec<String>,
     },
 }
 
@@ -705,6 +713,11 @@ pub enum WrittenAction {
     },
     /// `archive:`.
     Archive(Archive),
+    /// `transfer: {dataset: DATASET}`.
+    Transfer {
+        /// The dataset that comes from the host that has the authority over it.
+        dataset: DatasetName,
+    },
     /// `machine:` and `instance:`.
     Machine(WrittenMachine),
     /// `volume:`.

@@ -2,7 +2,9 @@
 //!
 //! Checker, outage clock, guards and pictures all read this one function.
 
-use crate::action::{Action, CarryOp, DatabaseOp, MoveOp, ServiceOp, Touches, Undo, UpgradePart};
+use crate::action::{
+    Action, CarryOp, DatabaseOp, MoveOp, ServiceOp, Touches, TransferOp, Undo, UpgradePart,
+};
 use crate::belonging::{Belonging, Which};
 use crate::definition::Release;
 use crate::id::{DatasetName, ServiceName};
@@ -51,6 +53,8 @@ pub enum Effect {
     AddressMoves,
     /// The host leaves a cluster, joins it, or is one alone.
     MembershipChanges,
+    /// The dataset comes to the host from another one, with equal digests.
+    DatasetReceived(DatasetName),
     /// The host becomes the authority over data that another one had.
     AuthorityMoves,
 }
@@ -95,6 +99,10 @@ pub fn effects(step: &Step) -> Vec<Effect> {
         Action::Carry { paths, op } => vec![match op {
             CarryOp::Persist => Effect::PathsCopied(paths.clone()),
             CarryOp::Restore => Effect::PathsRestored(paths.clone()),
+        }],
+        Action::Transfer { dataset, op, .. } => vec![match op {
+            TransferOp::Receive => Effect::DatasetReceived(dataset.clone()),
+            TransferOp::TakeOver => Effect::AuthorityMoves,
         }],
         Action::Archive { paths } => vec![Effect::PathsCopied(paths.clone())],
         Action::File { .. }

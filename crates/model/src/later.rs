@@ -28,8 +28,6 @@ pub enum Later {
     ClusterJoin,
     /// `cluster: {bootstrap: ...}`.
     ClusterBootstrap,
-    /// `transfer: {service: ...}`.
-    Transfer,
     /// `migrations: {online: ...}`.
     MigrationsOnline,
     /// `mark: {set: ...}`.
@@ -66,7 +64,7 @@ const UPGRADERS: &str = "further release upgraders (6)";
 const NAMES: &str = "names, certificates and marks (6)";
 
 /// Everything that is declared and not carried out.
-pub static WORDS: [Word; 15] = [
+pub static WORDS: [Word; 14] = [
     word(
         Later::DnsSet,
         "dns",
@@ -128,14 +126,6 @@ pub static WORDS: [Word; 15] = [
         "cluster",
         "bootstrap",
         "the host alone is the cluster, although the fleet knows all members",
-        CLUSTERS,
-        false,
-    ),
-    word(
-        Later::Transfer,
-        "transfer",
-        "service",
-        "the data of a service goes from one old host to this one, once; this one is the authority from then on",
         CLUSTERS,
         false,
     ),
@@ -241,7 +231,7 @@ impl Later {
             Self::ClusterLeave | Self::ClusterJoin | Self::ClusterBootstrap | Self::DataRejoin => {
                 vec![Effect::MembershipChanges]
             }
-            Self::Transfer | Self::DataTransfer => vec![Effect::AuthorityMoves],
+            Self::DataTransfer => vec![Effect::AuthorityMoves],
             Self::DnsSet
             | Self::CertificateCopy
             | Self::CertificateVerify
@@ -264,7 +254,7 @@ impl Later {
             | Self::MarkSet
             | Self::MarkClear => Repeat::Safe,
             // Of the first new member alone.
-            Self::QuiesceOthers | Self::ClusterBootstrap | Self::Transfer | Self::DataTransfer => {
+            Self::QuiesceOthers | Self::ClusterBootstrap | Self::DataTransfer => {
                 Repeat::Once(OnceScope::Role)
             }
             Self::SessionsEnd
@@ -279,7 +269,7 @@ impl Later {
     /// What cannot be taken back when it was done, with what is left to do instead.
     pub fn way_back(self) -> Option<&'static str> {
         match self {
-            Self::Transfer | Self::DataTransfer => Some(
+            Self::DataTransfer => Some(
                 "the receiving host is the authority: what it writes from here is on no old host",
             ),
             Self::MigrationsOnline => Some("the old software cannot read the migrated data"),

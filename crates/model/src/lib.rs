@@ -3,6 +3,7 @@
 //! No I/O, no clock, no async: all of that lies in the crates that use these.
 
 pub mod action;
+pub mod authority;
 pub mod belonging;
 pub mod cluster;
 pub mod cluster_kind;

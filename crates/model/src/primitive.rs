@@ -4,7 +4,7 @@
 //! outputs of earlier steps just before it is sent (see [`crate::template`]).
 
 use crate::belonging::{BelongingAct, Which};
-use crate::id::ProviderName;
+use crate::id::{DatasetName, HostName, ProviderName};
 use crate::membership::Membership;
 use crate::span::Span;
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,10 @@ pub enum Primitive {
     Persist(Persist),
     /// Such an archive, put back on a host.
     Restore(Restore),
+    /// Data of another host, received as it is packed there.
+    Receive(Receive),
+    /// The authority over data that was received, taken from the host that it came from.
+    TakeOver(TakeOver),
     /// A command of the controller, detached from it, with spool and receipt there.
     Local(Exec),
     /// A provider's work on the host's machine, by the controller; or the proof of what a person did to it.
@@ -61,10 +65,21 @@ impl Primitive {
             | Self::Feed(_)
             | Self::Persist(_)
             | Self::Restore(_)
+            | Self::Receive(_)
+            | Self::TakeOver(_)
             | Self::Wait(_)
             | Self::Ask(_)
             | Self::Announce(_)
             | Self::NotAvailable(_) => false,
+        }
+    }
+
+    /// The host that takes part beside that of the lane: it must have accepted the controller, too.
+    pub fn other_host(&self) -> Option<&HostName> {
+        match self {
+            Self::Receive(receive) => Some(&receive.from),
+            Self::TakeOver(take) => Some(&take.from),
+            _ => None,
         }
     }
 }
@@ -299,6 +314,59 @@ pub enum Existing {
     /// cannot be renamed, and when that name is taken.
     SetAside,
 }
+
+/// Data that goes from one host to another, as both know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moving {
+    /// The dataset.
+    pub dataset: DatasetName,
+    /// Its absolute paths, the same on both hosts.
+    pub paths: Vec<String>,
+    /// Whether what is mounted below the paths is left out.
+    #[serde(default)]
+    pub one_filesystem: bool,
+    /// Absolute paths that are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+    /// Units of the services that write to it: none of them may run on the host that it is taken from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub units: Vec<String>,
+}
+
+/// Data of another host, received on that of the lane. Nothing of it lies anywhere else on its way.
+///
+/// Done only when the digest of all that was sent is the same at both ends, and what is read back here gives the
+/// manifest of the source. Outputs of the step: `digest`, `manifest`, `stamps` (what the source looked like, see
+/// [`TakeOver`]), `entries`, `content`, `way` (how it came).
+///
+/// An attempt that is cut off leaves a mark beside each path, `.NAME.overhaul-restoring`, which is removed last; the
+/// next attempt goes on after the last chunk that is on the disk here, if the source is still the same. So it is
+/// `Repeat::Safe`. A path that exists and is not an empty directory is refused before anything is changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receive {
+    /// What.
+    pub data: Moving,
+    /// From whom.
+    pub from: HostName,
+}
+
+/// The authority over data goes from the host that it was received from to that of the lane. First the old host
+/// puts on record that it has given it away, then this one that it has it: at no moment do both have it.
+///
+/// Refused when the source is not as it was when it was copied, when a unit that writes to it runs there, or when
+/// this host has not received exactly what the digest says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakeOver {
+    /// What.
+    pub data: Moving,
+    /// From whom.
+    pub from: HostName,
+    /// The output `digest` of the step that received it.
+    pub digest: String,
+    /// Its output `stamps`.
+    pub stamps: String,
+}
+
 /// Work on a machine as a whole. Who may be meant by it stands in [`crate::plan::Plan::machines`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MachineAct {

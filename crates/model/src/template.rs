@@ -6,7 +6,9 @@
 use crate::belonging::BelongingAct;
 use crate::definition::Release;
 use crate::fleet::{Host, Vars};
-use crate::primitive::{Command, Edit, EditFile, Exec, MachineAct, Measure, Primitive, WriteFile};
+use crate::primitive::{
+    Command, Edit, EditFile, Exec, MachineAct, Measure, Moving, Primitive, WriteFile,
+};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior};
@@ -274,6 +276,12 @@ impl Renderer {
                 }
                 restore.file = text(&restore.file)?;
             }
+            Primitive::Receive(receive) => self.moving(&mut receive.data, context)?,
+            Primitive::TakeOver(take) => {
+                self.moving(&mut take.data, context)?;
+                take.digest = text(&take.digest)?;
+                take.stamps = text(&take.stamps)?;
+            }
             Primitive::Wait(wait) => wait.until = self.measure(&wait.until, context)?,
             Primitive::Ask(ask) => ask.question = text(&ask.question)?,
             Primitive::Announce(announce) => announce.message = text(&announce.message)?,
@@ -348,6 +356,14 @@ impl Renderer {
             output: exec.output,
             stdin: exec.stdin.as_deref().map(text).transpose()?,
         })
+    }
+
+    fn moving(&self, data: &mut Moving, context: &Context) -> Result<(), TemplateError> {
+        let lists = data.paths.iter_mut().chain(&mut data.exclude);
+        for one in lists.chain(&mut data.units) {
+            *one = self.text(one, Quoting::Plain, context)?;
+        }
+        Ok(())
     }
 
     fn machine(&self, act: &MachineAct, context: &Context) -> Result<MachineAct, TemplateError> {
@@ -487,6 +503,12 @@ pub fn texts_of_primitive(primitive: &Primitive) -> Vec<(&str, Quoting)> {
             let paths = restore.paths.iter();
             paths.chain([&restore.file]).map(|t| plain(t)).collect()
         }
+        Primitive::Receive(receive) => texts_of_moving(&receive.data).map(|t| plain(t)).collect(),
+        Primitive::TakeOver(take) => {
+            let outputs = [&take.digest, &take.stamps];
+            let texts = texts_of_moving(&take.data).chain(outputs);
+            texts.map(|t| plain(t)).collect()
+        }
         Primitive::Wait(wait) => texts_of_measure(&wait.until),
         Primitive::Ask(ask) => vec![plain(ask.question.as_str())],
         Primitive::Announce(announce) => vec![plain(announce.message.as_str())],
@@ -536,6 +558,10 @@ pub fn texts_of_json(value: &Json) -> Vec<&str> {
         Json::Object(entries) => entries.values().flat_map(texts_of_json).collect(),
         Json::Null | Json::Bool(_) | Json::Number(_) => Vec::new(),
     }
+}
+
+fn texts_of_moving(data: &Moving) -> impl Iterator<Item = &String> {
+    data.paths.iter().chain(&data.exclude).chain(&data.units)
 }
 
 fn texts_of_edit(edit: &EditFile) -> Vec<(&str, Quoting)> {

@@ -6,10 +6,11 @@
 //! before it reads anything. Requests are served side by side; their answers carry their id.
 
 use crate::action::Limits;
+use crate::authority::{AuthorityRecord, Claim};
 use crate::event::Generation;
 use crate::facts::{BootProof, FactsWanted, HostFacts};
-use crate::id::{AttemptKey, Digest, InstallId, Person, Position};
-use crate::primitive::{EditFile, Exec, Existing, Measure, Measurement, Reboot, WriteFile};
+use crate::id::{AttemptKey, DatasetName, Digest, HostName, InstallId, Person, Position};
+use crate::primitive::{EditFile, Exec, Existing, Measure, Measurement, Moving, Reboot, WriteFile};
 use crate::receipt::{ReceiptEnd, ReceiptStatus};
 use crate::span::Span;
 use serde::{Deserialize, Serialize};
@@ -102,6 +103,9 @@ pub enum RequestBody {
         /// those that have not begun never will.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         earlier: Vec<AttemptKey>,
+        /// What the work would do to data: refused when the host's records of authority stand against it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        claims: Vec<Claim>,
     },
     /// Follow an attempt from a byte of its output. Answers as for `Begin`.
     Attach {
@@ -131,6 +135,22 @@ pub enum RequestBody {
         key: AttemptKey,
         /// Why, for the receipt.
         why: String,
+    },
+    /// How much of a transfer does the host have for certain? Answer: `Received`.
+    Received {
+        /// The transfer, see [`transfer_id`].
+        transfer: Digest,
+    },
+    /// What does the host keep of the authority over datasets? Answer: `Authority`.
+    Authority,
+    /// Declare a record of authority void; person and reason stay in it. Answer: `Authority` or `Refused`.
+    VoidAuthority {
+        /// What [`AuthorityRecord::seen`] gave of the record that the person saw.
+        seen: Digest,
+        /// Who.
+        person: Person,
+        /// Why.
+        reason: String,
     },
     /// How far is the restore of this archive? Answer: `Restored`.
     Restored {
@@ -167,6 +187,104 @@ pub enum HostWork {
     /// An archive that comes as data frames of this request's id until `DataEnd`, unpacked at its paths
     /// and read back; it ends with the connection.
     Restore(Unpack),
+    /// Paths packed into a stream for another host that comes back as data frames; it ends with the connection.
+    /// Refused when a unit that writes to them runs.
+    Send(Sending),
+    /// The same for another host that comes for it over the network. Data frames of this request's id bring one line,
+    /// the other one's key as JSON; output is one line with its key and its port. It ends with the connection.
+    Offer(Sending),
+    /// Such a stream, as data frames of this request's id until `DataEnd`, unpacked at its paths and read back; it
+    /// ends with the connection, and makes durable first what came.
+    Receive(Receiving),
+    /// The authority over a dataset is given away, which is put on record.
+    GiveAway(GiveAway),
+    /// The authority over a dataset is taken, which is put on record.
+    TakeAuthority(TakeAuthority),
+}
+
+/// The name of a transfer, the same for every attempt at it by any run: nobody else's interrupted one is gone on with.
+pub fn transfer_id(fleet: &str, dataset: &DatasetName, from: &HostName, to: &HostName) -> Digest {
+    let all = [fleet, dataset.as_str(), from.as_str(), to.as_str()];
+    // No name has a line's end in it.
+    Digest::of(all.join("\n"))
+}
+
+/// What is packed for another host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sending {
+    /// The data.
+    pub data: Moving,
+    /// What the other host has of it already.
+    pub have: Option<Have>,
+}
+
+/// What is received from another host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receiving {
+    /// The data.
+    pub data: Moving,
+    /// The transfer, see [`transfer_id`].
+    pub transfer: Digest,
+    /// Whether the other host is tried first. Then the output begins with a line with the key for that, the data
+    /// frames with a line with key and addresses of the other one, and a second line of output says whether it was
+    /// reached; only if not, the stream follows in data frames.
+    #[serde(default)]
+    pub direct: bool,
+}
+
+/// What each end of a connection between two hosts is told of the other one: a line of JSON on its standard input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// Its public key, in hexadecimal digits.
+    pub key: String,
+    /// The word for run, dataset, both hosts and generation.
+    pub context: String,
+    /// Where it listens, each as `ADDRESS:PORT`; of the one that comes, nothing.
+    #[serde(default)]
+    pub addresses: Vec<String>,
+}
+
+/// What such an end says of itself and of the way: lines of JSON on its standard output.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Word {
+    /// Its public key for this connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Where it listens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// Where it has reached the other one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// Why it has not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// Authority that is given away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GiveAway {
+    /// The data.
+    pub data: Moving,
+    /// To whom.
+    pub to: HostName,
+    /// The digest of what was sent.
+    pub digest: String,
+    /// What the source looked like then.
+    pub stamps: String,
+}
+
+/// Authority that is taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakeAuthority {
+    /// The data.
+    pub data: Moving,
+    /// From whom.
+    pub from: HostName,
+    /// The transfer by which it came.
+    pub transfer: Digest,
+    /// The digest of what was received.
+    pub digest: String,
 }
 
 /// What is packed.
@@ -184,13 +302,13 @@ pub struct Pack {
     pub have: Option<Have>,
 }
 
-/// The whole chunks of an archive that are on the controller's disk.
+/// The whole chunks of an archive or stream that are on the disk of the end that receives it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Have {
     /// How many, from the first.
     pub chunks: u64,
-    /// Digest of their bytes.
-    pub sha256: Digest,
+    /// Of an archive the digest of their bytes, of a stream their chain.
+    pub digest: Digest,
 }
 
 /// What is unpacked.
@@ -266,6 +384,16 @@ pub enum ResponseBody {
     },
     /// A receipt.
     Receipt(ReceiptStatus),
+    /// What the host has of a transfer; nothing when `None`.
+    Received {
+        /// Its chunks.
+        have: Option<Have>,
+    },
+    /// What the host keeps of authority.
+    Authority {
+        /// One for each dataset.
+        records: Vec<AuthorityRecord>,
+    },
     /// How far the restore of an archive is.
     Restored {
         /// The first chunk that is not on the host's disk for certain; 0 when nothing is.
@@ -312,6 +440,12 @@ pub enum Refusal {
     StillAtWork {
         /// That attempt.
         key: AttemptKey,
+    },
+    /// The host's records of authority stand against it.
+    #[error("{why}")]
+    NotAuthority {
+        /// The record.
+        why: String,
     },
     /// The store cannot be written.
     #[error("the receipt store cannot be written: {why}")]

@@ -3,7 +3,9 @@
 //! `carry pack PATH`, `carry keep FILE`, `carry send FILE SHA256`, `carry unpack PATH BASE`: archives go
 //! through standard input and output; `keep` prints the archive's SHA-256, `unpack` nothing.
 
-use overhaul_mover::{Keeping, OnExisting, PackSpec, Sending, UnpackSpec, pack, unpack};
+use overhaul_mover::{
+    Digesting, Form, Keeping, OnExisting, PackSpec, Sending, UnpackSpec, pack, unpack,
+};
 use std::error::Error;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -27,6 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 one_filesystem: false,
                 exclude: Vec::new(),
                 live: false,
+                digesting: Digesting::File,
                 have: None,
             };
             pack(&spec, &mut output)?;
@@ -55,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 paths: vec![path.as_bytes().to_vec()],
                 id: "bench".to_owned(),
                 existing: OnExisting::Refuse,
-                from_chunk: 0,
+                form: Form::Archive { from_chunk: 0 },
                 progress: Some(Path::new(base).join("progress.json")),
             };
             unpack(&spec, input)?;

@@ -1,6 +1,6 @@
 //! What an archive holds, told to people: entry by entry, without making anything.
 
-use crate::decode;
+use crate::decode::{self, Course};
 use crate::error::MoverError;
 use crate::format::{Head, Kind, Stored, Trailer, hex};
 use crate::meta::Meta;
@@ -171,9 +171,12 @@ fn read(
     mut each: impl FnMut(&mut Reader, Record<'_>) -> Result<ControlFlow<()>, MoverError>,
 ) -> Result<Option<(Head, Trailer)>, MoverError> {
     std::thread::scope(|scope| {
-        let chunks = decode::chunks(scope, input);
+        let chunks = decode::chunks(scope, input, Course::Archive);
         let ended = || MoverError::archive("it ends before its end");
-        let next = || chunks.recv().unwrap_or_else(|_| Err(ended()));
+        let next = || {
+            let chunk = chunks.recv().unwrap_or_else(|_| Err(ended()))?;
+            Ok::<_, MoverError>((chunk.kind, chunk.content))
+        };
         let (kind, content) = next()?;
         if kind != Kind::Head {
             return Err(MoverError::archive("it does not begin with a head"));

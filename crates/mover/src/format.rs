@@ -6,6 +6,7 @@
 
 use crate::error::MoverError;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use std::io::Read;
 
 /// How an archive begins.
@@ -125,6 +126,14 @@ impl Stored {
         }
         let kind = header.kind;
         Ok(Some(Self { kind, bytes }))
+    }
+
+    /// What stands before its content; zeros where there is none.
+    pub(crate) fn header(&self) -> [u8; HEADER_BYTES] {
+        self.bytes
+            .first_chunk()
+            .copied()
+            .unwrap_or([0; HEADER_BYTES])
     }
 
     /// What follows the header, unpacked.
@@ -252,15 +261,88 @@ pub struct Trailer {
     pub manifest: String,
     /// Digest of the modification times, which some file systems keep coarsely.
     pub times: String,
+    /// Of a stream: what `stat` said of all of the source, to tell later whether it was touched since.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stamps: String,
 }
 
-/// The whole chunks of an archive that the other end has.
+/// The whole chunks of an archive or of a stream that the other end has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Have {
     /// How many.
     pub chunks: u64,
-    /// SHA-256 of their bytes, the magic word included, as hexadecimal digits.
-    pub sha256: String,
+    /// Of an archive the SHA-256 of their bytes, the magic word included; of a stream its chain; as
+    /// hexadecimal digits.
+    pub digest: String,
+}
+
+/// How all of an archive is told in one digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Digesting {
+    /// SHA-256 of its bytes, for a file that people look at with tools of their own.
+    File,
+    /// A chain over the digests of its chunks, for a stream that goes on from any of them.
+    Chain,
+}
+
+/// The digest of a stream up to a chunk: of the digest before it, and of the chunk's header, which has
+/// the digest of what follows it. Whoever knows the digest alone can go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Chain([u8; 32]);
+
+impl Chain {
+    pub(crate) fn new() -> Self {
+        Self(*blake3::hash(MAGIC).as_bytes())
+    }
+
+    pub(crate) fn of_hex(text: &str) -> Option<Self> {
+        unhex(text)?.try_into().ok().map(Self)
+    }
+
+    pub(crate) fn add(&mut self, header: &[u8; HEADER_BYTES]) {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.0);
+        hasher.update(header);
+        self.0 = *hasher.finalize().as_bytes();
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    pub(crate) fn hex(&self) -> String {
+        hex(&self.0)
+    }
+}
+
+/// The digest of what was sent so far.
+pub(crate) enum Running {
+    File(Sha256),
+    Chain(Chain),
+}
+
+impl Running {
+    /// After the magic word.
+    pub(crate) fn new(digesting: Digesting) -> Self {
+        match digesting {
+            Digesting::File => Self::File(Sha256::new_with_prefix(MAGIC)),
+            Digesting::Chain => Self::Chain(Chain::new()),
+        }
+    }
+
+    pub(crate) fn take(&mut self, chunk: &Stored) {
+        match self {
+            Self::File(sha256) => sha256.update(&chunk.bytes),
+            Self::Chain(chain) => chain.add(&chunk.header()),
+        }
+    }
+
+    pub(crate) fn digest(&self) -> Vec<u8> {
+        match self {
+            Self::File(sha256) => sha256.clone().finalize().to_vec(),
+            Self::Chain(chain) => chain.bytes().to_vec(),
+        }
+    }
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

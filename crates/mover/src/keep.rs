@@ -140,7 +140,7 @@ impl Keeping {
     pub fn have(&self) -> Option<Have> {
         (self.chunks > 0).then(|| Have {
             chunks: self.chunks,
-            sha256: hex(&self.sha256.clone().finalize()),
+            digest: hex(&self.sha256.clone().finalize()),
         })
     }
 

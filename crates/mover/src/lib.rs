@@ -31,9 +31,9 @@ mod walk;
 
 pub use contents::{About, Contents, Entry, Listed, extract, list};
 pub use error::MoverError;
-pub use format::{Have, Trailer};
+pub use format::{Digesting, Have, Trailer};
 pub use keep::{Keeping, Kept};
-pub use pack::{PackSpec, Packed, pack};
-pub use place::resume_point;
+pub use pack::{PackSpec, Packed, pack, untouched};
+pub use place::{complete, received, resume_point};
 pub use send::Sending;
-pub use unpack::{OnExisting, UnpackSpec, Unpacked, unpack};
+pub use unpack::{Form, OnExisting, UnpackSpec, Unpacked, unpack};

@@ -65,6 +65,11 @@ impl Marks {
         self.count == other.count && self.all.finish() == other.all.finish()
     }
 
+    /// All of them in a word.
+    pub(crate) fn word(&self) -> String {
+        format!("{:016x}.{}", self.all.finish(), self.count)
+    }
+
     pub(crate) fn meta(&mut self, meta: &Meta) {
         let Meta {
             mode,
@@ -112,6 +117,7 @@ impl<'a, E: Emit> Reading<'a, E> {
                 changed: 0,
                 manifest: String::new(),
                 times: String::new(),
+                stamps: String::new(),
             },
             scratch: Vec::new(),
             above: roots.iter().map(above).collect(),
@@ -452,6 +458,24 @@ pub(crate) fn stamp(stamps: &mut Marks, name: &[u8], stat: &Stat) {
             stat.st_ctime_nsec,
         ),
     ));
+}
+
+/// A later look at a source of which only the word of its stamps is known.
+#[derive(Default)]
+pub(crate) struct LaterLook(Marks);
+
+impl LaterLook {
+    pub(crate) fn item(&mut self, item: &Item) {
+        match item {
+            Item::Enter(dir) => stamp(&mut self.0, &dir.name, &dir.stat),
+            Item::Leaf(leaf) => stamp(&mut self.0, &leaf.name, &leaf.stat),
+            Item::Root(_) | Item::Leave(_) | Item::Left => {}
+        }
+    }
+
+    pub(crate) fn word(&self) -> String {
+        self.0.word()
+    }
 }
 
 /// The second look at a source: whether all of it is as it was when it was read.

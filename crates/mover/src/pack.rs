@@ -3,14 +3,14 @@
 use crate::content::PIECE_BYTES;
 use crate::error::MoverError;
 use crate::format::{
-    CHUNK_BYTES, CHUNK_BYTES_MAX, Form, Have, Head, Kind, MAGIC, Root, Stored, Trailer, hex,
+    CHUNK_BYTES, CHUNK_BYTES_MAX, Digesting, Form, Have, Head, Kind, MAGIC, Root, Running, Stored,
+    Trailer, hex,
 };
-use crate::manifest::{Emit, Fill, Reading, SecondLook};
+use crate::manifest::{Emit, Fill, LaterLook, Reading, SecondLook};
 use crate::open;
 use crate::owners;
 use crate::records::{DATA_HEAD_BYTES, Record, put, put_data_head};
 use crate::walk::{Look, Tree, walk};
-use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
@@ -43,6 +43,8 @@ pub struct PackSpec {
     pub exclude: Vec<Vec<u8>>,
     /// Whether the source may change meanwhile.
     pub live: bool,
+    /// How all of it is told in one digest.
+    pub digesting: Digesting,
     /// What the other end has already.
     pub have: Option<Have>,
 }
@@ -52,8 +54,29 @@ pub struct PackSpec {
 pub struct Packed {
     /// What stands at the end of the archive.
     pub trailer: Trailer,
-    /// SHA-256 of the archive.
-    pub sha256: String,
+    /// The digest of the archive or stream.
+    pub digest: String,
+}
+
+/// Whether a source that was packed is still as it was then: nothing of it is read but what `stat` says.
+///
+/// # Errors
+/// When it is not, or cannot be looked at.
+pub fn untouched(spec: &PackSpec, stamps: &str) -> Result<(), MoverError> {
+    disjoint(&spec.paths)?;
+    let mut look = LaterLook::default();
+    walk(&tree(spec), Look::Stat, |item| {
+        look.item(&item);
+        Ok(())
+    })?;
+    if look.word() == stamps {
+        return Ok(());
+    }
+    let first = spec.paths.first().map(Vec::as_slice).unwrap_or_default();
+    Err(MoverError::refused(
+        first,
+        "is not as it was when it was copied: something has written there since",
+    ))
 }
 
 /// Writes the archive, and after it the digest of all of it. Chunks that the other end has are made
@@ -65,7 +88,7 @@ pub fn pack(spec: &PackSpec, out: &mut (impl Write + Send)) -> Result<Packed, Mo
     disjoint(&spec.paths)?;
     let mut have = spec.have.clone();
     loop {
-        let mut writer = Writer::new(out, have.clone());
+        let mut writer = Writer::new(out, have.clone(), spec.digesting);
         let packed = once(spec, &mut writer);
         if writer.outdated {
             have = None;
@@ -98,16 +121,20 @@ fn disjoint(paths: &[Vec<u8>]) -> Result<(), MoverError> {
     Ok(())
 }
 
-fn once<W: Write + Send>(
-    spec: &PackSpec,
-    writer: &mut Writer<'_, W>,
-) -> Result<Packed, MoverError> {
-    let tree = Tree {
+fn tree(spec: &PackSpec) -> Tree {
+    Tree {
         base: spec.base.clone(),
         roots: spec.paths.clone(),
         one_filesystem: spec.one_filesystem,
         exclude: spec.exclude.iter().cloned().collect(),
-    };
+    }
+}
+
+fn once<W: Write + Send>(
+    spec: &PackSpec,
+    writer: &mut Writer<'_, W>,
+) -> Result<Packed, MoverError> {
+    let tree = tree(spec);
     let head = head(spec)?;
     let (raw, queue) = sync_channel::<(u64, Vec<u8>)>(WAITING_MAX);
     let (made, stored) = sync_channel::<(u64, Stored)>(WAITING_MAX);
@@ -127,7 +154,7 @@ fn once<W: Write + Send>(
                 next: 0,
                 chunk: Vec::new(),
             };
-            read(&tree, spec.live, &mut chunks)
+            read(&tree, spec, &mut chunks)
         });
         let written = writer.begin(&head).and_then(|()| writer.run(&stored));
         // Whoever still makes chunks finds nobody who takes them, and ends.
@@ -137,17 +164,20 @@ fn once<W: Write + Send>(
             .unwrap_or_else(|_| Err(MoverError::archive("the reader ended early")));
         written?;
         let trailer = trailer?;
-        let sha256 = writer.finish(&trailer)?;
-        Ok(Packed { trailer, sha256 })
+        let digest = writer.finish(&trailer)?;
+        Ok(Packed { trailer, digest })
     })
 }
 
-fn read(tree: &Tree, live: bool, chunks: &mut Chunks) -> Result<Trailer, MoverError> {
-    let mut reading = Reading::new(chunks, &tree.roots, live);
+fn read(tree: &Tree, spec: &PackSpec, chunks: &mut Chunks) -> Result<Trailer, MoverError> {
+    let mut reading = Reading::new(chunks, &tree.roots, spec.live);
     walk(tree, Look::Whole, |item| reading.item(item))?;
-    let (trailer, stamps) = reading.finish();
+    let (mut trailer, stamps) = reading.finish();
+    if spec.digesting == Digesting::Chain {
+        trailer.stamps = stamps.word();
+    }
     chunks.close()?;
-    if !live {
+    if !spec.live {
         let mut second = SecondLook::new(&stamps);
         walk(tree, Look::Stat, |item| second.item(&item))?;
         second.finish()?;
@@ -294,22 +324,21 @@ struct Writer<'a, W> {
     /// Whether what the other end has is of another source.
     outdated: bool,
     count: u64,
-    sha256: Sha256,
+    running: Running,
 }
 
 impl<'a, W: Write> Writer<'a, W> {
-    fn new(out: &'a mut W, have: Option<Have>) -> Self {
+    fn new(out: &'a mut W, have: Option<Have>, digesting: Digesting) -> Self {
         Self {
             out,
             have: have.filter(|have| have.chunks > 0),
             outdated: false,
             count: 0,
-            sha256: Sha256::new(),
+            running: Running::new(digesting),
         }
     }
 
     fn begin(&mut self, head: &Stored) -> Result<(), MoverError> {
-        self.sha256.update(MAGIC);
         if self.have.is_none() {
             self.out.write_all(MAGIC).map_err(MoverError::Stream)?;
         }
@@ -330,13 +359,13 @@ impl<'a, W: Write> Writer<'a, W> {
     }
 
     fn chunk(&mut self, chunk: &Stored) -> Result<(), MoverError> {
-        self.sha256.update(&chunk.bytes);
+        self.running.take(chunk);
         self.count = self.count.saturating_add(1);
         let Some(have) = &self.have else {
             return self.out.write_all(&chunk.bytes).map_err(MoverError::Stream);
         };
         if self.count == have.chunks {
-            if hex(&self.sha256.clone().finalize()) != have.sha256 {
+            if hex(&self.running.digest()) != have.digest {
                 self.outdated = true;
                 return Err(MoverError::archive("the source is another by now"));
             }
@@ -351,7 +380,7 @@ impl<'a, W: Write> Writer<'a, W> {
             self.outdated = true;
             return Err(MoverError::archive("the source is smaller by now"));
         }
-        let digest = self.sha256.clone().finalize();
+        let digest = self.running.digest();
         let seal = Stored::plain(Kind::Seal, &digest);
         self.out
             .write_all(&seal.bytes)

@@ -2,9 +2,9 @@
 //! which it is known.
 
 use crate::error::MoverError;
-use crate::format::{Head, name, names};
+use crate::format::{Have, Head, name, names};
 use crate::open;
-use crate::unpack::{OnExisting, UnpackSpec};
+use crate::unpack::{Form, OnExisting, UnpackSpec};
 use crate::walk::{LOST_AND_FOUND, join, names as listed};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
@@ -18,8 +18,8 @@ use std::path::Path;
 /// Longest part of a name that is taken over into a mark's name.
 const MARK_NAME_BYTES_MAX: usize = 200;
 
-/// Largest file of progress that is read: a path of the greatest depth.
-const PROGRESS_BYTES_MAX: u64 = 1024 * 1024;
+/// Largest file of progress that is read: a path of the greatest depth, and a head.
+const PROGRESS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// How far a restore is, as the host's disk has it for certain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,12 @@ pub(crate) struct Progress {
     pub(crate) file: Vec<u8>,
     /// Whether it is over.
     pub(crate) done: bool,
+    /// Of a stream: the chain of its chunks before `next`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) chain: String,
+    /// Of a stream: its first chunk, which does not come again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) head: Option<Head>,
 }
 
 impl Progress {
@@ -75,9 +81,28 @@ impl Progress {
 
 /// The first chunk of an archive that a host wants after the head: 0 when it has nothing for certain.
 pub fn resume_point(base: &Path, progress: &Path, id: &str) -> u64 {
-    let Some(progress) = Progress::read(progress, id).filter(|progress| !progress.done) else {
-        return 0;
-    };
+    unfinished(base, progress, id).map_or(0, |progress| progress.next)
+}
+
+/// The chunks of a stream that a host has for certain; `None` when it wants all of them.
+pub fn received(base: &Path, progress: &Path, id: &str) -> Option<Have> {
+    let progress = unfinished(base, progress, id)?;
+    let known = progress.next > 0 && !progress.chain.is_empty() && progress.head.is_some();
+    known.then_some(Have {
+        chunks: progress.next,
+        digest: progress.chain,
+    })
+}
+
+/// The digest of a stream that was received whole and read back.
+pub fn complete(progress: &Path, id: &str) -> Option<String> {
+    let progress = Progress::read(progress, id).filter(|progress| progress.done)?;
+    Some(progress.chain).filter(|chain| !chain.is_empty())
+}
+
+/// What is known of a restore that is not over and whose paths have its marks.
+fn unfinished(base: &Path, progress: &Path, id: &str) -> Option<Progress> {
+    let progress = Progress::read(progress, id).filter(|progress| !progress.done)?;
     let is_marked = |path: &Vec<u8>| -> Result<bool, MoverError> {
         let Some(place) = Place::find(&open::base(base)?, path)? else {
             return Ok(false);
@@ -88,7 +113,7 @@ pub fn resume_point(base: &Path, progress: &Path, id: &str) -> u64 {
         .paths
         .iter()
         .all(|path| is_marked(path).unwrap_or(false));
-    if marked { progress.next } else { 0 }
+    marked.then_some(progress)
 }
 
 /// One path of an archive at the destination.
@@ -321,6 +346,7 @@ fn clear(dir: &OwnedFd, path: &[u8], device: u64) -> Result<(), MoverError> {
 pub(crate) fn prepare(
     spec: &UnpackSpec,
     head: &Head,
+    goes_on: bool,
     owner: impl Fn(u32, u32) -> Result<(u32, u32), String>,
 ) -> Result<(Vec<Place>, Intent), MoverError> {
     let base = open::base(&spec.base)?;
@@ -339,7 +365,9 @@ pub(crate) fn prepare(
             .and_then(|path| Progress::read(path, &spec.id));
         progress.is_some_and(|progress| progress.done)
     };
-    let compare = ways.iter().all(taken) && (spec.existing == OnExisting::Refuse || done());
+    // What a stream brings is not known before its end: nothing else than itself can be equal to it.
+    let may_be_equal = spec.existing == OnExisting::Refuse && spec.form != Form::Stream;
+    let compare = ways.iter().all(taken) && (may_be_equal || done());
     let mut places = Vec::new();
     for (root, way) in head.roots.iter().zip(&ways) {
         let in_the_way = taken(way) && !compare && spec.existing == OnExisting::Refuse;
@@ -357,7 +385,7 @@ pub(crate) fn prepare(
             if spec.progress.is_some() {
                 place.set_mark(&spec.id)?;
             }
-            if *way == Way::Own && spec.from_chunk == 0 {
+            if *way == Way::Own && !goes_on {
                 place.clear()?;
             }
         }

@@ -1,14 +1,14 @@
 //! An archive becomes paths again. Its bytes are foreign: whatever it says, nothing outside of the paths
 //! that were asked for is touched, and no symbolic link is followed.
 
-use crate::decode;
+use crate::decode::{self, Chunk, Course};
 use crate::error::MoverError;
-use crate::format::{Head, Kind, Trailer};
+use crate::format::{Chain, Head, Kind, Trailer, hex};
 use crate::manifest::{Emit, Fill, Marks, Reading};
 use crate::meta::Meta;
 use crate::open;
 use crate::owners::{self, Owners};
-use crate::place::{Intent, Place, Progress, prepare, sync};
+use crate::place::{Intent, Place, Progress, prepare, received, sync};
 use crate::records::{Record, Records};
 use crate::walk::{DEPTH_MAX, Look, Tree, join, walk};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
@@ -32,6 +32,19 @@ pub enum OnExisting {
     SetAside,
 }
 
+/// In which form it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// From an archive whose digest whoever sends it has verified: with its head, and then from this
+    /// chunk on, as [`crate::resume_point`] told; 0 for all.
+    Archive {
+        /// The first chunk after the head that comes.
+        from_chunk: u64,
+    },
+    /// As it is made: whole, or after the chunks that [`crate::received`] told.
+    Stream,
+}
+
 /// What is unpacked, and where.
 #[derive(Clone, Debug)]
 pub struct UnpackSpec {
@@ -39,12 +52,12 @@ pub struct UnpackSpec {
     pub base: PathBuf,
     /// The paths that the archive must have.
     pub paths: Vec<Vec<u8>>,
-    /// The archive's digest; whoever sends it has verified it. Here it is a name.
+    /// The archive's digest, or another word of at most 64 characters by which it is known again.
     pub id: String,
     /// What becomes of what is in the way.
     pub existing: OnExisting,
-    /// The first chunk after the head that comes, as [`crate::resume_point`] told; 0 for all.
-    pub from_chunk: u64,
+    /// In which form it comes.
+    pub form: Form,
     /// Where the progress is kept. Without it there are no marks either, and nothing can be resumed.
     pub progress: Option<PathBuf>,
 }
@@ -58,6 +71,8 @@ pub struct Unpacked {
     pub made: bool,
     /// Whether the file system keeps modification times as finely as the source's.
     pub times_kept: bool,
+    /// Of a stream: the digest of all of it, equal at both ends.
+    pub digest: Option<String>,
 }
 
 /// Unpacks an archive, makes it durable and reads it back.
@@ -66,29 +81,120 @@ pub struct Unpacked {
 /// When the archive is not sound or not of these paths, something is in the way, the file system says
 /// no, or what is read back is not what was packed. What was made so far stays, marked.
 pub fn unpack(spec: &UnpackSpec, input: impl Read + Send) -> Result<Unpacked, MoverError> {
+    let unfinished = match spec.form {
+        Form::Archive { .. } => None,
+        Form::Stream => unfinished(spec),
+    };
+    let course = match (spec.form, &unfinished) {
+        (Form::Archive { .. }, _) => Course::Archive,
+        (Form::Stream, None) => Course::Stream,
+        (Form::Stream, Some(_)) => Course::Rest,
+    };
     std::thread::scope(|scope| {
-        let chunks = decode::chunks(scope, input);
+        let chunks = decode::chunks(scope, input, course);
         let ended = || MoverError::archive("it ends before its end");
         let next = || chunks.recv().unwrap_or_else(|_| Err(ended()));
-        let (kind, content) = next()?;
-        if kind != Kind::Head {
-            return Err(MoverError::archive("it does not begin with a head"));
+        match spec.form {
+            Form::Archive { from_chunk } => archive(spec, from_chunk, &next),
+            Form::Stream => stream(spec, unfinished, &next),
         }
-        let head: Head = serde_json::from_slice(&content)
-            .map_err(|e| MoverError::archive(format!("its head cannot be read: {e}")))?;
-        let mut work = Work::new(spec, head)?;
-        let trailer: Trailer = loop {
-            match next()? {
-                (Kind::Body, content) => work.chunk(&content)?,
-                (Kind::End, content) => {
-                    break serde_json::from_slice(&content).map_err(|e| {
-                        MoverError::archive(format!("its end cannot be read: {e}"))
-                    })?;
-                }
-                _ => return Err(MoverError::archive("a chunk at the wrong place")),
-            }
+    })
+}
+
+/// What an earlier attempt at this stream left: the same that [`crate::received`] tells of.
+fn unfinished(spec: &UnpackSpec) -> Option<(Progress, Head)> {
+    let path = spec.progress.as_deref()?;
+    received(&spec.base, path, &spec.id)?;
+    let mut progress = Progress::read(path, &spec.id)?;
+    let head = progress.head.take()?;
+    Some((progress, head))
+}
+
+type Next<'n> = &'n dyn Fn() -> Result<Chunk, MoverError>;
+
+fn parsed<T: serde::de::DeserializeOwned>(content: &[u8]) -> Result<T, MoverError> {
+    serde_json::from_slice(content)
+        .map_err(|e| MoverError::archive(format!("its head or end cannot be read: {e}")))
+}
+
+fn archive(spec: &UnpackSpec, from_chunk: u64, next: Next<'_>) -> Result<Unpacked, MoverError> {
+    let first = next()?;
+    if first.kind != Kind::Head {
+        return Err(MoverError::archive("it does not begin with a head"));
+    }
+    let mut work = Work::new(spec, parsed(&first.content)?, from_chunk, None)?;
+    loop {
+        let chunk = work.next(next)?;
+        match chunk.kind {
+            Kind::Body => work.chunk(&chunk)?,
+            Kind::End => return work.finish(parsed(&chunk.content)?),
+            _ => return Err(MoverError::archive("a chunk at the wrong place")),
+        }
+    }
+}
+
+fn stream(
+    spec: &UnpackSpec,
+    unfinished: Option<(Progress, Head)>,
+    next: Next<'_>,
+) -> Result<Unpacked, MoverError> {
+    let mut work = None;
+    if let Some((progress, head)) = unfinished {
+        let chain = Chain::of_hex(&progress.chain);
+        work = Some(Work::new(spec, head, progress.next, chain)?);
+    }
+    loop {
+        let chunk = match &mut work {
+            Some(work) => work.next(next)?,
+            None => next()?,
         };
+        match (chunk.kind, &mut work) {
+            // The source is another by now: what there is of it goes.
+            (Kind::Again, _) => work = None,
+            (Kind::Head, None) => {
+                let mut chain = Chain::new();
+                chain.add(&chunk.header);
+                work = Some(Work::new(spec, parsed(&chunk.content)?, 0, Some(chain))?);
+            }
+            (Kind::Body, Some(work)) => work.chunk(&chunk)?,
+            (Kind::End, Some(_)) => {
+                break work.map_or_else(
+                    || Err(MoverError::archive("it ends before its head")),
+                    |work| sealed(work, &chunk, next),
+                );
+            }
+            _ => return Err(MoverError::archive("a chunk at the wrong place")),
+        }
+    }
+}
+
+/// The end of a stream: the source's digest of all of it, then what is at the paths.
+fn sealed(mut work: Work<'_>, end: &Chunk, next: Next<'_>) -> Result<Unpacked, MoverError> {
+    let trailer = parsed(&end.content)?;
+    // Where the stream breaks off here, its end comes again.
+    let seal = work.next(next)?;
+    work.count(end);
+    let own = work.chain.as_ref().map(Chain::hex);
+    let theirs = hex(&seal.content);
+    let begin_again = Progress {
+        next: 0,
+        ..work.progress(false)
+    };
+    let spec = work.spec;
+    let finished = if seal.kind == Kind::Seal && own.as_ref() == Some(&theirs) {
         work.finish(trailer)
+    } else {
+        let own = own.unwrap_or_default();
+        let why = format!("the digest of the stream is {own} here and {theirs} at its source");
+        Err(MoverError::Differs(why))
+    };
+    if let (Err(MoverError::Differs(_)), Some(path)) = (&finished, &spec.progress) {
+        // The next attempt takes nothing of this one for good.
+        begin_again.write(path)?;
+    }
+    finished.map(|unpacked| Unpacked {
+        digest: Some(theirs),
+        ..unpacked
     })
 }
 
@@ -108,14 +214,23 @@ struct Work<'a> {
     root: Option<usize>,
     dirs: Vec<Open>,
     file: Option<Open>,
+    /// The first chunk that came after the head; 0 when all came.
+    from: u64,
     next: u64,
+    /// Of a stream: the digest of all that came.
+    chain: Option<Chain>,
     since_checkpoint: u64,
     /// None for a restore that goes on in the middle.
     marks: Option<Marks>,
 }
 
 impl<'a> Work<'a> {
-    fn new(spec: &'a UnpackSpec, head: Head) -> Result<Self, MoverError> {
+    fn new(
+        spec: &'a UnpackSpec,
+        head: Head,
+        from: u64,
+        chain: Option<Chain>,
+    ) -> Result<Self, MoverError> {
         let paths: Vec<_> = head.roots.iter().map(|root| root.path.clone()).collect();
         if paths != spec.paths {
             return Err(MoverError::archive(
@@ -125,7 +240,7 @@ impl<'a> Work<'a> {
         let (users, groups) = owners::tables(&spec.base);
         let owners = Owners::new((&head.users, &head.groups), (&users, &groups));
         let owner = |uid, gid| Ok((owners.users.map(uid)?, owners.groups.map(gid)?));
-        let (places, intent) = prepare(spec, &head, owner)?;
+        let (places, intent) = prepare(spec, &head, from > 0, owner)?;
         let mut work = Self {
             spec,
             head,
@@ -135,11 +250,13 @@ impl<'a> Work<'a> {
             root: None,
             dirs: Vec::new(),
             file: None,
-            next: spec.from_chunk.max(1),
+            from,
+            next: from.max(1),
+            chain,
             since_checkpoint: 0,
-            marks: (spec.from_chunk == 0).then(Marks::default),
+            marks: (from == 0).then(Marks::default),
         };
-        if spec.from_chunk > 0 {
+        if from > 0 {
             work.go_on()?;
         } else if let (Intent::Make, Some(path)) = (intent, &spec.progress) {
             work.progress(false).write(path)?;
@@ -152,7 +269,7 @@ impl<'a> Work<'a> {
         let progress = self.spec.progress.as_deref();
         let progress = progress
             .and_then(|path| Progress::read(path, &self.spec.id))
-            .filter(|progress| progress.next == self.spec.from_chunk && !progress.done)
+            .filter(|progress| progress.next == self.from && !progress.done)
             .ok_or_else(|| MoverError::archive("it cannot go on from there: begin it again"))?;
         if progress.next <= 1 && progress.dirs.is_empty() {
             return Ok(());
@@ -198,6 +315,25 @@ impl<'a> Work<'a> {
                 .map(|file| file.name.clone())
                 .unwrap_or_default(),
             done,
+            chain: self.chain.as_ref().map(Chain::hex).unwrap_or_default(),
+            head: self.chain.as_ref().map(|_| self.head.clone()),
+        }
+    }
+
+    /// The next chunk. Where the stream breaks off, what came is made durable first, so that the next
+    /// attempt goes on from here.
+    fn next(&mut self, next: Next<'_>) -> Result<Chunk, MoverError> {
+        let chunk = next();
+        if matches!(chunk, Err(MoverError::Stream(_))) && self.intent == Intent::Make {
+            self.checkpoint()?;
+        }
+        chunk
+    }
+
+    fn count(&mut self, chunk: &Chunk) {
+        self.next = self.next.saturating_add(1);
+        if let Some(chain) = &mut self.chain {
+            chain.add(&chunk.header);
         }
     }
 
@@ -217,15 +353,17 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn chunk(&mut self, content: &[u8]) -> Result<(), MoverError> {
-        self.next = self.next.saturating_add(1);
-        let mut records = Records::new(content);
+    fn chunk(&mut self, chunk: &Chunk) -> Result<(), MoverError> {
+        self.count(chunk);
+        let mut records = Records::new(&chunk.content);
         while let Some(record) = records.next()? {
             if self.intent == Intent::Make {
                 self.record(record)?;
             }
         }
-        self.since_checkpoint = self.since_checkpoint.saturating_add(content.len() as u64);
+        self.since_checkpoint = self
+            .since_checkpoint
+            .saturating_add(chunk.content.len() as u64);
         if self.since_checkpoint >= CHECKPOINT_BYTES && self.intent == Intent::Make {
             self.checkpoint()?;
         }
@@ -304,7 +442,7 @@ impl<'a> Work<'a> {
     /// Where a name is to be made; what an interrupted attempt made there is taken away.
     fn fresh(&self, name: &[u8]) -> Result<(std::os::fd::BorrowedFd<'_>, Vec<u8>), MoverError> {
         let (dir, path) = self.here(name)?;
-        if self.spec.from_chunk > 0 {
+        if self.from > 0 {
             match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(error) => return Err(MoverError::io(&path, "made again")(error)),
@@ -329,7 +467,7 @@ impl<'a> Work<'a> {
             ));
         }
         let (dir, path) = self.here(name)?;
-        let may_exist = self.dirs.is_empty() || self.spec.from_chunk > 0;
+        let may_exist = self.dirs.is_empty() || self.from > 0;
         if !name.is_empty() {
             match rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(0o700)) {
                 Err(Errno::EXIST) if may_exist => {}
@@ -488,6 +626,7 @@ impl<'a> Work<'a> {
             trailer,
             made,
             times_kept,
+            digest: None,
         })
     }
 

@@ -16,6 +16,7 @@ pub(crate) fn plan(draft: &mut Draft<'_>) {
             DatasetKind::Postgresql { cluster } => {
                 measured_cluster(draft, name, &authority, cluster);
             }
+            DatasetKind::Paths { .. } => {}
         }
         draft.plan.datasets.insert(
             name.clone(),
@@ -42,6 +43,23 @@ fn authority(draft: &mut Draft<'_>, name: &DatasetName, dataset: &Dataset) -> Op
         );
         return None;
     };
+    if let Some(named) = &dataset.authority {
+        let known = service.hosts.contains(named);
+        if !known {
+            let hosts: Vec<String> = service.hosts.iter().map(HostName::to_string).collect();
+            let help = format!("its hosts are {}", hosts.join(", "));
+            draft.wrong(
+                &origin,
+                Wrong::StrangeAuthority {
+                    dataset: name.to_string(),
+                    host: named.to_string(),
+                    service: dataset.of.to_string(),
+                },
+                help,
+            );
+        }
+        return known.then(|| named.clone());
+    }
     if let [host] = service.hosts.as_slice() {
         return Some(host.clone());
     }
@@ -52,7 +70,7 @@ fn authority(draft: &mut Draft<'_>, name: &DatasetName, dataset: &Dataset) -> Op
             dataset: name.to_string(),
             hosts,
         },
-        "give its service a role that exactly one host has; clusters come in a later version",
+        "name the one whose copy counts (`authority: HOST`), or give its service a role that exactly one host has",
     );
     None
 }

@@ -85,6 +85,60 @@ pub enum Wrong {
         /// How many hosts its service runs on.
         hosts: usize,
     },
+    /// An authority that does not run the service.
+    #[error(
+        "dataset `{dataset}` names `{host}` as its authority, on which its service `{service}` does not run"
+    )]
+    StrangeAuthority {
+        /// The dataset.
+        dataset: String,
+        /// The host.
+        host: String,
+        /// The service.
+        service: String,
+    },
+    /// Data that would go from a host to itself.
+    #[error("step `{step}` would bring the dataset `{dataset}` from `{host}` to itself")]
+    SameHost {
+        /// The step.
+        step: String,
+        /// The dataset.
+        dataset: String,
+        /// The host.
+        host: String,
+    },
+    /// Data that would go to several hosts.
+    #[error(
+        "step `{step}` would bring the dataset `{dataset}` to {hosts} hosts, and only one can have the authority over it"
+    )]
+    ManyReceive {
+        /// The step.
+        step: String,
+        /// The dataset.
+        dataset: String,
+        /// How many.
+        hosts: usize,
+    },
+    /// Data of which this version knows no way to another host.
+    #[error(
+        "step `{step}` would bring the dataset `{dataset}` to another host, and it is not of `kind: paths`"
+    )]
+    NotPaths {
+        /// The step.
+        step: String,
+        /// The dataset.
+        dataset: String,
+    },
+    /// A cluster that is none.
+    #[error(
+        "step `{step}` moves the dataset `{dataset}` to a new major version, and it is no database"
+    )]
+    NoDatabase {
+        /// The step.
+        step: String,
+        /// The dataset.
+        dataset: String,
+    },
     /// A dataset that a role names but does not hold.
     #[error("role `{role}` names the dataset `{dataset}`, which none of its hosts holds")]
     ForeignDataset {

@@ -122,8 +122,24 @@ pub(crate) fn of_copy(bytes: Option<u64>, because: String) -> PlannedSpace {
 }
 
 fn copy(draft: &mut Draft<'_>, dataset: &DatasetName) {
-    let bytes = draft.clusters.get(dataset).map(databases_bytes);
-    let because = format!("copy of dataset {dataset}: at most the size of its databases");
+    let planned = draft.plan.datasets.get(dataset);
+    let (bytes, because) = match planned.map(|planned| (&planned.kind, &planned.authority)) {
+        Some((DatasetKind::Paths { paths }, host)) => {
+            let host = draft.fleet.hosts.get(host);
+            let bytes = host.and_then(|host| carried_bytes(draft, host, paths));
+            (
+                bytes,
+                format!("copy of dataset {dataset}: at most what it takes there"),
+            )
+        }
+        _ => {
+            let bytes = draft.clusters.get(dataset).map(databases_bytes);
+            (
+                bytes,
+                format!("copy of dataset {dataset}: at most the size of its databases"),
+            )
+        }
+    };
     draft.plan.space.push(of_copy(bytes, because));
 }
 
@@ -131,7 +147,9 @@ fn second_cluster(draft: &mut Draft<'_>, name: &DatasetName) {
     let Some(dataset) = draft.plan.datasets.get(name) else {
         return;
     };
-    let DatasetKind::Postgresql { .. } = dataset.kind;
+    let DatasetKind::Postgresql { .. } = dataset.kind else {
+        return;
+    };
     let cluster = draft.clusters.get(name);
     let space = PlannedSpace {
         host: Some(dataset.authority.clone()),

@@ -201,9 +201,9 @@ impl Receiver {
             .map_err(|error| error.to_string())?
             .map_err(|error| format!("on the controller, {error}"))?;
         let have = keeping.have().map(|have| {
-            Digest::parse(&have.sha256).map(|sha256| Have {
+            Digest::parse(&have.digest).map(|digest| Have {
                 chunks: have.chunks,
-                sha256,
+                digest,
             })
         });
         let have = have.transpose().map_err(|error| error.to_string())?;

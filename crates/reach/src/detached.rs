@@ -74,6 +74,7 @@ pub(crate) fn begin(order: &Order, work: HostWork, redact: &[String]) -> Request
         value: !order.outputs.is_empty(),
         redact: redact.to_vec(),
         earlier: order.earlier.clone(),
+        claims: order.claims.clone(),
     }
 }
 

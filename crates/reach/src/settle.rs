@@ -29,7 +29,7 @@ const NOT_TAKEN: &str = "the host sent the archive, but the controller that rece
 fn is_harmless(work: &Primitive) -> bool {
     matches!(
         work,
-        Primitive::Fetch(_) | Primitive::Persist(_) | Primitive::Restore(_)
+        Primitive::Fetch(_) | Primitive::Persist(_) | Primitive::Restore(_) | Primitive::Receive(_)
     )
 }
 
@@ -66,7 +66,9 @@ pub(crate) async fn settle(
             Primitive::Persist(_) if is_success(&end.end) => {
                 failed(NOT_TAKEN, String::new(), Some(end.end))
             }
-            Primitive::Restore(_) => of_restore(end, &spool(&client, order).await),
+            Primitive::Restore(_) | Primitive::Receive(_) => {
+                of_restore(end, &spool(&client, order).await)
+            }
             _ => of_end(end, &spool(&client, order).await, &order.outputs),
         },
         ReceiptStatus::Lost { why, .. } => match &order.work {

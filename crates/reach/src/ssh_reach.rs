@@ -21,10 +21,11 @@ use crate::turns::Turns;
 use crate::upload::{HelperBinary, Starter};
 use jiff::Timestamp;
 use overhaul_engine::ports::{Fault, Order, Progress, Reach, Registration, Unbegun, Vantage};
+use overhaul_model::authority::AuthorityRecord;
 use overhaul_model::event::{Generation, Outcome, Settlement};
 use overhaul_model::facts::{FactsWanted, HostFacts};
 use overhaul_model::fleet::{Fleet, Host, Transport};
-use overhaul_model::id::{HostName, InstallId, Person};
+use overhaul_model::id::{Digest, HostName, InstallId, Person};
 use overhaul_model::machine::Machine;
 use overhaul_model::primitive::{Exec, Measure, Measurement, Primitive};
 use overhaul_model::secret::Secret;
@@ -48,12 +49,12 @@ const MEASURE_GRACE_MS: u64 = 1_500;
 /// Shorter passwords are not blotted out of outputs: ordinary words would go with them.
 const REDACT_BYTES_MIN: usize = 4;
 
-struct HostEntry {
+pub(crate) struct HostEntry {
     /// As the inventory names it.
     host: Host,
     link: RwLock<Current>,
     /// Values that must not appear in what is kept.
-    redact: Vec<String>,
+    pub(crate) redact: Vec<String>,
 }
 
 /// The connection to a host, and the machine that it leads to when that is not the inventory's.
@@ -63,9 +64,19 @@ struct Current {
 }
 
 impl HostEntry {
-    fn link(&self) -> Arc<Link> {
+    pub(crate) fn link(&self) -> Arc<Link> {
         let current = self.link.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&current.link)
+    }
+
+    /// Where it is reached now.
+    pub(crate) fn address(&self) -> String {
+        let current = self.link.read().unwrap_or_else(PoisonError::into_inner);
+        let moved = current
+            .machine
+            .as_ref()
+            .and_then(|machine| machine.address.clone());
+        moved.unwrap_or_else(|| self.host.connection.address.clone())
     }
 }
 
@@ -260,7 +271,7 @@ impl SshReach {
         exec
     }
 
-    fn host(&self, host: &HostName) -> Result<&HostEntry, ReachError> {
+    pub(crate) fn host(&self, host: &HostName) -> Result<&HostEntry, ReachError> {
         self.hosts
             .get(host)
             .ok_or_else(|| ReachError::NoSuchHost(host.clone()))
@@ -319,6 +330,41 @@ impl SshReach {
             reason,
         };
         self.released(host, body).await
+    }
+
+    /// What a host keeps of the authority over datasets.
+    ///
+    /// # Errors
+    /// When the host is not reached, or its records cannot be read.
+    pub async fn authority(&self, host: &HostName) -> Result<Vec<AuthorityRecord>, Fault> {
+        let body = RequestBody::Authority;
+        match self.ask(host, "its records", body, REGISTER_S_MAX).await? {
+            ResponseBody::Authority { records } => Ok(records),
+            other => Err(odd(&other)),
+        }
+    }
+
+    /// Declares a record of authority void. `seen` is that of the record that the person saw; person and
+    /// reason stay in it.
+    ///
+    /// # Errors
+    /// When the host is not reached, or has another record by now.
+    pub async fn void_authority(
+        &self,
+        host: &HostName,
+        seen: Digest,
+        person: Person,
+        reason: String,
+    ) -> Result<Vec<AuthorityRecord>, Fault> {
+        let body = RequestBody::VoidAuthority {
+            seen,
+            person,
+            reason,
+        };
+        match self.ask(host, "a decision", body, REGISTER_S_MAX).await? {
+            ResponseBody::Authority { records } => Ok(records),
+            other => Err(odd(&other)),
+        }
     }
 
     async fn released(&self, host: &HostName, body: RequestBody) -> Result<(), Fault> {
@@ -533,6 +579,8 @@ impl Reach for SshReach {
             Primitive::Feed(feed) => return stream.feed(feed).await,
             Primitive::Persist(persist) => return stream.persist(persist).await,
             Primitive::Restore(restore) => return stream.restore(restore).await,
+            Primitive::Receive(receive) => return self.receive(&order, receive, &progress).await,
+            Primitive::TakeOver(take) => return self.take_over(&order, take, &progress).await,
             Primitive::Local(_)
             | Primitive::Machine(_)
             | Primitive::Belonging(_)

@@ -323,6 +323,12 @@ impl Hand {
                 }
                 None => return not_whole(end),
             },
+            Some(Deed::Received) => {
+                for name in ["digest", "stamps", "manifest"] {
+                    let text = format!("{name} of {}", order.position.step);
+                    outputs.insert(name.to_owned(), Value::from(text));
+                }
+            }
             Some(Deed::Machine { .. }) => {
                 let state = self.0.state();
                 let found = state.hosts.get(&order.host);

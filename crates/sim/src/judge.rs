@@ -80,6 +80,8 @@ pub(crate) fn is_work(step: &Step) -> bool {
         | Primitive::Persist(_)
         | Primitive::Restore(_)
         | Primitive::Belonging(_)
+        | Primitive::Receive(_)
+        | Primitive::TakeOver(_)
         | Primitive::Local(_) => true,
     }
 }

@@ -48,6 +48,8 @@ pub(crate) enum Deed {
     },
     /// What was set aside is removed.
     Clear { paths: Vec<String> },
+    /// Data of another host comes to this one.
+    Received,
     /// A file of the controller is sent and read, and nothing else.
     ReadBack { file: String },
     /// A volume leaves the host with what lies below the path, or comes to it.
@@ -82,6 +84,7 @@ impl Deed {
                 },
             },
             (Primitive::Exec(exec), _) if let Some(paths) = cleared(exec) => Self::Clear { paths },
+            (Primitive::Receive(_), _) => Self::Received,
             (Primitive::Feed(f), _) => Self::ReadBack {
                 file: f.file.clone(),
             },
@@ -124,7 +127,7 @@ impl Deed {
     pub fn streams(&self) -> bool {
         matches!(
             self,
-            Self::Copy { .. } | Self::PutBack { .. } | Self::ReadBack { .. }
+            Self::Copy { .. } | Self::PutBack { .. } | Self::Received | Self::ReadBack { .. }
         )
     }
 }

@@ -711,6 +711,7 @@ fn texts_of_action(action: &WrittenAction) -> Texts {
         WrittenAction::Later { work, .. } => of(Primitive::NotAvailable(work.clone())),
         // Paths and name stand for themselves.
         WrittenAction::Archive(_)
+        | WrittenAction::Transfer { .. }
         | WrittenAction::Reboot { .. }
         | WrittenAction::MoveCluster { .. } => Vec::new(),
     }

@@ -429,6 +429,7 @@ fn primitive(action: WrittenAction) -> Option<Primitive> {
         | WrittenAction::Reboot { .. }
         | WrittenAction::MoveCluster { .. }
         | WrittenAction::Archive(_)
+        | WrittenAction::Transfer { .. }
         | WrittenAction::Machine(_)
         | WrittenAction::Volume(_)
         | WrittenAction::Address(_)

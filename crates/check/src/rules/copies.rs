@@ -1,5 +1,6 @@
 //! Copies of datasets: outside their host, of everything, read back.
 
+use super::archives::is_below;
 use crate::rule::Complaint;
 use crate::view::{Act, View};
 use overhaul_model::action::{Action, DatabaseOp};
@@ -91,12 +92,42 @@ struct Copy<'s> {
     fetch: &'s Fetch,
 }
 
-fn wrong_with_copies(
+/// Whether an archive is a copy of a path, which the controller reads back before it gives it its name. What is carried
+/// for the upgrade is no backup.
+fn holds(act: &Act<'_>, path: &str) -> bool {
+    match (&act.action, &act.work) {
+        (Action::Carry { .. }, _) => false,
+        (_, Primitive::Persist(persist)) => {
+            let covered = persist.paths.iter().any(|top| is_below(path, top));
+            covered
+                && !persist
+                    .exclude
+                    .iter()
+                    .any(|out| is_below(path, out) || is_below(out, path))
+        }
+        _ => false,
+    }
+}
+
+pub(super) fn wrong_with_copies(
     view: &View<'_>,
     host: &HostName,
     before: &[&Act<'_>],
     name: &DatasetName,
 ) -> Option<String> {
+    if let Some(DatasetKind::Paths { paths }) = view.plan.datasets.get(name).map(|set| &set.kind) {
+        let left: Vec<&str> = paths
+            .iter()
+            .filter(|path| !before.iter().any(|act| holds(act, path)))
+            .map(String::as_str)
+            .collect();
+        return (!left.is_empty()).then(|| {
+            format!(
+                "no copy of {} goes to the controller before",
+                left.join(", ")
+            )
+        });
+    }
     let mut copies = Vec::new();
     let mut read: Vec<&Feed> = Vec::new();
     for step in before {
@@ -153,7 +184,9 @@ fn missing_databases(
     planned: &PlannedDataset,
     copies: &[Copy<'_>],
 ) -> Vec<String> {
-    let DatasetKind::Postgresql { cluster } = &planned.kind;
+    let DatasetKind::Postgresql { cluster } = &planned.kind else {
+        return Vec::new();
+    };
     let arguments: Vec<Vec<&str>> = copies.iter().map(|copy| words(copy.fetch)).collect();
     let whole = arguments.iter().any(|words| {
         words.contains(&"pg_dumpall") && !words.iter().any(|word| word.ends_with("-only"))

@@ -62,7 +62,16 @@ fn of_step(plan: &Plan, step: &Act<'_>) -> Vec<Complaint> {
             _ => {}
         }
     }
-    if let Action::Database { dataset, .. } = &step.action
+    let named = match &step.action {
+        Action::Database { dataset, .. } | Action::Transfer { dataset, .. } => Some(dataset),
+        _ => None,
+    };
+    if let Some(host) = step.work.other_host()
+        && !plan.hosts.contains_key(host)
+    {
+        unknown.push(format!("host {host}"));
+    }
+    if let Some(dataset) = named
         && !plan.datasets.contains_key(dataset)
     {
         unknown.push(format!("dataset {dataset}"));

@@ -4,7 +4,7 @@ use super::{
     available, boot, bounds, calendar, clocks, controller, copies, data, destroyed, expected,
     fresh, ids, keep, known_issues, known_names, local, machines, names, next_release, no_mix,
     no_return, packages, quorum, release, repeats, scopes, scripts, services, space, storage,
-    turns, unknown, versions, whole_role, windows, zones,
+    transfer, turns, unknown, versions, whole_role, windows, zones,
 };
 use crate::rule::{Complaint, Rule};
 use crate::view::View;
@@ -101,6 +101,30 @@ pub static RULES: &[Rule] = &[
         "what lies on a machine that is ended was copied, or is carried and comes back",
         true,
         destroyed::nothing_lost,
+    ),
+    rule(
+        "one-authority",
+        "the authority over a dataset goes from the one host that has it to one that has received it",
+        false,
+        transfer::one_authority,
+    ),
+    rule(
+        "transfer-backup",
+        "a copy lies outside both hosts before data goes from one to another",
+        true,
+        transfer::backed_up,
+    ),
+    rule(
+        "transfer-at-rest",
+        "nobody writes to the old side of a transfer, before it and after it",
+        false,
+        transfer::old_side_rests,
+    ),
+    rule(
+        "authority-on-record",
+        "what hosts keep on record of authority is known, and does not stand against the plan",
+        false,
+        transfer::on_record,
     ),
     rule(
         "no-return-stated",

@@ -33,6 +33,7 @@ mod scripts;
 mod services;
 mod space;
 mod storage;
+mod transfer;
 mod turns;
 mod unknown;
 mod versions;

@@ -1,5 +1,6 @@
 //! Services: what stops starts again, and not everything stops at once.
 
+use super::transfer::gives_away;
 use crate::rule::Complaint;
 use crate::view::{Act, Roll, View};
 use overhaul_model::action::{Action, ServiceOp};
@@ -78,7 +79,8 @@ pub(super) fn stopped_started(view: &View<'_>) -> Vec<Complaint> {
         }
         down.retain(|service, _| {
             let planned = view.plan.services.get(*service);
-            !stays_down(service, planned.map_or("", |service| &service.unit))
+            let unit = planned.map_or("", |service| &service.unit);
+            !stays_down(service, unit) && !gives_away(view, host, service.as_str())
         });
         for (service, step) in down {
             let sentence = format!(

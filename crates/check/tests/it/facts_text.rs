@@ -8,11 +8,15 @@
 //!     fact a installed chef 1.2
 //!     fact a unit corosync.service active
 //!     fact a member corosync NAME
+//!     fact a authority held files /srv/files b        it has it, from b
+//!     fact a authority given files /srv/files b       it gave it to b
+//!     fact a authority unknown
 //!     nofacts a
 //!     settled up/hold-db@a
 
 use crate::plan_text::plan;
 use jiff::Timestamp;
+use overhaul_model::authority::{AuthorityRecord, AuthorityStand, Moved, Subject};
 use overhaul_model::cluster::ClusterMember;
 use overhaul_model::facts::{
     BootLoader, BootProof, ChangedFile, DataFolder, EncryptedDisk, FileState, FilesCompared,
@@ -107,6 +111,7 @@ fn good(host: &HostName, units: Vec<Unit>) -> HostFacts {
             init_started_ticks: 1,
         }),
         install_id: Known::not_asked(),
+        authority: known(Vec::new()),
         architecture: known("x86_64".to_owned()),
         packages_broken: known(Vec::new()),
         packages_held: known(Vec::new()),
@@ -224,6 +229,38 @@ fn interface(name: &str, named_by: &str) -> Interface {
 }
 
 /// What is about clusters; nothing if the words are not.
+/// `authority unknown`, `authority held|given DATASET PATH OTHER`.
+fn say_of_authority(facts: &mut HostFacts, words: &[&str]) -> Option<()> {
+    let ["authority", rest @ ..] = words else {
+        return None;
+    };
+    facts.authority = match rest {
+        [stand, dataset, path, other] => {
+            let other = HostName::new(*other);
+            known(vec![AuthorityRecord {
+                about: Subject {
+                    fleet: "test".to_owned(),
+                    dataset: (*dataset).into(),
+                    paths: vec![(*path).to_owned()],
+                    units: vec!["db.service".to_owned()],
+                },
+                stand: match *stand {
+                    "held" => AuthorityStand::Held { from: other },
+                    _ => AuthorityStand::Given { to: other },
+                },
+                moved: Moved {
+                    run: "run-1".into(),
+                    position: "x@b".parse().unwrap(),
+                    digest: "d".to_owned(),
+                    at: at(),
+                },
+            }])
+        }
+        _ => unknown(),
+    };
+    Some(())
+}
+
 fn say_of_cluster(facts: &mut HostFacts, words: &[&str]) -> Option<()> {
     facts.clusters = known(vec![match words {
         ["works", kind, state] => working(kind, state),
@@ -396,7 +433,7 @@ fn working(kind: &str, state: &str) -> ClusterMember {
 }
 
 fn say(facts: &mut HostFacts, words: &[&str]) {
-    let of_its_own = [say_of_upgrade, say_of_cluster];
+    let of_its_own = [say_of_upgrade, say_of_cluster, say_of_authority];
     if of_its_own.iter().any(|say| say(facts, words).is_some()) {
         return;
     }

@@ -3,6 +3,7 @@
 use crate::cases::{CASES, Case};
 use crate::cases_in_time::CASES_IN_TIME;
 use crate::cases_of_machines::CASES_OF_MACHINES;
+use crate::cases_of_transfers::CASES_OF_TRANSFERS;
 use crate::facts_text::{facts, settled};
 use crate::plan_text::plan;
 use jiff::civil::Date;
@@ -69,7 +70,8 @@ roll up a
 ";
 
 pub fn all_cases() -> impl Iterator<Item = &'static Case> {
-    CASES.iter().chain(CASES_IN_TIME).chain(CASES_OF_MACHINES)
+    let first = CASES.iter().chain(CASES_IN_TIME);
+    first.chain(CASES_OF_MACHINES).chain(CASES_OF_TRANSFERS)
 }
 
 #[test]

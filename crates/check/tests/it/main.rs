@@ -9,6 +9,7 @@
 mod cases;
 mod cases_in_time;
 mod cases_of_machines;
+mod cases_of_transfers;
 mod documented;
 mod facts_text;
 mod findings;

@@ -8,6 +8,7 @@
 //!     service db postgresql.service a 15m @keep=1 @healthy
 //!     service db mariadb.service a,b,c @keep=2 @cluster=galera @quorum=2
 //!     dataset orders db a
+//!     dataset files db a @paths=/srv
 //!     space a /var 100
 //!     machine a                 its machine id was measured
 //!     role web a,b              hosts of a role that changes
@@ -27,7 +28,7 @@
 
 use overhaul_model::action::{
     Action, CarryOp, DatabaseOp, Limits, MoveOp, OnceScope, Repeat, Retry, ServiceOp, Touches,
-    Undo, UpgradePart,
+    TransferOp, Undo, UpgradePart,
 };
 use overhaul_model::belonging::{Belonging, BelongingAct, BelongingOp, Which};
 use overhaul_model::definition::{DatasetKind, Guard, Origin, Release, Slot, Test};
@@ -44,8 +45,8 @@ use overhaul_model::plan::{
     PlannedSpace, Turns,
 };
 use overhaul_model::primitive::{
-    Exec, Existing, Feed, Fetch, MachineAct, MachineOp, Measure, NotAvailable, Persist, Primitive,
-    Reboot, Restore, Wait,
+    Exec, Existing, Feed, Fetch, MachineAct, MachineOp, Measure, Moving, NotAvailable, Persist,
+    Primitive, Reboot, Receive, Restore, TakeOver, Wait,
 };
 use overhaul_model::span::Span;
 use overhaul_model::step::{Lane, Step};
@@ -175,8 +176,13 @@ fn declared(plan: &mut Plan, node: &Node<'_>) -> bool {
         ["dataset", name, of, authority] => {
             let dataset = PlannedDataset {
                 of: (*of).into(),
-                kind: DatasetKind::Postgresql {
-                    cluster: "main".to_owned(),
+                kind: match node.flags.get("paths") {
+                    Some(paths) => DatasetKind::Paths {
+                        paths: split(paths),
+                    },
+                    None => DatasetKind::Postgresql {
+                        cluster: "main".to_owned(),
+                    },
                 },
                 authority: (*authority).into(),
                 fresh_for: node.flags.get("fresh").map(|text| text.parse().unwrap()),
@@ -431,9 +437,11 @@ fn step(node: &Node<'_>, parent: &StepId) -> Step {
         id: flag("id").map_or_else(|| parent.child(&node.words.join("-")), StepId::new),
         title: node.words.join(" "),
         undo: match action {
-            Action::ReleaseUpgrade { .. } | Action::Database { .. } => Undo::None {
-                way_back: "the copy".to_owned(),
-            },
+            Action::ReleaseUpgrade { .. } | Action::Database { .. } | Action::Transfer { .. } => {
+                Undo::None {
+                    way_back: "the copy".to_owned(),
+                }
+            }
             _ => Undo::Nothing,
         },
         action,
@@ -557,6 +565,8 @@ fn meaning(node: &Node<'_>, parent: &StepId) -> (Action, Primitive) {
         }
         ["copy", dataset, name] => copy(node, dataset, name),
         ["read", dataset, name] => read(node, parent, dataset, name),
+        ["receive", dataset, from] => transfer(dataset, from, TransferOp::Receive),
+        ["take", dataset, from] => transfer(dataset, from, TransferOp::TakeOver),
         ["move", dataset] => (database(dataset, DatabaseOp::MoveCluster), exec()),
         ["later", "terminate"] => {
             let what = Later::MigrationsOnline;
@@ -654,6 +664,33 @@ fn volume(op: MoveOp, act: BelongingOp, path: &str) -> (Action, Primitive) {
         name: "data".to_owned(),
         op,
         mount: Some(path.to_owned()),
+    };
+    (action, work)
+}
+
+/// All of a dataset at `/srv`.
+fn transfer(dataset: &str, from: &str, op: TransferOp) -> (Action, Primitive) {
+    let data = Moving {
+        dataset: dataset.into(),
+        paths: split("/srv"),
+        one_filesystem: false,
+        exclude: Vec::new(),
+        units: split("db.service"),
+    };
+    let from = HostName::new(from);
+    let action = Action::Transfer {
+        dataset: dataset.into(),
+        from: from.clone(),
+        op,
+    };
+    let work = match op {
+        TransferOp::Receive => Primitive::Receive(Receive { data, from }),
+        TransferOp::TakeOver => Primitive::TakeOver(TakeOver {
+            data,
+            from,
+            digest: "d".to_owned(),
+            stamps: "s".to_owned(),
+        }),
     };
     (action, work)
 }

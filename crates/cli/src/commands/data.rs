@@ -8,7 +8,7 @@ use crate::runs;
 use crate::show::data as show;
 use crate::text;
 use overhaul_model::id::RunId;
-use overhaul_mover::{MoverError, OnExisting, UnpackSpec, Unpacked};
+use overhaul_mover::{Form, MoverError, OnExisting, UnpackSpec, Unpacked};
 use overhaul_store::RunStore;
 use std::fs::{DirBuilder, File};
 use std::io::{BufReader, ErrorKind};
@@ -80,7 +80,7 @@ fn unpack(args: &UnpackArgs, state: Option<&Path>, console: Console) -> Outcome 
         paths,
         id: String::new(),
         existing: OnExisting::Refuse,
-        from_chunk: 0,
+        form: Form::Archive { from_chunk: 0 },
         progress: None,
     };
     let unpacked = overhaul_mover::unpack(&spec, opened(&path)?);

@@ -1,4 +1,4 @@
-//! `overhaul approve`, `retry`, `done`, `skip`, `void`: decisions go into the run's inbox.
+//! `overhaul approve`, `retry`, `done`, `skip`: decisions go into the run's inbox.
 
 use crate::args::{ApproveArgs, DecideArgs};
 use crate::console::Console;
@@ -46,7 +46,11 @@ pub fn skip(args: &DecideArgs, state: Option<&Path>, console: Console) -> Outcom
     put(&told, Choice::Skip { position }, &args.reason, console)
 }
 
-fn about(run: Option<&str>, step: &str, state: Option<&Path>) -> Result<(Told, Position), Failure> {
+pub(super) fn about(
+    run: Option<&str>,
+    step: &str,
+    state: Option<&Path>,
+) -> Result<(Told, Position), Failure> {
     let store = runs::open_store(state)?;
     let told = runs::unfinished(&store, run)?;
     let position = runs::position(&told.run, step)?;

@@ -23,4 +23,5 @@ pub mod simulate;
 pub mod ssh;
 pub mod status;
 pub mod try_host;
+pub mod void;
 pub mod watch;

@@ -8,7 +8,7 @@ use overhaul_model::membership::Membership;
 use overhaul_model::plan::Plan;
 use overhaul_model::primitive::{
     Command, Edit, EditFile, Exec, MachineAct, MachineOp, Measure, NotAvailable, Persist,
-    Primitive, Restore, UnitState, WriteFile,
+    Primitive, Receive, Restore, UnitState, WriteFile,
 };
 use std::fmt::Write as _;
 
@@ -110,6 +110,13 @@ pub fn work(primitive: &Primitive) -> Vec<Piece> {
         }
         Primitive::Persist(persist) => self::persist(persist),
         Primitive::Restore(restore) => self::restore(restore),
+        Primitive::Receive(receive) => self::receive(receive),
+        Primitive::TakeOver(take) => vec![say(format!(
+            "From here {} counts on this host alone: {} of {} is not written again, and its services stay down there. By hand, write that down where everybody sees it.",
+            take.data.dataset,
+            take.data.paths.join(", "),
+            take.from
+        ))],
         Primitive::Machine(act) => machine(act),
         Primitive::Belonging(act) => belonging(act),
         Primitive::Wait(wait) => {
@@ -159,6 +166,25 @@ fn persist(persist: &Persist) -> Vec<Piece> {
                 out + " " + &shell_word(&format!("--exclude={path}/*"))
             }),
             words(&persist.paths)
+        )),
+    ]
+}
+
+fn receive(receive: &Receive) -> Vec<Piece> {
+    let Receive { data, from } = receive;
+    let units = match data.units.as_slice() {
+        [] => String::new(),
+        units => format!("; {} must be stopped there", units.join(", ")),
+    };
+    vec![
+        say(format!(
+            "The dataset {} comes from {from} to this host: {}, with owners, modes, ACLs, extended attributes, hard links and sparse files{units}. By hand, with the output of this command on {from} unpacked here (`tar --extract --acls --xattrs --numeric-owner --absolute-names --file -`), and compared afterwards:",
+            data.dataset,
+            data.paths.join(", ")
+        )),
+        shell(format!(
+            "tar --create --acls --xattrs --sparse --numeric-owner --absolute-names --file - -- {}",
+            words(&data.paths)
         )),
     ]
 }

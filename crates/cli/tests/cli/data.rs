@@ -35,6 +35,7 @@ fn scene() -> Scene {
         one_filesystem: false,
         exclude: Vec::new(),
         live: false,
+        digesting: overhaul_mover::Digesting::File,
         have: None,
     };
     let mut bytes = Vec::new();

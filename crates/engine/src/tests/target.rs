@@ -54,6 +54,11 @@ impl Work {
             Primitive::EditFile(f) => own(&f.path, 5),
             Primitive::Persist(p) => own(&format!("copy {}", p.file), 5),
             Primitive::Restore(r) => own(&format!("restore {}", r.file), 5),
+            Primitive::Receive(r) => Self {
+                streamed: true,
+                ..own(&format!("receive {}", r.data.dataset), 300)
+            },
+            Primitive::TakeOver(t) => own(&format!("take over {}", t.data.dataset), 50),
             Primitive::Reboot(_) => own("reboot", 3_000),
             Primitive::Wait(_)
             | Primitive::Ask(_)

@@ -532,6 +532,15 @@ impl Reach for Hand {
                 end: None,
             };
         }
+        if let Some(other) = order.work.other_host() {
+            let holder = self.target(other, |target| target.holder.clone());
+            assert_eq!(
+                holder.as_ref(),
+                Some(&order.generation),
+                "{other} takes part in {} and has not accepted the controller",
+                order.position
+            );
+        }
         let now = self.0.now_ms();
         let known = self.target(&order.executor(), |t| t.receipts.contains_key(&order.key));
         let receipt = match self.target(&order.executor(), |target| target.begin(&order, now)) {

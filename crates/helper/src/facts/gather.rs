@@ -55,6 +55,7 @@ pub fn gather(store: &Store, wanted: &FactsWanted, controller_now: Timestamp) ->
     let mut facts = of_tree(&Root::new("/"), wanted, controller_now, &Memory::of(store));
     facts.boot = known(boot::proof().map_err(|error| error.to_string()));
     facts.install_id = known(Ok(store.install_id().clone()));
+    facts.authority = known(store.authority().map_err(|error| error.to_string()));
     facts.architecture = known(architecture());
     facts.units = known(all_units().and_then(bounded));
     facts.clock_offset_ms = known(Ok(offset));

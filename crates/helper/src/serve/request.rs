@@ -9,7 +9,7 @@ use crate::facts;
 use crate::measure;
 use crate::store::{Locked, StoreError};
 use overhaul_model::event::Generation;
-use overhaul_model::id::AttemptKey;
+use overhaul_model::id::{AttemptKey, Digest, Person};
 use overhaul_model::receipt::ReceiptStatus;
 use overhaul_model::wire::{Refusal, RequestBody, ResponseBody};
 use std::sync::Arc;
@@ -62,6 +62,7 @@ pub(super) fn answer(
             value,
             redact,
             earlier,
+            claims,
         } => {
             let asked = begin::Asked {
                 new: crate::store::NewAttempt {
@@ -75,6 +76,7 @@ pub(super) fn answer(
                 limits,
                 value,
                 redact,
+                claims,
             };
             begin::begin(session, id, asked, feed);
         }
@@ -94,6 +96,16 @@ pub(super) fn answer(
             let from_chunk = carry::restored(session.store.dir(), &sha256);
             session.send(id, ResponseBody::Restored { from_chunk });
         }
+        RequestBody::Received { transfer } => {
+            let have = carry::received(session.store.dir(), &transfer);
+            session.send(id, ResponseBody::Received { have });
+        }
+        RequestBody::Authority => tell_authority(session, id),
+        RequestBody::VoidAuthority {
+            seen,
+            person,
+            reason,
+        } => void_authority(session, id, (&seen, &person, &reason)),
         // The reader deals with it, in the order of the data.
         RequestBody::DataEnd { .. } => {}
     }
@@ -141,6 +153,33 @@ fn change_holder(session: &Arc<Session>, id: u32, body: &RequestBody) {
 fn report(session: &Session, id: u32, key: &AttemptKey) {
     match session.store.status(key) {
         Ok(status) => session.send(id, ResponseBody::Receipt(status)),
+        Err(error) => session.refuse_by_store(id, &error),
+    }
+}
+
+fn tell_authority(session: &Session, id: u32) {
+    match session.store.authority() {
+        Ok(records) => session.send(id, ResponseBody::Authority { records }),
+        Err(error) => session.refuse_by_store(id, &error),
+    }
+}
+
+fn void_authority(
+    session: &Arc<Session>,
+    id: u32,
+    (seen, person, reason): (&Digest, &Person, &str),
+) {
+    if reason.len().max(person.as_str().len()) > REASON_BYTES_MAX {
+        return session.refuse_bad(id, "the reason is too long");
+    }
+    let _bound = session.bind();
+    let voided = session
+        .store
+        .lock()
+        .and_then(|locked| locked.void_authority(seen, person, reason));
+    match voided {
+        Ok(Ok(())) => tell_authority(session, id),
+        Ok(Err(refusal)) => session.refuse(id, refusal),
         Err(error) => session.refuse_by_store(id, &error),
     }
 }

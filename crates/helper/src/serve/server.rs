@@ -150,7 +150,13 @@ fn hand_on(session: &Arc<Session>, pool: &Pool, request: Request) {
 fn is_fed(body: &RequestBody) -> bool {
     matches!(
         body,
-        RequestBody::Begin { work, .. } if matches!(**work, HostWork::Feed(_) | HostWork::Restore(_))
+        RequestBody::Begin { work, .. } if matches!(
+            **work,
+            HostWork::Feed(_)
+                | HostWork::Restore(_)
+                | HostWork::Receive(_)
+                | HostWork::Offer(_)
+        )
     )
 }
 

@@ -19,7 +19,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,6 +31,9 @@ const REST_MS_MAX: u64 = 1_000;
 /// How long the end of what is fed is awaited after the command has ended without reading it.
 const FEED_REST_MS_MAX: u64 = 500;
 
+/// Longest wait for a piece before it is looked whether more are wanted.
+const PIECE_LOOK_MS: u64 = 200;
+
 /// Pause between two looks at such a rest.
 const REST_LOOK_MS: u64 = 5;
 
@@ -41,6 +44,9 @@ pub(super) struct Streamed {
     pub(super) redact: Vec<String>,
     /// Whether the receipt has the digest of the stream.
     digest: bool,
+    /// Whether the command takes the end of its input for an end only where its data says so: then it may
+    /// come to its own end when the connection ends, and keeps what it has.
+    pub(super) ends_itself: bool,
 }
 
 impl Streamed {
@@ -50,6 +56,15 @@ impl Streamed {
             limits,
             redact,
             digest: true,
+            ends_itself: false,
+        }
+    }
+
+    /// What unpacks takes nothing for whole that has no end of its own.
+    pub(super) fn of_mover(self) -> Self {
+        Self {
+            ends_itself: true,
+            ..self.without_digest()
         }
     }
 
@@ -73,6 +88,8 @@ pub(super) struct Moved {
     sending: AtomicBool,
     /// Whether the stream came to its end.
     whole: AtomicBool,
+    /// Whether the command's input is to end although the data has not.
+    pub(super) cut: AtomicBool,
     /// Whether the work is over, so that nothing may be sent any more.
     over: Mutex<bool>,
     sha256: Mutex<Sha256>,
@@ -373,12 +390,24 @@ fn spool_from(
     ended
 }
 
+/// The next piece; none when the connection has ended, or the input is to.
+fn next_piece(pieces: Option<&Receiver<Piece>>, moved: &Moved) -> Option<Piece> {
+    loop {
+        match pieces?.recv_timeout(Duration::from_millis(PIECE_LOOK_MS)) {
+            Ok(piece) => return Some(piece),
+            Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) if moved.cut.load(Ordering::SeqCst) => return None,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
 /// Writes pieces into a command's standard input. After it has stopped reading they are thrown away.
 fn feed_on(stdin: Option<ChildStdin>, pieces: Option<Receiver<Piece>>, moved: &Arc<Moved>) {
     let moved = Arc::clone(moved);
     let work = move || {
         let mut stdin = stdin;
-        for piece in pieces.iter().flatten() {
+        while let Some(piece) = next_piece(pieces.as_ref(), &moved) {
             let Piece::Bytes(bytes) = piece else {
                 moved.whole.store(true, Ordering::SeqCst);
                 return;
@@ -394,7 +423,7 @@ fn feed_on(stdin: Option<ChildStdin>, pieces: Option<Receiver<Piece>>, moved: &A
         }
         // The connection ended before the data did. Were the input closed now, the command would take
         // what it has for everything; it is held open until the command was ended.
-        while !moved.is_over() {
+        while !moved.is_over() && !moved.cut.load(Ordering::SeqCst) {
             thread::sleep(Duration::from_millis(REST_LOOK_MS));
         }
     };

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Child;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,10 @@ const GRACE_MS: u64 = 2_000;
 
 /// How long a process may take to vanish after the order.
 const VANISH_MS_MAX: u64 = 10_000;
+
+/// From the end of its input until the request to end, for work that keeps what it has: gigabytes that wait for
+/// the disk. The end of the connection waits for it ([`super::session`]).
+const KEEP_MS_MAX: u64 = 15_000;
 
 /// No process: the group alone names the work.
 const NOBODY: i32 = -1;
@@ -57,11 +62,12 @@ impl<'a> Watch<'a> {
     /// Until the command has ended, by itself or not.
     pub(super) fn run_out(mut self, moved: &Moved) -> WorkEnd {
         let mut ending: Option<(WorkEnd, Instant)> = None;
+        let mut keeping: Option<(WorkEnd, Instant)> = None;
         loop {
             match self.child.try_wait() {
                 Ok(None) => {}
                 Ok(Some(status)) => {
-                    let Some((end, _)) = ending else {
+                    let Some((end, _)) = ending.or(keeping) else {
                         return exit_of(&self.work.exec, status.code(), status.signal());
                     };
                     self.signal(Signal::KILL);
@@ -73,13 +79,23 @@ impl<'a> Watch<'a> {
                 }
             }
             match &ending {
-                None => {
-                    if let Some(end) = self.must_end(moved) {
+                None => match (keeping.take(), self.must_end(moved)) {
+                    (None, None) => {}
+                    (None, Some(end)) if self.work.ends_itself => {
+                        moved.cut.store(true, Ordering::SeqCst);
+                        keeping = Some((end, Instant::now()));
+                    }
+                    (Some((end, since)), _)
+                        if since.elapsed() <= Duration::from_millis(KEEP_MS_MAX) =>
+                    {
+                        keeping = Some((end, since));
+                    }
+                    (Some((end, _)), _) | (None, Some(end)) => {
                         self.signal(Signal::TERM);
                         self.signal(Signal::CONT);
                         ending = Some((end, Instant::now()));
                     }
-                }
+                },
                 Some((end, since)) => {
                     if since.elapsed() > Duration::from_millis(GRACE_MS) {
                         self.signal(Signal::KILL);

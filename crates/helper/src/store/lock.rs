@@ -3,8 +3,10 @@
 use super::durable::{self, FILE_MODE};
 use super::error::StoreError;
 use super::layout::{Store, sequence_text};
+use super::receipt::Receipt;
 use crate::acceptance::{self, Accept};
 use jiff::Timestamp;
+use overhaul_model::authority::AuthorityRecord;
 use overhaul_model::event::Generation;
 use overhaul_model::id::{AttemptKey, Person};
 use overhaul_model::wire::Refusal;
@@ -69,6 +71,27 @@ impl<'a> Locked<'a> {
             }
             std::thread::sleep(Duration::from_millis(LOCK_RETRY_MS));
         }
+    }
+
+    /// The store's directory.
+    pub fn dir(&self) -> &Path {
+        self.store.dir()
+    }
+
+    /// The receipt of an attempt, if it has begun here.
+    ///
+    /// # Errors
+    /// When the key cannot be one, or the receipt cannot be read.
+    pub fn receipt_of(&self, key: &AttemptKey) -> Result<Option<Receipt>, StoreError> {
+        self.store.receipt(key)
+    }
+
+    /// What this host keeps of authority.
+    ///
+    /// # Errors
+    /// When a record cannot be read.
+    pub fn records(&self) -> Result<Vec<AuthorityRecord>, StoreError> {
+        self.store.authority()
     }
 
     /// Makes the generation the holder, if it may be.

@@ -1,6 +1,7 @@
 //! The receipt store: what this host knows of attempts, durably.
 
 mod attempt;
+mod authority;
 mod durable;
 mod error;
 mod layout;

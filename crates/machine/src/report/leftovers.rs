@@ -262,6 +262,17 @@ fn of_step(position: &Position, track: &Track<'_>, out: &mut Vec<Leftover>) {
             let way = "remove it when nobody needs it";
             add(LeftoverKind::OldFile, host, before(&file.path), way, None);
         }
+        Primitive::TakeOver(take) => add(
+            LeftoverKind::Named,
+            Some(take.from.clone()),
+            format!(
+                "what it has of the dataset {} counts no more: {}",
+                take.data.dataset,
+                take.data.paths.join(", ")
+            ),
+            "the authority has moved; remove it when nobody needs it any more",
+            None,
+        ),
         Primitive::Exec(_)
         | Primitive::Local(_)
         | Primitive::Machine(_)
@@ -271,6 +282,7 @@ fn of_step(position: &Position, track: &Track<'_>, out: &mut Vec<Leftover>) {
         | Primitive::Reboot(_)
         | Primitive::Feed(_)
         | Primitive::Restore(_)
+        | Primitive::Receive(_)
         | Primitive::Wait(_)
         | Primitive::Ask(_)
         | Primitive::Announce(_)

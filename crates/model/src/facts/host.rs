@@ -4,6 +4,7 @@ use super::{
     KernelFacts, MachineFacts, NameFacts, PackageFacts, PostgresCluster, RunningFacts,
     StorageFacts, Unit,
 };
+use crate::authority::AuthorityRecord;
 use crate::cluster::ClusterMember;
 use crate::cluster_kind::ClusterKind;
 use crate::id::{HostName, InstallId};
@@ -169,6 +170,9 @@ pub struct HostFacts {
     /// Memberships in clusters, of the kinds that were asked for.
     #[serde(default)]
     pub clusters: Known<Vec<ClusterMember>>,
+    /// What the host keeps of the authority over datasets.
+    #[serde(default)]
+    pub authority: Known<Vec<AuthorityRecord>>,
 }
 
 impl HostFacts {
@@ -199,6 +203,7 @@ impl HostFacts {
             running: RunningFacts::unknown(reason),
             machine: MachineFacts::unknown(reason),
             clusters: no(reason),
+            authority: no(reason),
         }
     }
 }

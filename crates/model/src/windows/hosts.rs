@@ -46,6 +46,7 @@ fn touch(step: &Step, service: &ServiceName, started_later: bool) -> Touch {
             | Effect::DatasetCopied(_)
             | Effect::CopyReadBack(_)
             | Effect::DatasetChanges(_)
+            | Effect::DatasetReceived(_)
             | Effect::PathsCopied(_)
             | Effect::PathsRestored(_)
             | Effect::OldMachineDestroyed

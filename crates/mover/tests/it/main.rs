@@ -7,4 +7,5 @@ mod cuts;
 mod foreign;
 mod oddities;
 mod random;
+mod streams;
 mod tree;

@@ -1,8 +1,8 @@
 //! Both ends over one folder, and a look at a tree that shares nothing with the mover's own.
 
 use overhaul_mover::{
-    Keeping, Kept, MoverError, OnExisting, PackSpec, Packed, Sending, UnpackSpec, Unpacked, pack,
-    unpack,
+    Digesting, Form, Keeping, Kept, MoverError, OnExisting, PackSpec, Packed, Sending, UnpackSpec,
+    Unpacked, pack, unpack,
 };
 use rustix::fs::{lgetxattr, llistxattr};
 use std::collections::{BTreeMap, HashMap};
@@ -63,6 +63,7 @@ impl Scene {
             one_filesystem: false,
             exclude: Vec::new(),
             live: false,
+            digesting: Digesting::File,
             have: None,
         }
     }
@@ -93,7 +94,7 @@ impl Scene {
             paths: self.paths.clone(),
             id: id.to_owned(),
             existing: OnExisting::Refuse,
-            from_chunk: 0,
+            form: Form::Archive { from_chunk: 0 },
             progress: Some(self.progress()),
         }
     }

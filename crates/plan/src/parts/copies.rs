@@ -5,10 +5,12 @@ use crate::draft::Draft;
 use crate::limits;
 use crate::scripts;
 use crate::slug::{file_name, literal, slug};
+use crate::space::carried_bytes;
 use overhaul_model::action::{Action, DatabaseOp, Limits, Repeat, Touches};
+use overhaul_model::definition::DatasetKind;
 use overhaul_model::facts::PostgresCluster;
 use overhaul_model::id::{DatasetName, HostName};
-use overhaul_model::primitive::{Exec, Feed, Fetch, Primitive};
+use overhaul_model::primitive::{Exec, Feed, Fetch, Persist, Primitive};
 use overhaul_model::step::Step;
 use overhaul_model::template::step_word;
 use std::collections::BTreeSet;
@@ -27,9 +29,15 @@ pub(super) fn steps(draft: &mut Draft<'_>, site: &Site<'_>) -> Vec<Step> {
             dataset: name,
             authority: &authority,
         };
-        match draft.clusters.get(name) {
-            Some(cluster) => out.extend(copies.of_cluster(cluster)),
-            None => out.extend(copies.of_everything()),
+        let kind = draft.plan.datasets.get(name).map(|planned| &planned.kind);
+        match (kind, draft.clusters.get(name)) {
+            (Some(DatasetKind::Paths { paths }), _) => {
+                let host = draft.fleet.hosts.get(&authority);
+                let bytes = host.and_then(|host| carried_bytes(draft, host, paths));
+                out.push(copies.of_paths(paths, bytes));
+            }
+            (_, Some(cluster)) => out.extend(copies.of_cluster(cluster)),
+            (_, None) => out.extend(copies.of_everything()),
         }
     }
     out
@@ -97,6 +105,31 @@ impl Copies<'_> {
             bytes: None,
         }));
         out
+    }
+
+    /// Files: the controller reads the archive back before it gives it its name.
+    fn of_paths(&self, paths: &[String], bytes: Option<u64>) -> Step {
+        let Self { dataset, .. } = self;
+        let work = Primitive::Persist(Persist {
+            paths: paths.iter().map(|path| literal(path)).collect(),
+            file: format!(
+                "{}/{}",
+                file_name(self.authority.as_str()),
+                file_name(dataset.as_str())
+            ),
+            one_filesystem: false,
+            exclude: Vec::new(),
+            // Services may still run in the slot `backup`.
+            live: true,
+        });
+        self.database(
+            &format!("copy-{dataset}"),
+            &format!("{dataset}: {} copied to the controller", paths.join(", ")),
+            DatabaseOp::Backup,
+            work,
+            limits::copy(bytes),
+            "what changes or moves data needs a copy outside the host",
+        )
     }
 
     /// Without facts: the whole of the default cluster, whatever is in it.

@@ -16,6 +16,7 @@ mod rejoin;
 mod release_change;
 mod replace;
 mod site;
+mod transfer;
 mod written;
 
 pub(crate) use site::{Site, blocks};

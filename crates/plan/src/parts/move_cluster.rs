@@ -2,6 +2,7 @@
 
 use super::site::Site;
 use crate::draft::Draft;
+use crate::error::Wrong;
 use crate::limits;
 use crate::scripts;
 use crate::slug::literal;
@@ -26,7 +27,15 @@ pub(super) fn step(
         return None;
     }
     let planned = draft.plan.datasets.get(dataset)?;
-    let DatasetKind::Postgresql { cluster: name } = &planned.kind;
+    let DatasetKind::Postgresql { cluster: name } = &planned.kind else {
+        let what = Wrong::NoDatabase {
+            step: written.name.clone(),
+            dataset: dataset.to_string(),
+        };
+        let help = "name a dataset of `kind: postgresql`";
+        draft.wrong(&written.origin, what, help);
+        return None;
+    };
     let cluster = draft.clusters.get(dataset);
     let version = cluster.map_or_else(String::new, |c| c.version.clone());
     let port = cluster.map_or_else(String::new, |c| c.port.to_string());

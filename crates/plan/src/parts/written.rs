@@ -1,7 +1,7 @@
 //! Steps as people wrote them, compiled to primitives.
 
 use super::site::{Site, as_blocks};
-use super::{archive, belongings, move_cluster, near};
+use super::{archive, belongings, move_cluster, near, transfer};
 use crate::draft::Draft;
 use crate::error::Wrong;
 use crate::limits;
@@ -134,6 +134,10 @@ fn each(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenStep) -> Vec<St
         WrittenAction::Archive(of) => {
             let hosts = concerned(draft, site, written).unwrap_or_default();
             archive::steps(draft, site, written, of, &hosts)
+        }
+        WrittenAction::Transfer { dataset } => {
+            let hosts = concerned(draft, site, written).unwrap_or_default();
+            return transfer::steps(draft, site, written, dataset, &hosts);
         }
         WrittenAction::Volume(volume) => {
             let steps = belongings::written_volume(draft, site, written, volume);
@@ -370,9 +374,10 @@ fn made(
         },
         WrittenAction::File(file) => write_file(file),
         WrittenAction::Edit(edit) => edit_file(edit),
-        // Compiled by `move_cluster`, `archive` and `belongings`.
+        // Compiled by `move_cluster`, `archive`, `transfer` and `belongings`.
         WrittenAction::MoveCluster { .. }
         | WrittenAction::Archive(_)
+        | WrittenAction::Transfer { .. }
         | WrittenAction::Volume(_)
         | WrittenAction::Address(_) => return None,
         WrittenAction::Machine(machine) => near::machine(draft, site, machine),

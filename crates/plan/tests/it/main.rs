@@ -17,4 +17,5 @@ mod refusals;
 mod scripts;
 mod strategies;
 mod support;
+mod transfers;
 mod trees;

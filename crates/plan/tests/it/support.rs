@@ -178,6 +178,7 @@ pub fn web_and_database() -> Definition {
             kind: DatasetKind::Postgresql {
                 cluster: "main".to_owned(),
             },
+            authority: None,
             fresh_for: None,
         },
     );

@@ -26,3 +26,4 @@ mod scene;
 mod settling;
 mod start;
 mod streams;
+mod transfer;

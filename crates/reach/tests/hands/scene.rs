@@ -179,6 +179,7 @@ impl Scene {
             outputs: BTreeMap::new(),
             begun: false,
             earlier: Vec::new(),
+            claims: Vec::new(),
             file_digest: None,
             machine: None,
         }

@@ -142,6 +142,16 @@ impl Sshd {
     /// The same with configuration lines of its own, which win, and these host keys. Shells find an empty
     /// home: what this account's own profile does, and how long it takes, is no part of any test.
     pub fn with(config: &str, host_keys: &[(&str, &[&str])]) -> Self {
+        Self::seeing(config, host_keys, None)
+    }
+
+    /// One on a host of its own, as far as a folder goes: whoever logs in there sees `shown` at the path
+    /// `over`. Takes root.
+    pub fn beside(shown: &Path, over: &Path) -> Self {
+        Self::seeing("", &[("host_ed25519", ED25519)], Some((shown, over)))
+    }
+
+    fn seeing(config: &str, host_keys: &[(&str, &[&str])], folder: Option<(&Path, &Path)>) -> Self {
         let dir = TempDir::new().unwrap();
         // Another account has to read its authorized keys below.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -167,7 +177,7 @@ impl Sshd {
         }
         for _ in 0..STARTS_MAX {
             let port = free_port();
-            if let Some(child) = spawn(dir.path(), port) {
+            if let Some(child) = spawn(dir.path(), port, folder) {
                 return Self { dir, port, child };
             }
         }
@@ -316,9 +326,19 @@ fn parents() -> Vec<(u32, u32)> {
         .collect()
 }
 
-fn spawn(dir: &Path, port: u16) -> Option<Child> {
+fn spawn(dir: &Path, port: u16, folder: Option<(&Path, &Path)>) -> Option<Child> {
     let log = fs::File::create(dir.join("sshd.log")).unwrap();
-    let child = Command::new("/usr/sbin/sshd")
+    let mut command = match folder {
+        None => Command::new("/usr/sbin/sshd"),
+        Some((shown, over)) => {
+            let mut command = Command::new("unshare");
+            let script = "mount --bind \"$0\" \"$1\" && shift && exec /usr/sbin/sshd \"$@\"";
+            command.args(["--mount", "--propagation", "private", "sh", "-c", script]);
+            command.args([shown, over]);
+            command
+        }
+    };
+    let child = command
         .args(["-D", "-e", "-p", &port.to_string(), "-f"])
         .arg(dir.join("sshd_config"))
         .stdin(Stdio::null())

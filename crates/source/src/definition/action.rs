@@ -1,6 +1,6 @@
 //! Actions, without the bounds and the rest that a step adds.
 
-use super::archive::archive;
+use super::archive::{TRANSFER, archive};
 use super::belonging;
 use super::later_shapes;
 use super::measure::{argv, measure, unit};
@@ -9,6 +9,7 @@ use super::root::Names;
 use super::shapes::{DATABASE, EDIT, FILE, PACKAGES, REBOOT, REPLACE, SET, UNIT_ACTION, WAIT};
 use crate::node::{Entry, Node, Tree, shortened};
 use crate::reader::{self, Fields};
+use crate::shape::Shape;
 use crate::templates::Desk;
 use crate::words::is_identifier;
 use overhaul_model::action::ServiceOp;
@@ -64,7 +65,7 @@ pub(crate) fn act(desk: &Desk, names: Option<&Names>, fields: &Fields) -> Option
         "file" => WrittenAction::File(write_file(desk, node)?),
         "edit" => WrittenAction::Edit(edit_file(desk, node)?),
         "database" => {
-            let (dataset, span) = database(desk, node)?;
+            let (dataset, span) = named_dataset(desk, node, &DATABASE, "move_cluster")?;
             dataset_span = Some(span);
             WrittenAction::MoveCluster { dataset }
         }
@@ -76,6 +77,11 @@ pub(crate) fn act(desk: &Desk, names: Option<&Names>, fields: &Fields) -> Option
             message: desk.template(node)?,
         }),
         "archive" => WrittenAction::Archive(archive(desk, node)?),
+        "transfer" => {
+            let (dataset, span) = named_dataset(desk, node, &TRANSFER, "dataset")?;
+            dataset_span = Some(span);
+            WrittenAction::Transfer { dataset }
+        }
         "machine" => near::machine(desk, names?, node)?,
         "volume" => belonging::volume(desk, names?, node)?,
         "address" => belonging::address(desk, names?, node)?,
@@ -225,9 +231,14 @@ fn reboot(desk: &Desk, node: &Node) -> Option<WrittenAction> {
     Some(WrittenAction::Reboot { back_within })
 }
 
-fn database(desk: &Desk, node: &Node) -> Option<(DatasetName, Range<usize>)> {
-    let fields = Fields::open(desk.sink, node, &DATABASE)?;
-    let node = fields.get("move_cluster")?;
+fn named_dataset(
+    desk: &Desk,
+    node: &Node,
+    shape: &'static Shape,
+    key: &'static str,
+) -> Option<(DatasetName, Range<usize>)> {
+    let fields = Fields::open(desk.sink, node, shape)?;
+    let node = fields.get(key)?;
     let name = reader::name(desk.sink, node)?;
     fields.done();
     Some((DatasetName::new(name), node.span.clone()))

@@ -44,6 +44,19 @@ pub(super) static ARCHIVE: Shape = Shape {
     ],
 };
 
+/// Data that comes from another host.
+pub(super) static TRANSFER: Shape = Shape {
+    id: "transfer",
+    what: "`transfer`",
+    keys: &[&[must(
+        "dataset",
+        Kind::Text,
+        "the dataset that comes from the host that has the authority over it, which moves with it",
+    )]],
+    later: &[],
+    one_of: &[],
+};
+
 /// An archive, as a person wrote it.
 pub(super) fn archive(desk: &Desk, node: &Node) -> Option<Archive> {
     let sink = desk.sink;

@@ -123,8 +123,8 @@ impl<'r, 's, 'f> BlockReader<'r, 's, 'f> {
     /// The step at an end of a scope.
     fn end(&mut self, node: &Node) -> Option<WrittenStep> {
         let step = self.step(node)?;
-        if matches!(step.action, WrittenAction::Archive(_)) {
-            let message = "an archive sets nothing up and takes nothing away";
+        if let WrittenAction::Archive(_) | WrittenAction::Transfer { .. } = step.action {
+            let message = "an archive or a transfer sets nothing up and takes nothing away";
             let help = "write it in the `body` of the scope";
             self.desk.sink.add_with_help(&node.span, message, help);
         }
@@ -173,8 +173,15 @@ impl<'r, 's, 'f> BlockReader<'r, 's, 'f> {
             dataset_span,
             ..
         } = step(self.desk, self.names, node)?;
-        if let (WrittenAction::MoveCluster { dataset }, Some(span)) = (&step.action, dataset_span) {
-            self.dataset(dataset.as_str(), &span);
+        match (&step.action, dataset_span) {
+            (WrittenAction::MoveCluster { dataset }, Some(span)) => {
+                self.dataset(dataset.as_str(), &span);
+            }
+            // It comes from wherever it lives.
+            (WrittenAction::Transfer { dataset }, Some(span)) => {
+                self.any_dataset(dataset.as_str(), &span);
+            }
+            _ => {}
         }
         self.slugs.take(self.desk.sink, &step.name, &name_span);
         Some(step)
@@ -204,13 +211,22 @@ impl<'r, 's, 'f> BlockReader<'r, 's, 'f> {
         })
     }
 
+    /// The role of such a dataset, where it can be told; reports when there is none.
+    fn any_dataset(&self, name: &str, span: &Range<usize>) -> Option<&Option<String>> {
+        let home = self.names.datasets.get(name);
+        if home.is_none() {
+            let message = format!("there is no dataset `{}`", shortened(name));
+            let known = self.names.datasets.keys().map(String::as_str);
+            let help = suggestion(name, known, "the datasets are");
+            self.desk.sink.add_with_help(span, message, help);
+        }
+        home
+    }
+
     /// Whether there is such a dataset and it lives on this role; reports when not.
     fn dataset(&self, name: &str, span: &Range<usize>) -> bool {
         let sink = self.desk.sink;
-        let Some(home) = self.names.datasets.get(name) else {
-            let message = format!("there is no dataset `{}`", shortened(name));
-            let known = self.names.datasets.keys().map(String::as_str);
-            sink.add_with_help(span, message, suggestion(name, known, "the datasets are"));
+        let Some(home) = self.any_dataset(name, span) else {
             return false;
         };
         if let Some(home) = home

@@ -80,17 +80,6 @@ pub(super) static CLUSTER: Shape = shape(
     ],
 );
 
-/// Data that moves once, with its authority.
-pub(super) static TRANSFER: Shape = shape(
-    "transfer",
-    "`transfer`",
-    &[may(
-        "service",
-        Kind::Text,
-        "the service whose data goes to this host, once",
-    )],
-);
-
 /// Data migrated while services run.
 pub(super) static MIGRATIONS: Shape = shape(
     "migrations",
@@ -113,13 +102,12 @@ pub(super) static MARK: Shape = shape(
 );
 
 /// All of them; the key of each is its id.
-static ALL: [&Shape; 8] = [
+static ALL: [&Shape; 7] = [
     &DNS,
     &CERTIFICATE,
     &SESSIONS,
     &QUIESCE,
     &CLUSTER,
-    &TRANSFER,
     &MIGRATIONS,
     &MARK,
 ];

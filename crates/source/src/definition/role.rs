@@ -169,5 +169,7 @@ pub(super) fn home_of(
     dataset: &Dataset,
     services: &BTreeMap<String, Option<String>>,
 ) -> Option<String> {
-    services.get(dataset.of.as_str()).cloned().flatten()
+    // A host that was named may be of any role.
+    let home = services.get(dataset.of.as_str()).cloned().flatten();
+    home.filter(|_| dataset.authority.is_none())
 }

@@ -19,7 +19,7 @@ use overhaul_model::definition::{
     Dataset, DatasetKind, Definition, Release, RoleUpgrade, Service, Share,
 };
 use overhaul_model::finding::Waiver;
-use overhaul_model::id::{DatasetName, Person, RoleName, RuleId, ServiceName};
+use overhaul_model::id::{DatasetName, HostName, Person, RoleName, RuleId, ServiceName};
 use overhaul_model::kind::Upgrader;
 use overhaul_model::strategy::Change;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +27,10 @@ use std::ops::Range;
 
 /// The PostgreSQL cluster when none is named, as Debian names it.
 const CLUSTER_DEFAULT: &str = "main";
+
+/// How the paths of a dataset are written.
+const DATASET_PATHS: &str =
+    "write absolute paths without `.`, `..` and a `/` at the end, like [/srv/files]";
 
 /// Hosts that may fail before no further one begins, when nothing is said: none, so that a night's first
 /// surprise is its last.
@@ -376,24 +380,53 @@ fn datasets(
             }
             Some(of)
         });
-        let kind = fields.word("kind", &[("postgresql", ())]);
-        let cluster = fields
-            .get("cluster")
+        let kind = dataset_kind(desk, &fields);
+        let authority = fields
+            .get("authority")
             .and_then(|node| reader::name(sink, node));
         let fresh_for = fields.span_of_time("fresh_for");
         fields.done();
-        if let (true, Some(of), Some(())) = (good, of, kind) {
+        if let (true, Some(of), Some(kind)) = (good, of, kind) {
             let dataset = Dataset {
                 of: ServiceName::new(of),
-                kind: DatasetKind::Postgresql {
-                    cluster: cluster.unwrap_or_else(|| CLUSTER_DEFAULT.to_owned()),
-                },
+                kind,
+                authority: authority.map(HostName::new),
                 fresh_for,
             };
             out.insert(DatasetName::new(entry.key.clone()), dataset);
         }
     }
     out
+}
+
+/// What a dataset is, with the keys that belong to that alone.
+fn dataset_kind(desk: &Desk, fields: &Fields) -> Option<DatasetKind> {
+    let sink = desk.sink;
+    let kinds = [("postgresql", false), ("paths", true)];
+    let of_paths = fields.word("kind", &kinds)?;
+    let (cluster, paths) = (fields.get("cluster"), fields.get("paths"));
+    let foreign = match of_paths {
+        true => cluster.map(|node| (node, "`cluster` belongs to `kind: postgresql`")),
+        false => paths.map(|node| (node, "`paths` belongs to `kind: paths`")),
+    };
+    if let Some((node, message)) = foreign {
+        sink.add(&node.span, message);
+    }
+    if !of_paths {
+        let cluster = cluster.and_then(|node| reader::name(sink, node));
+        return Some(DatasetKind::Postgresql {
+            cluster: cluster.unwrap_or_else(|| CLUSTER_DEFAULT.to_owned()),
+        });
+    }
+    let found = paths.map(|node| super::strategy::paths(desk, node, "a dataset", DATASET_PATHS));
+    match found {
+        Some(paths) if !paths.is_empty() => Some(DatasetKind::Paths { paths }),
+        _ => {
+            let message = "a dataset of `kind: paths` names no path";
+            sink.add_with_help(&fields.span, message, DATASET_PATHS);
+            None
+        }
+    }
 }
 
 fn roles(desk: &Desk, names: &Names, node: &Node, together: &[Vec<RoleName>]) -> Vec<RoleUpgrade> {

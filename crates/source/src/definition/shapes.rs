@@ -282,7 +282,17 @@ pub(super) static DATASET: Shape = Shape {
     what: "a dataset",
     keys: &[&[
         must("of", Kind::Text, "the service that holds it"),
-        must("kind", Kind::Words(&["postgresql"]), "what it is"),
+        must("kind", Kind::Words(&["postgresql", "paths"]), "what it is"),
+        may(
+            "paths",
+            TEXTS,
+            "of `kind: paths`, absolute paths, none in another one",
+        ),
+        may(
+            "authority",
+            Kind::Text,
+            "the host whose copy counts; the only host of its service if left out",
+        ),
         may(
             "cluster",
             Kind::Text,
@@ -294,7 +304,7 @@ pub(super) static DATASET: Shape = Shape {
             "a copy that is older than this counts as none",
         ),
     ]],
-    later: &[("paths", "files come with a later version")],
+    later: &[],
     one_of: &[],
 };
 
@@ -624,7 +634,7 @@ const STEP_ACTIONS: &[Key] = &[
     ),
     may(
         "transfer",
-        Kind::Object(&later_shapes::TRANSFER),
+        Kind::Object(&archive::TRANSFER),
         "data that moves once, with its authority; not available in this version",
     ),
     may(
