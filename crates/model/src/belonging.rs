@@ -34,10 +34,6 @@ impl Which {
     }
 
     /// Whether it is the machine under the host's name, as in all that is stored without the word.
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde hands out references"
-    )]
     pub fn is_own(&self) -> bool {
         *self == Self::Own
     }
