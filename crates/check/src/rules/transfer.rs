@@ -34,7 +34,7 @@ fn parts<'v>(view: &'v View<'_>) -> Vec<Part<'v>> {
             act,
             dataset,
             from,
-            to: *to,
+            to,
             op: *op,
         }));
     }

@@ -37,10 +37,7 @@ pub(super) fn answer(
         RequestBody::Register { .. }
         | RequestBody::Release { .. }
         | RequestBody::ForceRelease { .. } => change_holder(session, id, &body),
-        RequestBody::Holder => match session.store.holder() {
-            Ok(holder) => session.send(id, ResponseBody::Held { holder }),
-            Err(error) => session.refuse_by_store(id, &error),
-        },
+        RequestBody::Holder => tell_holder(session, id),
         RequestBody::Facts {
             wanted,
             controller_now,
@@ -80,11 +77,7 @@ pub(super) fn answer(
             };
             begin::begin(session, id, asked, feed);
         }
-        RequestBody::Attach { key, from } => match session.store.receipt(&key) {
-            Ok(Some(receipt)) => follow::follow(session, id, &receipt, Some(from)),
-            Ok(None) => session.refuse_bad(id, "there is no receipt of this attempt"),
-            Err(error) => session.refuse_by_store(id, &error),
-        },
+        RequestBody::Attach { key, from } => attach(session, id, &key, from),
         RequestBody::Receipt { key } => report(session, id, &key),
         RequestBody::RuleOut { generation, key } => rule_out(session, id, &generation, &key),
         RequestBody::Kill {
@@ -108,6 +101,21 @@ pub(super) fn answer(
         } => void_authority(session, id, (&seen, &person, &reason)),
         // The reader deals with it, in the order of the data.
         RequestBody::DataEnd { .. } => {}
+    }
+}
+
+fn tell_holder(session: &Arc<Session>, id: u32) {
+    match session.store.holder() {
+        Ok(holder) => session.send(id, ResponseBody::Held { holder }),
+        Err(error) => session.refuse_by_store(id, &error),
+    }
+}
+
+fn attach(session: &Arc<Session>, id: u32, key: &AttemptKey, from: u64) {
+    match session.store.receipt(key) {
+        Ok(Some(receipt)) => follow::follow(session, id, &receipt, Some(from)),
+        Ok(None) => session.refuse_bad(id, "there is no receipt of this attempt"),
+        Err(error) => session.refuse_by_store(id, &error),
     }
 }
 

@@ -210,11 +210,31 @@ fn left_out(position: &Position, track: &Track<'_>, out: &mut Vec<Leftover>) {
     }
 }
 
+/// What a database's move to a new major version leaves behind.
+fn old_cluster(position: &Position, track: &Track<'_>) -> Option<Leftover> {
+    let Action::Database {
+        dataset,
+        op: DatabaseOp::MoveCluster,
+    } = &track.step.action
+    else {
+        return None;
+    };
+    let way = "pg_lsclusters shows it; pg_dropcluster removes it when nobody needs it any more";
+    Some(Leftover {
+        kind: LeftoverKind::OldCluster,
+        host: position.host.clone(),
+        what: format!("the cluster of the old major version of dataset {dataset} is kept, stopped"),
+        way: way.to_owned(),
+        sha256: None,
+    })
+}
+
 /// What a step that was carried out leaves behind by its nature.
 fn of_step(position: &Position, track: &Track<'_>, out: &mut Vec<Leftover>) {
     if track.standing != StepStanding::Done {
         return;
     }
+    out.extend(old_cluster(position, track));
     let mut add = |kind, host: Option<HostName>, what: String, way: &str, sha256| {
         out.push(Leftover {
             kind,
@@ -225,19 +245,6 @@ fn of_step(position: &Position, track: &Track<'_>, out: &mut Vec<Leftover>) {
         });
     };
     let host = position.host.clone();
-    if let Action::Database {
-        dataset,
-        op: DatabaseOp::MoveCluster,
-    } = &track.step.action
-    {
-        add(
-            LeftoverKind::OldCluster,
-            host.clone(),
-            format!("the cluster of the old major version of dataset {dataset} is kept, stopped"),
-            "pg_lsclusters shows it; pg_dropcluster removes it when nobody needs it any more",
-            None,
-        );
-    }
     let before = |path: &str| format!("{path}.overhaul-before");
     match &track.step.work {
         Primitive::Fetch(Fetch { file, .. }) | Primitive::Persist(Persist { file, .. }) => {
