@@ -153,6 +153,20 @@ fn cluster(node: &Node<'_>) -> Option<PlannedCluster> {
     })
 }
 
+fn planned_service(node: &Node<'_>, unit: &str, on: &str, window: Option<&&str>) -> PlannedService {
+    PlannedService {
+        unit: unit.to_owned(),
+        hosts: hosts(on),
+        healthy: node.flags.contains_key("healthy").then(|| Measure::Http {
+            url: "http://{{ host.address }}/".to_owned(),
+            status: 200,
+        }),
+        window: window.map(|text| text.parse().unwrap()),
+        keep: node.flags.get("keep").map_or(0, |n| n.parse().unwrap()),
+        cluster: cluster(node),
+    }
+}
+
 fn declared(plan: &mut Plan, node: &Node<'_>) -> bool {
     match node.words.as_slice() {
         ["host", name] => {
@@ -160,17 +174,7 @@ fn declared(plan: &mut Plan, node: &Node<'_>) -> bool {
             plan.hosts.insert((*name).into(), host);
         }
         ["service", name, unit, on, window @ ..] => {
-            let service = PlannedService {
-                unit: (*unit).to_owned(),
-                hosts: hosts(on),
-                healthy: node.flags.contains_key("healthy").then(|| Measure::Http {
-                    url: "http://{{ host.address }}/".to_owned(),
-                    status: 200,
-                }),
-                window: window.first().map(|text| text.parse().unwrap()),
-                keep: node.flags.get("keep").map_or(0, |n| n.parse().unwrap()),
-                cluster: cluster(node),
-            };
+            let service = planned_service(node, unit, on, window.first());
             plan.services.insert((*name).into(), service);
         }
         ["dataset", name, of, authority] => {
@@ -552,17 +556,7 @@ fn meaning(node: &Node<'_>, parent: &StepId) -> (Action, Primitive) {
             });
             (Action::Reboot, work)
         }
-        ["prove", version @ ..] => {
-            let wait = Wait {
-                until: Measure::Release {
-                    os: "debian".to_owned(),
-                    version: (*version.first().unwrap_or(&"13")).to_owned(),
-                },
-                every: node.flags.get("every").unwrap_or(&"1s").parse().unwrap(),
-                at_most: Span::from_s(60),
-            };
-            (Action::Wait, Primitive::Wait(wait))
-        }
+        ["prove", version @ ..] => prove(node, version.first().unwrap_or(&"13")),
         ["copy", dataset, name] => copy(node, dataset, name),
         ["read", dataset, name] => read(node, parent, dataset, name),
         ["receive", dataset, from] => transfer(dataset, from, TransferOp::Receive),
@@ -584,6 +578,18 @@ fn meaning(node: &Node<'_>, parent: &StepId) -> (Action, Primitive) {
         }
         other => panic!("what is {other:?}?"),
     }
+}
+
+fn prove(node: &Node<'_>, version: &str) -> (Action, Primitive) {
+    let wait = Wait {
+        until: Measure::Release {
+            os: "debian".to_owned(),
+            version: version.to_owned(),
+        },
+        every: node.flags.get("every").unwrap_or(&"1s").parse().unwrap(),
+        at_most: Span::from_s(60),
+    };
+    (Action::Wait, Primitive::Wait(wait))
 }
 
 /// An undeclared unit.

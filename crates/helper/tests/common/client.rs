@@ -102,6 +102,7 @@ pub fn begin_with(key: &str, work: HostWork, limits: Limits, redact: &[&str]) ->
         value: false,
         redact: redact.iter().map(|text| (*text).to_owned()).collect(),
         earlier: Vec::new(),
+        claims: Vec::new(),
     }
 }
 

@@ -13,7 +13,7 @@ use overhaul_model::primitive::{MachineAct, MachineOp};
 const NOBODY_TOLD: &str = "no step of this run told which machine that is: nothing was changed";
 
 /// The identity of the machine that is meant.
-fn identity<'m>(machine: Option<&'m Machine>) -> Result<&'m str, String> {
+fn identity(machine: Option<&Machine>) -> Result<&str, String> {
     let identity = machine.and_then(|machine| machine.identity.as_deref());
     identity.ok_or_else(|| NOBODY_TOLD.to_owned())
 }
