@@ -205,7 +205,7 @@ async fn data_and_the_authority_over_it_move_once() {
     outputs(&over);
     let held = AuthorityStand::Held { from: OLD.into() };
     let given = AuthorityStand::Given { to: NEW.into() };
-    assert_eq!(stands(&reach, OLD).await, [given.clone()]);
+    assert_eq!(stands(&reach, OLD).await, std::slice::from_ref(&given));
     assert_eq!(stands(&reach, NEW).await, [held]);
     // A second attempt finds both records.
     outputs(&reach.act(pair.take_over("again", &received), quiet()).await);
