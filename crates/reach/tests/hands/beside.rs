@@ -156,8 +156,12 @@ async fn a_new_machine_takes_over_when_the_one_before_is_off_and_never_another_o
     let launched = stage.launched().await;
     refused(&stage.taken_over(&launched).await, "web-1 runs still");
     stage.write("web-1.json", &machine("stopped"));
+    let other = Machine {
+        identity: of("file-of-somebody-else").identity,
+        ..launched.clone()
+    };
     refused(
-        &stage.taken_over(&of("file-of-somebody-else")).await,
+        &stage.taken_over(&other).await,
         "file-of-somebody-else is meant",
     );
     let outcome = stage.taken_over(&launched).await;
