@@ -93,7 +93,10 @@ pub(crate) fn suggestion<'a>(
     }
     let shown: Vec<_> = candidates.into_iter().map(|c| format!("`{c}`")).collect();
     match shown.len() {
-        0 => format!("there is no {there_is}"),
+        0 => {
+            let things = there_is.trim_start_matches("the ");
+            format!("there are no {}", things.trim_end_matches(" are"))
+        }
         count if count > SUGGESTED_MAX => format!(
             "{there_is}: {} and {} more",
             shown.get(..SUGGESTED_MAX).unwrap_or_default().join(", "),
