@@ -1,5 +1,6 @@
 //! The command overhaul: wiring, words and exit codes.
 
+mod agreed;
 mod args;
 mod attention;
 mod commands;
@@ -19,6 +20,7 @@ mod kinds;
 mod lead;
 mod live;
 mod near;
+mod one_host;
 mod person;
 mod programs;
 mod run_args;

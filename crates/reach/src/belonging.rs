@@ -1,11 +1,11 @@
 //! Work on volumes and addresses: what is so already is left alone, the right thing and the right machine
 //! are asserted, the provider is called, and its answer says where the thing is now.
 
-use crate::detached::{self, Begun, out_of_sight};
-use crate::machine::{ANSWER, EXITED, answered, is_begun, machine_id, same_to_provider};
+use crate::detached;
+use crate::machine::{EXITED, answered, machine_id, same_to_provider};
 use crate::outcome::{failed, not_begun};
 use crate::provider::{self, ADDRESS_BYTES_MAX, Answer, CONTRACT, WORD_BYTES_MAX, is_word, parsed};
-use crate::settle;
+use crate::provider_call::{ProviderCall, settled_as};
 use crate::ssh_reach::SshReach;
 use overhaul_engine::ports::{MachineOrder, Order, Progress, Unbegun};
 use overhaul_model::belonging::{Belonging, BelongingAct, BelongingOp, Which};
@@ -112,35 +112,23 @@ impl Told {
 
 /// One step about a volume or an address.
 pub(crate) struct BelongingWork<'a> {
-    reach: &'a SshReach,
-    /// The order, with the provider's answer wanted as a value.
-    order: Order,
+    call: ProviderCall<'a>,
     act: &'a BelongingAct,
-    about: MachineOrder,
 }
 
 impl<'a> BelongingWork<'a> {
     pub(crate) fn new(reach: &'a SshReach, order: &Order, act: &'a BelongingAct) -> Self {
-        let mut order = order.clone();
-        order.outputs = [(ANSWER.to_owned(), OutputFrom::Stdout)].into();
         Self {
-            reach,
-            about: order.machine.clone().unwrap_or_default(),
-            order,
+            call: ProviderCall::new(reach, order),
             act,
         }
     }
 
     /// Carries it out, or goes on with it where an earlier controller left it.
     pub(crate) async fn run(&self, progress: &Progress) -> Outcome {
-        let before = Begun::of(&self.order);
-        let near = match self.reach.near() {
-            Ok(near) => near,
-            Err(error) => return out_of_sight(before, &error.to_string()),
-        };
-        let begun = match is_begun(near, &self.order).await {
-            Ok(begun) => begun,
-            Err(why) => return out_of_sight(before, &why),
+        let (near, begun) = match self.call.looked_up().await {
+            Ok(found) => found,
+            Err(unseen) => return unseen,
         };
         let machine = match self.machine().await {
             Ok(machine) => machine,
@@ -159,7 +147,7 @@ impl<'a> BelongingWork<'a> {
             Ok(work) => work,
             Err(why) => return not_begun(why),
         };
-        let ended = detached::run(near, &self.order, work, &[], progress).await;
+        let ended = detached::run(near, &self.call.order, work, &[], progress).await;
         self.after(ended).await
     }
 
@@ -170,24 +158,10 @@ impl<'a> BelongingWork<'a> {
         known_sequence: u64,
         unbegun: Unbegun,
     ) -> Settlement {
-        let unknown = |reason: String| Settlement::Unknown { reason };
-        let near = match self.reach.near() {
-            Ok(near) => near,
-            Err(error) => return unknown(error.to_string()),
-        };
-        let (data, known) = (self.reach.data(), (install_id, known_sequence));
-        match settle::settle(near, data, &self.order, known, unbegun).await {
-            Settlement::Ended(outcome) => match self.after(outcome).await {
-                Outcome::Unknown { reason } => unknown(reason),
-                outcome => Settlement::Ended(outcome),
-            },
-            settled => settled,
+        match self.call.settled(install_id, known_sequence, unbegun).await {
+            Settlement::Ended(outcome) => settled_as(self.after(outcome).await),
+            other => other,
         }
-    }
-
-    fn provider(&self) -> Result<&Provider, String> {
-        let provider = self.about.provider.as_ref();
-        provider.ok_or_else(|| "the plan names no provider for it".to_owned())
     }
 
     /// The machine that it comes to or leaves, by its name; it has the identity that this run was told of it.
@@ -202,8 +176,8 @@ impl<'a> BelongingWork<'a> {
             params: BTreeMap::new(),
             answers_within: MachineAct::ANSWERS_WITHIN_DEFAULT,
         };
-        let known = self.about.known.as_ref();
-        let told = provider::describe(self.provider()?, &about, known).await?;
+        let known = self.call.about.known.as_ref();
+        let told = provider::describe(self.call.provider()?, &about, known).await?;
         if told.identity.is_empty() {
             return Err(format!(
                 "the provider knows no machine {}",
@@ -229,22 +203,22 @@ impl<'a> BelongingWork<'a> {
     async fn machine(&self) -> Result<String, String> {
         let told = self.by_name().await?;
         if self.act.which == Which::Own && self.act.op != BelongingOp::Describe {
-            let host = &self.order.host;
-            let link = self.reach.link(host).map_err(|e| e.to_string())?;
+            let host = &self.call.order.host;
+            let link = self.call.reach.link(host).map_err(|e| e.to_string())?;
             let found = machine_id(&link).await?;
-            if let Some(expected) = self.about.expected.as_ref().filter(|id| **id != found) {
+            if let Some(expected) = self.call.about.expected.as_ref().filter(|id| **id != found) {
                 return Err(format!(
                     "this is not the machine that is meant: its machine id is {found}, not {expected}; nothing was changed"
                 ));
             }
-            same_to_provider(self.reach, host, &self.act.machine, &told, &found).await?;
+            same_to_provider(self.call.reach, host, &self.act.machine, &told, &found).await?;
         }
         Ok(told.identity)
     }
 
     async fn described(&self) -> Result<Told, String> {
         let request = self.request(BelongingOp::Describe, "", "");
-        Told::parse(&provider::told(self.provider()?, &request).await?)
+        Told::parse(&provider::told(self.call.provider()?, &request).await?)
     }
 
     /// What stands against it, or the outcome where it is so already.
@@ -295,8 +269,8 @@ impl<'a> BelongingWork<'a> {
 
     /// Whether the call is made again, because nobody knows the end of an earlier one.
     fn is_again(&self) -> bool {
-        let token = self.about.token.as_ref();
-        token.is_some_and(|token| *token != self.order.key)
+        let token = self.call.about.token.as_ref();
+        token.is_some_and(|token| *token != self.call.order.key)
     }
 
     fn is_meant(&self, told: &Told) -> Result<(), String> {
@@ -317,7 +291,7 @@ impl<'a> BelongingWork<'a> {
         if self.act.kind == Belonging::Volume {
             return Ok(false);
         }
-        let replaced = self.about.replaced.as_ref();
+        let replaced = self.call.about.replaced.as_ref();
         let replaced = replaced.and_then(|machine: &Machine| machine.identity.as_deref());
         if replaced.is_some_and(|old| told.is_with(old)) {
             return Ok(true);
@@ -335,7 +309,7 @@ impl<'a> BelongingWork<'a> {
             params: BTreeMap::new(),
             answers_within: MachineAct::ANSWERS_WITHIN_DEFAULT,
         };
-        let loser = provider::describe(self.provider()?, &about, None).await?;
+        let loser = provider::describe(self.call.provider()?, &about, None).await?;
         Ok(!loser.identity.is_empty() && told.is_with(&loser.identity))
     }
 
@@ -354,7 +328,7 @@ impl<'a> BelongingWork<'a> {
                 "identity": act.expect,
                 "machine": Some(machine).filter(|machine| !machine.is_empty()),
             },
-            "config": self.about.provider.as_ref().map(|provider| &provider.config),
+            "config": self.call.about.provider.as_ref().map(|provider| &provider.config),
         });
         if let Some(request) = request.as_object_mut() {
             request.insert(act.kind.word().to_owned(), Value::from(act.name));
@@ -363,9 +337,8 @@ impl<'a> BelongingWork<'a> {
     }
 
     fn work(&self, machine: &str) -> Result<HostWork, String> {
-        let script = provider::program(self.provider()?)?;
-        let token = self.about.token.as_ref().unwrap_or(&self.order.key);
-        let request = self.request(self.act.op, token.as_str(), machine);
+        let script = provider::program(self.call.provider()?)?;
+        let request = self.request(self.act.op, self.call.token().as_str(), machine);
         Ok(HostWork::Exec(provider::exec(&script, request)))
     }
 

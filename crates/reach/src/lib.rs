@@ -25,6 +25,7 @@ pub mod output;
 mod pins;
 mod probe;
 mod provider;
+mod provider_call;
 mod reboot;
 pub mod settings;
 mod settle;

@@ -3,11 +3,11 @@
 
 mod beside;
 
-use crate::detached::{self, Begun, out_of_sight};
+use crate::detached;
 use crate::link::{Hope, Link};
 use crate::outcome::{failed, not_begun};
 use crate::provider::{self, Answer, EXIT_NOT_BEGUN, State};
-use crate::settle;
+use crate::provider_call::{ANSWER, ProviderCall, settled_as};
 use crate::ssh_reach::SshReach;
 use overhaul_engine::ports::{MachineOrder, Order, Progress, Unbegun};
 use overhaul_model::belonging::Which;
@@ -23,9 +23,6 @@ use overhaul_model::wire::{HostWork, RequestBody, ResponseBody};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
-
-/// The name under which the provider's answer comes from its receipt.
-pub(crate) const ANSWER: &str = "answer";
 
 /// Why nothing can be asserted of a machine, or told apart from it.
 const UNKNOWN_MACHINE: &str =
@@ -43,21 +40,14 @@ const OTHER_KEY_S_MAX: u64 = 120;
 
 /// One step about a machine.
 pub(crate) struct MachineWork<'a> {
-    pub(crate) reach: &'a SshReach,
-    /// The order, with the provider's answer wanted as a value.
-    order: Order,
+    pub(crate) call: ProviderCall<'a>,
     act: &'a MachineAct,
-    about: MachineOrder,
 }
 
 impl<'a> MachineWork<'a> {
     pub(crate) fn new(reach: &'a SshReach, order: &Order, act: &'a MachineAct) -> Self {
-        let mut order = order.clone();
-        order.outputs = [(ANSWER.to_owned(), OutputFrom::Stdout)].into();
         Self {
-            reach,
-            about: order.machine.clone().unwrap_or_default(),
-            order,
+            call: ProviderCall::new(reach, order),
             act,
         }
     }
@@ -65,7 +55,7 @@ impl<'a> MachineWork<'a> {
     /// Carries it out, or goes on with it where an earlier controller left it.
     pub(crate) async fn run(&self, progress: &Progress) -> Outcome {
         if self.act.op == MachineOp::Prove {
-            if self.about.expected.is_none() {
+            if self.call.about.expected.is_none() {
                 return not_begun(UNKNOWN_MACHINE);
             }
             let outcome = match self.act.takes_over() {
@@ -74,14 +64,9 @@ impl<'a> MachineWork<'a> {
             };
             return outcome.unwrap_or_else(not_begun);
         }
-        let before = Begun::of(&self.order);
-        let near = match self.reach.near() {
-            Ok(near) => near,
-            Err(error) => return out_of_sight(before, &error.to_string()),
-        };
-        let begun = match is_begun(near, &self.order).await {
-            Ok(begun) => begun,
-            Err(why) => return out_of_sight(before, &why),
+        let (near, begun) = match self.call.looked_up().await {
+            Ok(found) => found,
+            Err(unseen) => return unseen,
         };
         if !begun {
             match self.may_begin(progress).await {
@@ -94,7 +79,7 @@ impl<'a> MachineWork<'a> {
             Ok(work) => work,
             Err(why) => return not_begun(why),
         };
-        let ended = detached::run(near, &self.order, work, &[], progress).await;
+        let ended = detached::run(near, &self.call.order, work, &[], progress).await;
         self.after(ended, progress).await
     }
 
@@ -105,40 +90,25 @@ impl<'a> MachineWork<'a> {
         known_sequence: u64,
         unbegun: Unbegun,
     ) -> Settlement {
-        let unknown = |reason: String| Settlement::Unknown { reason };
-        let near = match self.reach.near() {
-            Ok(near) => near,
-            Err(error) => return unknown(error.to_string()),
-        };
-        let (data, known) = (self.reach.data(), (install_id, known_sequence));
-        let settled = settle::settle(near, data, &self.order, known, unbegun).await;
+        let settled = self.call.settled(install_id, known_sequence, unbegun).await;
         let Settlement::Ended(outcome) = settled else {
             return settled;
         };
         let quiet: Progress = Arc::new(|_, _| {});
-        match self.after(outcome, &quiet).await {
-            Outcome::Unknown { reason } => unknown(reason),
-            outcome => Settlement::Ended(outcome),
-        }
+        settled_as(self.after(outcome, &quiet).await)
     }
 
     fn work(&self) -> Result<HostWork, String> {
-        let about = &self.about;
-        let provider = about
-            .provider
-            .as_ref()
-            .ok_or("the plan names no provider for it")?;
+        let provider = self.call.provider()?;
         let script = provider::program(provider)?;
-        let token = about.token.as_ref().unwrap_or(&self.order.key);
-        let known = about.known.as_ref();
+        let (token, known) = (self.call.token(), self.call.about.known.as_ref());
         let request = provider::request(provider, self.act.op, self.act, token.as_str(), known);
         Ok(HostWork::Exec(provider::exec(&script, request)))
     }
 
     async fn described(&self) -> Result<Answer, String> {
-        let provider = self.about.provider.as_ref();
-        let provider = provider.ok_or("the plan names no provider for it")?;
-        provider::describe(provider, self.act, self.about.known.as_ref()).await
+        let known = self.call.about.known.as_ref();
+        provider::describe(self.call.provider()?, self.act, known).await
     }
 
     /// What stands against it, or the outcome where it is so already.
@@ -161,7 +131,7 @@ impl<'a> MachineWork<'a> {
 
     /// The machine that would be harmed is the one that is meant.
     async fn right_one(&self, progress: &Progress) -> Result<(), String> {
-        let about = &self.about;
+        let about = &self.call.about;
         let told = self.described().await?;
         // Switched off by this run, after it was asserted: it cannot be asked again.
         let proven = about
@@ -180,7 +150,7 @@ impl<'a> MachineWork<'a> {
         let expected = about.expected.as_ref().ok_or(UNKNOWN_MACHINE)?;
         let link = self
             .reach
-            .link(&self.order.host)
+            .link(&self.call.order.host)
             .map_err(|e| e.to_string())?;
         let found = machine_id(&link).await?;
         if found != *expected {
@@ -188,13 +158,13 @@ impl<'a> MachineWork<'a> {
                 "this is not the machine that the plan was made for: its machine id is {found}, not {expected}; nothing was changed"
             ));
         }
-        let host = &self.order.host;
-        same_to_provider(self.reach, host, &self.act.machine, &told, &found).await?;
+        let host = &self.call.order.host;
+        same_to_provider(self.call.reach, host, &self.act.machine, &told, &found).await?;
         let line = format!(
             "the right machine is asserted: {found} is {} to its provider\n",
             told.identity
         );
-        progress(&self.order.position, line.as_bytes());
+        progress(&self.call.order.position, line.as_bytes());
         Ok(())
     }
 
@@ -234,7 +204,7 @@ impl<'a> MachineWork<'a> {
             (MachineOp::Describe | MachineOp::Rename | MachineOp::Unprotect, _) => {
                 answer.machine_id.clone()
             }
-            (_, true) => self.about.expected.clone(),
+            (_, true) => self.call.about.expected.clone(),
             _ => Some(self.answers(&answer.machine(None), progress).await?),
         };
         let machine = answer.machine(machine_id);
@@ -253,25 +223,28 @@ impl<'a> MachineWork<'a> {
 
     /// Waits until the machine answers behind the host keys that were told, and gives its machine id.
     async fn answers(&self, machine: &Machine, progress: &Progress) -> Result<String, String> {
-        let host = &self.order.host;
+        let host = &self.call.order.host;
         let own = self.act.which == Which::Own;
         let new = self.act.op.makes_new() && !self.act.takes_over();
         let began = Instant::now();
         let within = self.act.answers_within.as_duration();
-        progress(&self.order.position, b"waiting until the machine answers\n");
+        progress(
+            &self.call.order.position,
+            b"waiting until the machine answers\n",
+        );
         let mut other_key_since = None;
         loop {
             // Its own each time: known hosts may have been changed by a person meanwhile.
             let link = match own {
-                true => self.reach.link_to(host, machine),
-                false => self.reach.link_beside(host, machine),
+                true => self.call.reach.link_to(host, machine),
+                false => self.call.reach.link_beside(host, machine),
             };
             let link = link.map_err(|e| e.to_string())?;
             let why = match self.look(&link).await {
-                Ok(id) if new && self.about.expected.as_ref() == Some(&id) => {
+                Ok(id) if new && self.call.about.expected.as_ref() == Some(&id) => {
                     format!("it still has the machine id of the old machine, {id}")
                 }
-                Ok(id) => match &self.about.expected {
+                Ok(id) => match &self.call.about.expected {
                     Some(expected) if !new && *expected != id => {
                         return Err(format!("another machine answers: {id}, not {expected}"));
                     }
@@ -299,7 +272,7 @@ impl<'a> MachineWork<'a> {
     }
 
     async fn look(&self, link: &Arc<Link>) -> Result<String, (String, bool)> {
-        let deadline = Instant::now() + self.reach.connect_bound();
+        let deadline = Instant::now() + self.call.reach.connect_bound();
         match link.live_until(deadline, Hope::Usual).await {
             Ok(_) => machine_id(link).await.map_err(|why| (why, false)),
             Err(error) => Err((error.to_string(), error.is_about_host_key())),
@@ -334,17 +307,6 @@ pub(crate) fn answered(ended: Outcome) -> Result<String, Outcome> {
             end: None,
         }),
         other => Err(other),
-    }
-}
-
-/// Whether the controller's helper has begun an attempt.
-pub(crate) async fn is_begun(near: &Arc<Link>, order: &Order) -> Result<bool, String> {
-    let key = order.key.clone();
-    let bound = Duration::from_secs(detached::ANSWER_S_MAX);
-    let asked = near.ask("a receipt", RequestBody::Receipt { key }, bound);
-    match asked.await.map_err(|error| error.to_string())?.1 {
-        ResponseBody::Receipt(status) => Ok(status != ReceiptStatus::Absent),
-        other => Err(detached::unexpected(&other).to_string()),
     }
 }
 

@@ -1,19 +1,16 @@
 //! `overhaul abort`: a run, or a host whose run's journal is lost.
 
 use super::decide::put;
+use crate::agreed::Agreed;
 use crate::args::AbortArgs;
-use crate::compile::NO_DATA;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::inputs;
+use crate::one_host::{self, trouble};
 use crate::person::person;
 use crate::runs;
 use crate::text;
-use crate::wiring;
-use overhaul_engine::ports::Fault;
 use overhaul_model::event::{Choice, Generation};
-use overhaul_model::id::HostName;
 use std::path::Path;
 
 /// Ends a run.
@@ -30,40 +27,19 @@ pub async fn abort_lost(args: &AbortArgs, host: &str, console: Console) -> Outco
             "a host is freed for a reason only: --reason TEXT",
         ));
     }
-    let loaded = inputs::fleet_alone(&args.fleet)?;
-    let host = HostName::new(host);
-    let Some(known) = loaded.fleet.hosts.get(&host) else {
-        return Err(Failure::input(format!(
-            "the fleet {} has no host `{host}`",
-            loaded.fleet.name
-        )));
-    };
-    let hosts = [(host.clone(), known.clone())].into();
-    let reach = wiring::reach(
-        &loaded.fleet.name,
-        &hosts,
-        loaded.passwords,
-        &args.hosts,
-        Path::new(NO_DATA),
-    )?;
+    let (host, reach) = one_host::found(&args.fleet, &args.hosts, host)?;
     let Some(holder) = reach.holder(&host).await.map_err(trouble)? else {
         console.note(&format!("{host}: no run holds it; nothing was changed"));
         return Ok(Exit::Ok);
     };
     console.note(&format!("{host} belongs to {}", words(&holder)));
-    if !args.yes {
-        if !console.can_ask() {
-            return Err(
-                Failure::input("nobody can be asked whether to free the host")
-                    .hint("make sure that no controller of that run is left, then give --yes"),
-            );
-        }
-        let question =
-            "No controller of that run may be left: it could go on unseen. Free the host?";
-        if !console.confirm(question).map_err(Failure::internal)? {
-            return Err(Failure::input("not freed; nothing was changed"));
-        }
-    }
+    let agreed = Agreed {
+        whether: "whether to free the host",
+        hint: "make sure that no controller of that run is left, then give --yes",
+        question: "No controller of that run may be left: it could go on unseen. Free the host?",
+        otherwise: "not freed; nothing was changed",
+    };
+    agreed.or_asked(args.yes, console)?;
     reach
         .force_release(&host, holder.clone(), person(), args.reason.clone())
         .await
@@ -86,8 +62,4 @@ fn words(holder: &Generation) -> String {
         "run {} of fleet {} (controller {})",
         holder.run, holder.fleet, holder.counter
     ))
-}
-
-fn trouble(fault: Fault) -> Failure {
-    Failure::new(Exit::HostTrouble, fault)
 }

@@ -1,6 +1,7 @@
 //! `overhaul cleanup`: what a run has left behind, and what of it is cleared away by name.
 
 use super::resume;
+use crate::agreed::Agreed;
 use crate::args::CleanupArgs;
 use crate::console::Console;
 use crate::exit::Exit;
@@ -39,20 +40,13 @@ pub async fn cleanup(args: &CleanupArgs, state: Option<&Path>, console: Console)
     {
         console.note(&format!("to be cleared away: {name}"));
     }
-    if !args.yes {
-        if !console.can_ask() {
-            return Err(
-                Failure::input("nobody can be asked whether to clear it away")
-                    .hint("give --yes when you have looked at the list: overhaul cleanup"),
-            );
-        }
-        if !console
-            .confirm("It does not come back. Clear it away?")
-            .map_err(Failure::internal)?
-        {
-            return Err(Failure::input("nothing was cleared away"));
-        }
-    }
+    let agreed = Agreed {
+        whether: "whether to clear it away",
+        hint: "give --yes when you have looked at the list: overhaul cleanup",
+        question: "It does not come back. Clear it away?",
+        otherwise: "nothing was cleared away",
+    };
+    agreed.or_asked(args.yes, console)?;
     let dir = told.dir.clone();
     if !steps.is_empty() {
         let exit = resume::clean(told, steps, args, console).await?;

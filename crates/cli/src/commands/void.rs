@@ -1,19 +1,16 @@
 //! `overhaul void`: the effect of a step, or a host's record of the authority over a dataset.
 
 use super::decide::{about, put};
+use crate::agreed::Agreed;
 use crate::args::VoidArgs;
-use crate::compile::NO_DATA;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::inputs;
+use crate::one_host::{self, trouble};
 use crate::person::person;
 use crate::text;
-use crate::wiring;
-use overhaul_engine::ports::Fault;
 use overhaul_model::authority::{AuthorityRecord, AuthorityStand};
 use overhaul_model::event::Choice;
-use overhaul_model::id::HostName;
 use std::path::Path;
 
 /// Declares the effect of a step void.
@@ -36,22 +33,7 @@ pub async fn authority(args: &VoidArgs, dataset: &str, host: &str, console: Cons
             "a record of authority is declared void for a reason only: --reason TEXT",
         ));
     }
-    let loaded = inputs::fleet_alone(&args.fleet)?;
-    let host = HostName::new(host);
-    let Some(known) = loaded.fleet.hosts.get(&host) else {
-        let fleet = &loaded.fleet.name;
-        return Err(Failure::input(format!(
-            "the fleet {fleet} has no host `{host}`"
-        )));
-    };
-    let hosts = [(host.clone(), known.clone())].into();
-    let reach = wiring::reach(
-        &loaded.fleet.name,
-        &hosts,
-        loaded.passwords,
-        &args.hosts,
-        Path::new(NO_DATA),
-    )?;
+    let (host, reach) = one_host::found(&args.fleet, &args.hosts, host)?;
     let records = reach.authority(&host).await.map_err(trouble)?;
     let named = |record: &&AuthorityRecord| record.about.dataset.as_str() == dataset;
     let Some(record) = records.iter().find(named) else {
@@ -64,9 +46,13 @@ pub async fn authority(args: &VoidArgs, dataset: &str, host: &str, console: Cons
     if matches!(record.stand, AuthorityStand::Voided { .. }) {
         return Ok(Exit::Ok);
     }
-    if !args.yes {
-        ask(console)?;
-    }
+    let agreed = Agreed {
+        whether: "whether to declare the record void",
+        hint: "make sure which host has the data that counts, then give --yes",
+        question: "Two hosts could write the same data from then on. Declare the record void?",
+        otherwise: "not declared void; nothing was changed",
+    };
+    agreed.or_asked(args.yes, console)?;
     let seen = record.seen().map_err(Failure::internal)?;
     reach
         .void_authority(&host, seen, person(), args.reason.clone())
@@ -83,20 +69,4 @@ pub async fn authority(args: &VoidArgs, dataset: &str, host: &str, console: Cons
         ));
     }
     Ok(Exit::Ok)
-}
-
-fn ask(console: Console) -> Result<(), Failure> {
-    if !console.can_ask() {
-        let failure = Failure::input("nobody can be asked whether to declare the record void");
-        return Err(failure.hint("make sure which host has the data that counts, then give --yes"));
-    }
-    let question = "Two hosts could write the same data from then on. Declare the record void?";
-    if console.confirm(question).map_err(Failure::internal)? {
-        return Ok(());
-    }
-    Err(Failure::input("not declared void; nothing was changed"))
-}
-
-fn trouble(fault: Fault) -> Failure {
-    Failure::new(Exit::HostTrouble, fault)
 }

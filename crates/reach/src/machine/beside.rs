@@ -29,8 +29,8 @@ fn already(machine: &Machine, evidence: String) -> Outcome {
 
 /// The name of a new machine is free, or taken by what this step made itself: its call is made again then.
 pub(super) async fn free(work: &MachineWork<'_>) -> Result<Option<Outcome>, String> {
-    let again = work.about.token.as_ref();
-    if again.is_some_and(|token| *token != work.order.key) {
+    let again = work.call.about.token.as_ref();
+    if again.is_some_and(|token| *token != work.call.order.key) {
         return Ok(None);
     }
     let told = work.described().await?;
@@ -45,16 +45,15 @@ pub(super) async fn free(work: &MachineWork<'_>) -> Result<Option<Outcome>, Stri
 
 /// What gets another name, or loses its protection, is the machine that is meant.
 pub(super) async fn named(work: &MachineWork<'_>) -> Result<Option<Outcome>, String> {
-    let known = work.about.known.clone().unwrap_or_default();
-    let meant = identity(work.about.known.as_ref())?;
+    let known = work.call.about.known.clone().unwrap_or_default();
+    let meant = identity(work.call.about.known.as_ref())?;
     if let Some(to) = work.act.other.as_ref() {
         let there = MachineAct {
             machine: to.clone(),
             ..work.act.clone()
         };
-        let provider = work.about.provider.as_ref();
-        let provider = provider.ok_or("the plan names no provider for it")?;
-        let told = provider::describe(provider, &there, work.about.known.as_ref()).await?;
+        let provider = work.call.provider()?;
+        let told = provider::describe(provider, &there, work.call.about.known.as_ref()).await?;
         if told.identity == meant {
             return Ok(Some(already(
                 &known,
@@ -91,10 +90,10 @@ fn is_meant(work: &MachineWork<'_>, told: &Answer, meant: &str) -> Result<(), St
 
 /// A machine that is ended beside the host's is the one that is meant, and nobody uses it any more.
 pub(super) async fn harmed(work: &MachineWork<'_>) -> Result<Option<Outcome>, String> {
-    let meant = identity(work.about.known.as_ref())?;
+    let meant = identity(work.call.about.known.as_ref())?;
     let told = work.described().await?;
     if told.state == State::Absent {
-        let known = work.about.known.clone().unwrap_or_default();
+        let known = work.call.about.known.clone().unwrap_or_default();
         return Ok(Some(already(&known, format!("{meant} is gone already"))));
     }
     is_meant(work, &told, meant)?;
@@ -116,7 +115,7 @@ pub(super) async fn harmed(work: &MachineWork<'_>) -> Result<Option<Outcome>, St
 /// The machine whose place was taken is never switched on again: it has the old one's authority and, when
 /// nobody took it, its address.
 pub(super) async fn not_replaced(work: &MachineWork<'_>) -> Result<(), String> {
-    let Some(old) = work.about.replaced.as_ref() else {
+    let Some(old) = work.call.about.replaced.as_ref() else {
         return Ok(());
     };
     let old = identity(Some(old))?;
@@ -134,7 +133,7 @@ pub(super) async fn not_replaced(work: &MachineWork<'_>) -> Result<(), String> {
 pub(super) fn as_meant(work: &MachineWork<'_>, answer: &Answer) -> Result<(), String> {
     match work.act.op {
         MachineOp::Rename | MachineOp::Unprotect => {
-            is_meant(work, answer, identity(work.about.known.as_ref())?)?;
+            is_meant(work, answer, identity(work.call.about.known.as_ref())?)?;
             if work.act.op == MachineOp::Unprotect && answer.protected {
                 return Err(
                     "the provider ended well and says that it is protected still".to_owned(),
@@ -154,17 +153,16 @@ pub(super) fn as_meant(work: &MachineWork<'_>, answer: &Answer) -> Result<(), St
 impl MachineWork<'_> {
     /// The new machine answers as the one that was launched, and the one before is off.
     pub(super) async fn taken_over(&self, progress: &Progress) -> Result<Outcome, String> {
-        let launched = self.about.known.clone().unwrap_or_default();
+        let launched = self.call.about.known.clone().unwrap_or_default();
         let meant = identity(Some(&launched))?.to_owned();
         let told = self.described().await?;
         is_meant(self, &told, &meant)?;
-        let provider = self.about.provider.as_ref();
-        let provider = provider.ok_or("the plan names no provider for it")?;
+        let provider = self.call.provider()?;
         let before = MachineAct {
             machine: self.act.other.clone().unwrap_or_default(),
             ..self.act.clone()
         };
-        let own = self.about.own.as_ref();
+        let own = self.call.about.own.as_ref();
         let off = provider::describe(provider, &before, own).await?;
         if off.state == State::Running {
             return Err(format!(
