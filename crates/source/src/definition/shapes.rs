@@ -682,10 +682,10 @@ pub(super) static STAGE: Shape = shape(
     "stage",
     "a stage",
     &[&[
-        must(
+        may(
             "slots",
             TEXTS,
-            "its slots; one that no stage names goes with the one before it",
+            "its slots; one that no stage names goes with the one before it. `prepare`, `upgrade`, `finish` and `cleanup` have their usual ones if left out",
         ),
         may("before", STAGE_STEPS, "done once, before any host"),
         may("after", STAGE_STEPS, "done once, after all hosts"),

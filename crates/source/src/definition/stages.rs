@@ -89,8 +89,10 @@ impl StageReader<'_, '_, '_> {
         let sink = self.desk.sink;
         let good = reader::check_name(sink, &entry.key, &entry.key_span);
         let fields = Fields::open(sink, &entry.value, &STAGE)?;
-        let slots = fields.get("slots");
-        let slots = slots.map(|node| reader::list(sink, node, |node| self.slot(node, &entry.key)));
+        let slots = match fields.get("slots") {
+            Some(node) => reader::list(sink, node, |node| self.slot(node, &entry.key)),
+            None => self.usual_slots(entry),
+        };
         let mut slugs = Slugs::of_stage();
         let before = fields.get("before");
         let before = before.map(|node| self.steps(node, &mut slugs));
@@ -98,7 +100,6 @@ impl StageReader<'_, '_, '_> {
         let after = after.map(|node| self.steps(node, &mut slugs));
         let roles = fields.get("roles").map(|node| self.roles(node));
         let weave = fields.word("weave", &WEAVES);
-        let slots = slots.unwrap_or_default();
         if let Some(node) = fields.get("weave")
             && !slots.contains(&Slot::Change)
         {
@@ -132,11 +133,32 @@ impl StageReader<'_, '_, '_> {
         }
     }
 
-    /// A slot that follows all slots before it.
+    /// Those of the usual stage of this name.
+    fn usual_slots(&mut self, entry: &Entry) -> Vec<Slot> {
+        let (sink, name, span) = (self.desk.sink, &entry.key, &entry.key_span);
+        let Some(usual) = StagePlan::defaults()
+            .into_iter()
+            .find(|stage| stage.name.as_str() == name)
+        else {
+            let message = format!("the stage `{}` says no slots", shortened(name));
+            sink.add_with_help(span, message, "write `slots: [...]`; only `prepare`, `upgrade`, `finish` and `cleanup` have usual ones");
+            return Vec::new();
+        };
+        let slots = usual.slots.into_iter();
+        slots
+            .filter_map(|slot| self.take(slot, span, name))
+            .collect()
+    }
+
     fn slot(&mut self, node: &Node, stage: &str) -> Option<Slot> {
-        let sink = self.desk.sink;
         let words = Slot::ALL.map(|slot| (slot.word(), slot));
-        let slot = reader::word(sink, node, &words)?;
+        let slot = reader::word(self.desk.sink, node, &words)?;
+        self.take(slot, &node.span, stage)
+    }
+
+    /// A slot that follows all slots before it.
+    fn take(&mut self, slot: Slot, span: &Range<usize>, stage: &str) -> Option<Slot> {
+        let sink = self.desk.sink;
         let later = self.taken.iter().find(|(before, _)| *before >= slot);
         if let Some((before, of)) = later {
             let message = if *before == slot {
@@ -149,16 +171,12 @@ impl StageReader<'_, '_, '_> {
                 )
             };
             let order = Slot::ALL.map(Slot::word).join(", ");
-            sink.add_with_help(
-                &node.span,
-                message,
-                format!("the slots are, in order: {order}"),
-            );
+            sink.add_with_help(span, message, format!("the slots are, in order: {order}"));
             return None;
         }
         if slot == Slot::Cleanup && stage != slot.stage() {
             let message = "the slot `cleanup` stands in the stage `cleanup` alone";
-            sink.add_with_help(&node.span, message, "that stage runs by name only");
+            sink.add_with_help(span, message, "that stage runs by name only");
             return None;
         }
         self.taken.push((slot, stage.to_owned()));
