@@ -9,15 +9,14 @@ use crate::outcome::{failed, not_begun};
 use crate::provider::{self, Answer, EXIT_NOT_BEGUN, State};
 use crate::provider_call::{ANSWER, ProviderCall, settled_as};
 use crate::ssh_reach::SshReach;
-use overhaul_engine::ports::{MachineOrder, Order, Progress, Unbegun};
+use overhaul_engine::ports::{Order, Progress, Unbegun};
 use overhaul_model::belonging::Which;
-use overhaul_model::definition::OutputFrom;
 use overhaul_model::event::{Outcome, Settlement};
 use overhaul_model::facts::FactsWanted;
 use overhaul_model::id::{HostName, InstallId};
 use overhaul_model::machine::Machine;
 use overhaul_model::primitive::{Exec, MachineAct, MachineOp, Measure, Measurement};
-use overhaul_model::receipt::{ReceiptStatus, WorkEnd};
+use overhaul_model::receipt::WorkEnd;
 use overhaul_model::span::Span;
 use overhaul_model::wire::{HostWork, RequestBody, ResponseBody};
 use std::sync::Arc;
@@ -149,6 +148,7 @@ impl<'a> MachineWork<'a> {
         }
         let expected = about.expected.as_ref().ok_or(UNKNOWN_MACHINE)?;
         let link = self
+            .call
             .reach
             .link(&self.call.order.host)
             .map_err(|e| e.to_string())?;

@@ -144,9 +144,10 @@ impl StageReader<'_, '_, '_> {
             sink.add_with_help(span, message, "write `slots: [...]`; only `prepare`, `upgrade`, `finish` and `cleanup` have usual ones");
             return Vec::new();
         };
+        // The first that stands in the way is told, and not each one after it.
         let slots = usual.slots.into_iter();
         slots
-            .filter_map(|slot| self.take(slot, span, name))
+            .map_while(|slot| self.take(slot, span, name))
             .collect()
     }
 
