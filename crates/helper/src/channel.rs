@@ -22,7 +22,7 @@ use rustls::{
 };
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -65,6 +65,9 @@ pub enum ChannelError {
     /// The other end speaks of another transfer.
     #[error("the other end speaks of another transfer")]
     Other,
+    /// Whoever wanted it is gone, or wants it no more.
+    #[error("the controller wants it no more")]
+    Unwanted,
     /// Nobody came.
     #[error("nobody came within {OFFER_S_MAX} s")]
     Nobody,
@@ -295,15 +298,26 @@ impl Offer {
     /// Waits for the one that was named; others are turned away.
     ///
     /// # Errors
-    /// When it does not come.
-    pub fn accept(self, identity: &Identity, peer: &Peer) -> Result<Listening, ChannelError> {
+    /// When it does not come, or is not waited for any more.
+    pub fn accept(
+        self,
+        identity: &Identity,
+        peer: &Peer,
+        leash: &Leash,
+    ) -> Result<Listening, ChannelError> {
         let config = server(identity, peer)?;
         let until = Instant::now() + Duration::from_secs(OFFER_S_MAX);
         let mut strangers = 0;
         while Instant::now() < until && strangers < STRANGERS_MAX {
+            if leash.is_loose() {
+                return Err(ChannelError::Unwanted);
+            }
             match self.0.accept() {
                 Ok((stream, _)) => match welcome(stream, &config, &peer.context) {
-                    Ok(channel) => return Ok(channel),
+                    Ok(channel) => {
+                        leash.hold(&channel.sock)?;
+                        return Ok(channel);
+                    }
                     Err(_) => strangers += 1,
                 },
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -417,18 +431,54 @@ fn bounded(stream: &TcpStream, within_s: Option<u64>) -> io::Result<()> {
 }
 
 /// Ends a connection when an input ends: whoever gave it is gone, or wants no more.
-///
-/// # Errors
-/// When the system says no.
-pub fn end_with(mut input: impl Read + Send + 'static, stream: &TcpStream) -> io::Result<()> {
-    let stream = stream.try_clone()?;
-    let watch = move || {
-        let mut room = [0_u8; 64];
-        while matches!(input.read(&mut room), Ok(length) if length > 0) {}
-        // The other thread finds it ended.
-        let _ended = stream.shutdown(Shutdown::Both);
-    };
-    thread::Builder::new().spawn(watch).map(drop)
+pub struct Leash(Arc<Mutex<Held>>);
+
+#[derive(Default)]
+struct Held {
+    loose: bool,
+    stream: Option<TcpStream>,
+}
+
+impl Leash {
+    /// Reads the input in a thread of its own.
+    ///
+    /// # Errors
+    /// When there is no thread.
+    pub fn of(mut input: impl Read + Send + 'static) -> Result<Self, ChannelError> {
+        let held = Arc::new(Mutex::new(Held::default()));
+        let own = Arc::clone(&held);
+        let watch = move || {
+            let mut room = [0_u8; 64];
+            while matches!(input.read(&mut room), Ok(length) if length > 0) {}
+            let mut held = own.lock().unwrap_or_else(PoisonError::into_inner);
+            held.loose = true;
+            if let Some(stream) = &held.stream {
+                // The other thread finds it ended.
+                let _ended = stream.shutdown(Shutdown::Both);
+            }
+        };
+        let begun = thread::Builder::new().spawn(watch);
+        begun.map_err(io_error("nobody watches the controller"))?;
+        Ok(Self(held))
+    }
+
+    fn is_loose(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).loose
+    }
+
+    /// This connection ends with it.
+    ///
+    /// # Errors
+    /// When it has ended by now, or the system says no.
+    pub fn hold(&self, stream: &TcpStream) -> Result<(), ChannelError> {
+        let own = stream.try_clone();
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.stream = Some(own.map_err(io_error("the connection cannot be watched"))?);
+        match held.loose {
+            true => Err(ChannelError::Unwanted),
+            false => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The two ends of a transfer between hosts, each a process of its own.
 
 use crate::carry::{self, CarryError, PIPE_BYTES, packing, progress, raise_limit, raw, read, say};
-use crate::channel::{self, Identity, Offer};
+use crate::channel::{self, Identity, Leash, Offer};
 use overhaul_model::id::Digest;
 use overhaul_model::wire::{Peer, Receiving, Sending, Word};
 use overhaul_mover::{Form, OnExisting, UnpackSpec, pack, unpack};
@@ -106,8 +106,8 @@ pub fn run_offer(dir: &Path) -> Result<(), CarryError> {
         port: Some(offer.port()?),
         ..Word::default()
     })?;
-    let mut channel = offer.accept(&identity, &peer)?;
-    channel::end_with(input, &channel.sock).map_err(CarryError::Input)?;
+    let leash = Leash::of(input)?;
+    let mut channel = offer.accept(&identity, &peer, &leash)?;
     pack(&packing(asked.data, asked.have), &mut channel)?;
     channel.conn.send_close_notify();
     channel.flush().map_err(CarryError::Result)
@@ -146,7 +146,7 @@ pub fn run_receive(dir: &Path, store: &Path) -> Result<(), CarryError> {
                 at: Some(address.to_string()),
                 ..Word::default()
             })?;
-            channel::end_with(input, &channel.sock).map_err(CarryError::Input)?;
+            Leash::of(input)?.hold(&channel.sock)?;
             unpack(&spec, BufReader::with_capacity(PIPE_BYTES, channel))?
         }
         Err(error) => {

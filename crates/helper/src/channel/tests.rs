@@ -11,6 +11,12 @@ fn peer(key: &str, context: &str, port: Option<u16>) -> Peer {
     }
 }
 
+/// As long as the second is there, the controller is.
+fn held() -> (Leash, io::PipeWriter) {
+    let (reads, writes) = io::pipe().unwrap();
+    (Leash::of(reads).unwrap(), writes)
+}
+
 /// What becomes of one that comes with a key, to one that awaits a key, each with its word.
 fn met(
     (came, named): (&Identity, &Identity),
@@ -21,9 +27,12 @@ fn met(
     let port = offer.port().unwrap();
     let awaited = peer(named.public(), words.0, None);
     let coming = peer(own.public(), words.1, Some(port));
+    let (leash, _held) = held();
     thread::scope(|scope| {
         let listens = scope.spawn(|| {
-            let mut channel = offer.accept(own, &awaited).map_err(|e| e.to_string())?;
+            let mut channel = offer
+                .accept(own, &awaited, &leash)
+                .map_err(|e| e.to_string())?;
             let sent = channel
                 .write_all(b"all of it")
                 .and_then(|()| channel.flush());
@@ -64,13 +73,32 @@ fn only_the_one_that_was_named_is_let_in_and_only_for_this_transfer() {
 }
 
 #[test]
+fn an_offer_ends_with_whoever_wanted_it() {
+    let own = Identity::new().unwrap();
+    let awaited = peer(own.public(), CONTEXT, None);
+    let (leash, held) = held();
+    let since = Instant::now();
+    drop(held);
+    let error = Offer::open().unwrap().accept(&own, &awaited, &leash);
+    let error = error.map(drop).unwrap_err().to_string();
+    assert_eq!(error, ChannelError::Unwanted.to_string());
+    assert!(since.elapsed() < Duration::from_secs(OFFER_S_MAX / 2));
+}
+
+#[test]
 fn another_one_that_listens_at_the_address_gets_nothing() {
     let [own, named, other] = [(); 3].map(|()| Identity::new().unwrap());
     let offer = Offer::open().unwrap();
     let coming = peer(named.public(), CONTEXT, Some(offer.port().unwrap()));
     let awaited = peer(own.public(), CONTEXT, None);
+    let (leash, _held) = held();
     thread::scope(|scope| {
-        scope.spawn(|| offer.accept(&other, &awaited).map(drop).unwrap_err());
+        scope.spawn(|| {
+            offer
+                .accept(&other, &awaited, &leash)
+                .map(drop)
+                .unwrap_err()
+        });
         let error = connect(&own, &coming).map(drop).unwrap_err().to_string();
         assert!(
             error.contains("another key than the one that was named"),
