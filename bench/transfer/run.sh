@@ -192,7 +192,7 @@ raw() { # NAME
     ip netns exec "${tag}old" perl -MIO::Socket::INET -e '
         my $out = IO::Socket::INET->new("198.18.77.11:9") or die $!;
         my $piece = "x" x (1 << 20);
-        for (my $left = $ARGV[0]; $left > 0; ) { $left -= syswrite $out, $piece or die $! }' "$bytes"
+        for (my $left = $ARGV[0]; $left > 0; ) { my $sent = syswrite($out, $piece) or die $!; $left -= $sent }' "$bytes"
     wait "$sink"
     echo "$1 link: $(took "$from") s for as many bytes over the link, neither read nor written nor encrypted"
 }
