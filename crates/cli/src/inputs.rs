@@ -97,6 +97,9 @@ fn switched(definition: &mut Definition, switch: &Switch) -> Result<(), Failure>
         })
 }
 
+/// Where MariaDB has its databases on Debian.
+const MARIADB: &str = "/var/lib/mysql";
+
 /// The paths that a definition copies to the controller. Of the whole root, its file systems say the size.
 fn copied(definition: &Definition) -> Vec<String> {
     let roles = definition.roles.iter();
@@ -110,6 +113,7 @@ fn copied(definition: &Definition) -> Vec<String> {
     let datasets = definition.datasets.values();
     let kept = datasets.filter_map(|dataset| match &dataset.kind {
         DatasetKind::Paths { paths } => Some(paths.clone()),
+        DatasetKind::Mariadb => Some(vec![MARIADB.to_owned()]),
         DatasetKind::Postgresql { .. } => None,
     });
     let all = carried.chain(archived.flatten()).chain(kept.flatten());
@@ -123,10 +127,15 @@ fn copied_by_plan(plan: &Plan) -> Vec<String> {
     for step in plan.steps() {
         let named = match &step.work {
             Primitive::Persist(persist) => &persist.paths,
-            Primitive::Receive(receive) => &receive.data.paths,
+            // What is made for the way is not there yet.
+            Primitive::Receive(receive) if receive.first.is_none() => &receive.data.paths,
             _ => continue,
         };
         paths.extend(named.iter().filter(|path| *path != "/").cloned());
+    }
+    let mut kinds = plan.datasets.values().map(|dataset| &dataset.kind);
+    if kinds.any(|kind| *kind == DatasetKind::Mariadb) {
+        paths.insert(MARIADB.to_owned());
     }
     paths.into_iter().collect()
 }

@@ -250,6 +250,8 @@ pub enum CarryOp {
 pub enum TransferOp {
     /// The data is received, digests equal at both ends.
     Receive,
+    /// What was received is loaded into the database here, whose contents are compared with those of the old one.
+    Load,
     /// The authority over it comes to the host.
     TakeOver,
 }

@@ -4,7 +4,7 @@
 //! any controller, is judged by who has it: the old side is not written again, and the transfer is not repeated,
 //! until a named person has voided the record.
 
-use crate::action::{Action, DatabaseOp, ServiceOp};
+use crate::action::{Action, DatabaseOp, ServiceOp, TransferOp};
 use crate::id::{DatasetName, Digest, HostName, Person, Position, RunId};
 use crate::primitive::Primitive;
 use jiff::Timestamp;
@@ -216,6 +216,18 @@ pub fn claims(action: &Action, work: &Primitive) -> Vec<Claim> {
             dataset: receive.data.dataset.clone(),
             paths: receive.data.paths.clone(),
             from: receive.from.clone(),
+        }],
+        (
+            Action::Transfer {
+                dataset,
+                from,
+                op: TransferOp::Load,
+            },
+            _,
+        ) => vec![Claim::Receives {
+            dataset: dataset.clone(),
+            paths: Vec::new(),
+            from: from.clone(),
         }],
         (
             Action::Service {

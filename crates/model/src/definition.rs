@@ -5,8 +5,9 @@
 use crate::action::{OnceScope, Retry, ServiceOp, Touches};
 use crate::belonging::{Replace, RoleVolume, Which};
 pub use crate::belonging::{WrittenAddress, WrittenVolume};
+pub use crate::dataset::{DatabaseWay, Dataset, DatasetKind};
 use crate::finding::Waiver;
-use crate::id::{DatasetName, HostName, ProviderName, RoleName, ServiceName, StageName};
+use crate::id::{DatasetName, ProviderName, RoleName, ServiceName, StageName};
 use crate::knowledge::Knowledge;
 use crate::later::Later;
 use crate::primitive::{
@@ -146,37 +147,6 @@ pub struct Service {
     pub cluster: Option<String>,
     /// Services of the same role that start before it, and stop after it.
     pub after: Vec<ServiceName>,
-}
-
-/// Data with one authority.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dataset {
-    /// The service that holds it.
-    pub of: ServiceName,
-    /// What it is.
-    pub kind: DatasetKind,
-    /// The host that has the authority over it; the service's only host when `None`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub authority: Option<HostName>,
-    /// A copy that is older than this counts as none; any age counts when `None`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fresh_for: Option<Span>,
-}
-
-/// What a dataset is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DatasetKind {
-    /// A PostgreSQL cluster with all its databases.
-    Postgresql {
-        /// The cluster's name, `main` as a rule.
-        cluster: String,
-    },
-    /// Files, with all that is below them.
-    Paths {
-        /// Absolute paths, none in another one.
-        paths: Vec<String>,
-    },
 }
 
 /// A program that makes, changes and ends machines on request (see `docs/providers.md`).
@@ -717,6 +687,12 @@ pub enum WrittenAction {
     Transfer {
         /// The dataset that comes from the host that has the authority over it.
         dataset: DatasetName,
+        /// How a database comes; as a dump when nothing is said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<DatabaseWay>,
+        /// Below which folder of both hosts what is on its way lies; the usual one when nothing is said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        staging: Option<String>,
     },
     /// `machine:` and `instance:`.
     Machine(WrittenMachine),

@@ -101,7 +101,7 @@ pub fn effects(step: &Step) -> Vec<Effect> {
             CarryOp::Restore => Effect::PathsRestored(paths.clone()),
         }],
         Action::Transfer { dataset, op, .. } => vec![match op {
-            TransferOp::Receive => Effect::DatasetReceived(dataset.clone()),
+            TransferOp::Receive | TransferOp::Load => Effect::DatasetReceived(dataset.clone()),
             TransferOp::TakeOver => Effect::AuthorityMoves,
         }],
         Action::Archive { paths } => vec![Effect::PathsCopied(paths.clone())],

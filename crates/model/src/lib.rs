@@ -7,6 +7,7 @@ pub mod authority;
 pub mod belonging;
 pub mod cluster;
 pub mod cluster_kind;
+pub mod dataset;
 pub mod definition;
 pub mod durations;
 pub mod effects;

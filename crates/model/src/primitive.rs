@@ -348,6 +348,10 @@ pub struct Receive {
     pub data: Moving,
     /// From whom.
     pub from: HostName,
+    /// What is run there before, as the host's own work with a receipt of its own: it makes the paths out of data that
+    /// is no tree of files. It finds by itself what an earlier attempt has made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Exec>,
 }
 
 /// The authority over data goes from the host that it was received from to that of the lane. First the old host
@@ -365,6 +369,10 @@ pub struct TakeOver {
     pub digest: String,
     /// Its output `stamps`.
     pub stamps: String,
+    /// What must succeed on the old host before it gives the authority away: it proves that what the paths were made
+    /// of is as it was then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Exec>,
 }
 
 /// Work on a machine as a whole. Who may be meant by it stands in [`crate::plan::Plan::machines`].

@@ -276,9 +276,13 @@ impl Renderer {
                 }
                 restore.file = text(&restore.file)?;
             }
-            Primitive::Receive(receive) => self.moving(&mut receive.data, context)?,
+            Primitive::Receive(receive) => {
+                self.moving(&mut receive.data, context)?;
+                self.first(&mut receive.first, context)?;
+            }
             Primitive::TakeOver(take) => {
                 self.moving(&mut take.data, context)?;
+                self.first(&mut take.first, context)?;
                 take.digest = text(&take.digest)?;
                 take.stamps = text(&take.stamps)?;
             }
@@ -362,6 +366,13 @@ impl Renderer {
         let lists = data.paths.iter_mut().chain(&mut data.exclude);
         for one in lists.chain(&mut data.units) {
             *one = self.text(one, Quoting::Plain, context)?;
+        }
+        Ok(())
+    }
+
+    fn first(&self, first: &mut Option<Exec>, context: &Context) -> Result<(), TemplateError> {
+        if let Some(exec) = first {
+            *exec = self.exec(exec, context)?;
         }
         Ok(())
     }
@@ -503,11 +514,16 @@ pub fn texts_of_primitive(primitive: &Primitive) -> Vec<(&str, Quoting)> {
             let paths = restore.paths.iter();
             paths.chain([&restore.file]).map(|t| plain(t)).collect()
         }
-        Primitive::Receive(receive) => texts_of_moving(&receive.data).map(|t| plain(t)).collect(),
+        Primitive::Receive(receive) => {
+            let first = receive.first.iter().flat_map(texts_of_exec);
+            let texts = texts_of_moving(&receive.data).map(|t| plain(t));
+            texts.chain(first).collect()
+        }
         Primitive::TakeOver(take) => {
+            let first = take.first.iter().flat_map(texts_of_exec);
             let outputs = [&take.digest, &take.stamps];
             let texts = texts_of_moving(&take.data).chain(outputs);
-            texts.map(|t| plain(t)).collect()
+            texts.map(|t| plain(t)).chain(first).collect()
         }
         Primitive::Wait(wait) => texts_of_measure(&wait.until),
         Primitive::Ask(ask) => vec![plain(ask.question.as_str())],

@@ -16,7 +16,7 @@ pub(crate) fn plan(draft: &mut Draft<'_>) {
             DatasetKind::Postgresql { cluster } => {
                 measured_cluster(draft, name, &authority, cluster);
             }
-            DatasetKind::Paths { .. } => {}
+            DatasetKind::Mariadb | DatasetKind::Paths { .. } => {}
         }
         draft.plan.datasets.insert(
             name.clone(),

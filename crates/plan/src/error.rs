@@ -119,11 +119,11 @@ pub enum Wrong {
         /// How many.
         hosts: usize,
     },
-    /// Data of which this version knows no way to another host.
+    /// A way for databases, and files that are to go it.
     #[error(
-        "step `{step}` would bring the dataset `{dataset}` to another host, and it is not of `kind: paths`"
+        "step `{step}` says how a database comes, and the dataset `{dataset}` is of `kind: paths`"
     )]
-    NotPaths {
+    NoDatabaseComes {
         /// The step.
         step: String,
         /// The dataset.

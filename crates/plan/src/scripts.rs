@@ -15,6 +15,26 @@ pub(crate) const PACKAGES_GONE: Script =
 pub(crate) const DATABASES: Script = Script("databases", include_str!("scripts/databases.sh"));
 /// Reads a plain dump to its end. No arguments.
 pub(crate) const READ_PLAIN: Script = Script("read-plain", include_str!("scripts/read_plain.sh"));
+/// Reads a plain dump of MariaDB to its end. No arguments.
+pub(crate) const READ_MARIADB: Script =
+    Script("read-mariadb", include_str!("scripts/read_mariadb.sh"));
+/// The ends of a transfer of a PostgreSQL cluster. Arguments: its name, its major or empty, and those of both.
+pub(crate) const TRANSFER_POSTGRESQL: Script = Script(
+    "transfer-postgresql",
+    concat!(
+        include_str!("scripts/transfer_postgresql.sh"),
+        include_str!("scripts/transfer_common.sh")
+    ),
+);
+/// The ends of a transfer of all of a MariaDB server. Arguments, as of the one before: `ready`, `dump`, `load` or `rest`;
+/// the staging folder; `dump` or `copy`; for `ready` the version at the source, if it is known.
+pub(crate) const TRANSFER_MARIADB: Script = Script(
+    "transfer-mariadb",
+    concat!(
+        include_str!("scripts/transfer_mariadb.sh"),
+        include_str!("scripts/transfer_common.sh")
+    ),
+);
 /// Moves a PostgreSQL cluster to the newest installed major. Arguments: old major or empty, name.
 pub(crate) const MOVE_CLUSTER: Script =
     Script("move-cluster", include_str!("scripts/move_cluster.sh"));
@@ -76,6 +96,9 @@ mod tests {
             MOUNTED,
             FORMAT,
             FORMATTED,
+            READ_MARIADB,
+            TRANSFER_POSTGRESQL,
+            TRANSFER_MARIADB,
         ] {
             assert!(!text.contains("{{") && !text.contains("{%"), "{name}");
         }

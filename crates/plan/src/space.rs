@@ -13,10 +13,13 @@ use std::collections::BTreeSet;
 const COPIES: &str = "data";
 
 /// Where PostgreSQL has its clusters on Debian, when the real place was not measured.
-const CLUSTERS: &str = "/var/lib/postgresql";
+pub(crate) const CLUSTERS: &str = "/var/lib/postgresql";
+
+/// Where MariaDB has its databases on Debian.
+pub(crate) const MARIADB: &str = "/var/lib/mysql";
 
 /// Write-ahead log of a cluster that is being restored, as `max_wal_size` allows it by default.
-const MOVE_LOG_BYTES: u64 = 1 << 30;
+pub(crate) const MOVE_LOG_BYTES: u64 = 1 << 30;
 
 /// What an archive takes for the name, owner and rights of one file, carefully.
 const ENTRY_BYTES: u64 = 512;
@@ -130,6 +133,14 @@ fn copy(draft: &mut Draft<'_>, dataset: &DatasetName) {
             (
                 bytes,
                 format!("copy of dataset {dataset}: at most what it takes there"),
+            )
+        }
+        Some((DatasetKind::Mariadb, host)) => {
+            let host = draft.fleet.hosts.get(host);
+            let bytes = host.and_then(|host| carried_bytes(draft, host, &[MARIADB.to_owned()]));
+            (
+                bytes,
+                format!("copy of dataset {dataset}: at most the size of its files"),
             )
         }
         _ => {

@@ -62,6 +62,7 @@ fn order(generation: &Generation, path: &str) -> Order {
             units: Vec::new(),
         },
         from: OLD.into(),
+        first: None,
     });
     let key = format!("bench-{}", generation.nonce);
     Order {

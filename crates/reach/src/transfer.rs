@@ -9,15 +9,15 @@ use crate::client::{ClientError, Feeder};
 use crate::detached::{self, ANSWER_S_MAX, Begun, Ear, deadline, spool, unexpected};
 use crate::link::{Hope, Link, Live};
 use crate::meet::{self, Met};
-use crate::outcome::{is_success, not_begun, words};
+use crate::outcome::{failed, is_success, not_begun, words};
 use crate::ssh_reach::SshReach;
 use crate::stream::{Opened, PROGRESS_MS, Step, Stream};
 use overhaul_engine::ports::{Order, Progress};
 use overhaul_model::authority::Claim;
 use overhaul_model::event::Outcome;
 use overhaul_model::id::{AttemptKey, Digest, HostName};
-use overhaul_model::primitive::{Moving, Receive, TakeOver};
-use overhaul_model::receipt::ReceiptEnd;
+use overhaul_model::primitive::{Exec, Moving, Receive, TakeOver};
+use overhaul_model::receipt::{ReceiptEnd, WorkEnd};
 use overhaul_model::wire::{
     GiveAway, Have, HostWork, Receiving, RequestBody, ResponseBody, Sending, TakeAuthority,
     transfer_id,
@@ -32,6 +32,8 @@ use tokio::time::{Instant, timeout};
 const AT_SOURCE: &str = "-source";
 /// The same for the offer to the other host to come for it.
 const OFFERED: &str = "-offer";
+/// The same for what is run there before.
+const FIRST: &str = "-first";
 
 /// How long the source may take to say how it ended, after the other host has.
 const REASON_S_MAX: u64 = 20;
@@ -94,7 +96,7 @@ impl SshReach {
         receive: &Receive,
         progress: &Progress,
     ) -> Outcome {
-        let Receive { data, from } = receive;
+        let Receive { data, from, first } = receive;
         let source = |ending| self.end(at_source(order, from, data, ending));
         let ends = self
             .end(order.clone())
@@ -108,6 +110,11 @@ impl SshReach {
             Ok(have) => have,
             Err(why) => return not_begun(why),
         };
+        if let Some(first) = first
+            && let Err(end) = self.first(order, from, data, first, progress).await
+        {
+            return end.of_receive();
+        }
         let moved = Transfer {
             here: here.stream(self, progress),
             there: there.stream(self, progress),
@@ -143,6 +150,7 @@ impl SshReach {
             from,
             digest,
             stamps,
+            first,
         } = take;
         let ends = self.end(order.clone()).and_then(|here| {
             // It judges by its own record, which may be of an attempt at this very step.
@@ -164,6 +172,11 @@ impl SshReach {
         });
         if order.begun {
             return detached::run(&here.link, &here.order, take, &here.redact, progress).await;
+        }
+        if let Some(first) = first
+            && let Err(end) = self.first(order, from, data, first, progress).await
+        {
+            return not_begun(end.why);
         }
         let give = HostWork::GiveAway(GiveAway {
             data: data.clone(),
@@ -187,6 +200,63 @@ impl SshReach {
             }
         }
         detached::run(&here.link, &here.order, take, &here.redact, progress).await
+    }
+}
+
+/// What was to be run at the source before did not do well. Nothing was begun on the host that receives.
+struct Unready {
+    why: String,
+    tail: String,
+    end: Option<WorkEnd>,
+}
+
+impl Unready {
+    /// It has failed for certain, or nobody knows; either way it can be begun again.
+    fn of_receive(self) -> Outcome {
+        match self.end {
+            None => not_begun(self.why),
+            end => failed(self.why, self.tail, end),
+        }
+    }
+}
+
+impl SshReach {
+    /// What is run at the source before, as its own work: it goes on without a connection, and what an earlier attempt
+    /// has begun is followed.
+    async fn first(
+        &self,
+        order: &Order,
+        from: &HostName,
+        data: &Moving,
+        first: &Exec,
+        progress: &Progress,
+    ) -> Result<(), Unready> {
+        let unready = |why: String, tail, end| {
+            Err(Unready {
+                why: format!("at {from}, where it comes from: {why}"),
+                tail,
+                end,
+            })
+        };
+        let mut source = match self.end(at_source(order, from, data, FIRST)) {
+            Ok(source) => source,
+            Err(Outcome::Failed { why, .. }) => return unready(why, String::new(), None),
+            Err(_) => return unready("it is not known".to_owned(), String::new(), None),
+        };
+        // Values of the step are those of the host that receives.
+        source.order.outputs.clear();
+        source.order.begun = false;
+        let work = HostWork::Exec(first.clone());
+        let (link, order, redact) = (&source.link, &source.order, &source.redact);
+        match detached::run(link, order, work, redact, progress).await {
+            Outcome::Succeeded { .. } => Ok(()),
+            Outcome::Failed { why, tail, end } => {
+                let last = tail.trim().lines().last().unwrap_or_default().to_owned();
+                let why = format!("{why}: {last}");
+                unready(why.trim_end_matches([':', ' ']).to_owned(), tail, end)
+            }
+            Outcome::Unknown { reason } => unready(reason, String::new(), None),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::rule::Complaint;
 use crate::view::{Act, View};
 use overhaul_model::action::{Action, TransferOp};
 use overhaul_model::authority::{Claim, claims, judge};
+use overhaul_model::definition::DatasetKind;
 use overhaul_model::effects::Effect;
 use overhaul_model::facts::Known;
 use overhaul_model::id::{DatasetName, HostName};
@@ -53,6 +54,7 @@ pub(super) fn one_authority(view: &View<'_>) -> Vec<Complaint> {
         .map(|(name, dataset)| (name, &dataset.authority))
         .collect();
     let mut received: BTreeSet<(&DatasetName, &HostName, &HostName)> = BTreeSet::new();
+    let mut loaded = received.clone();
     for part in parts(view) {
         let Part {
             act,
@@ -78,14 +80,25 @@ pub(super) fn one_authority(view: &View<'_>) -> Vec<Complaint> {
                 "take it from the one that has the authority, once",
             );
         }
+        let database = view.plan.datasets.get(dataset);
+        let loads = database.is_some_and(|set| !matches!(set.kind, DatasetKind::Paths { .. }));
         match op {
             TransferOp::Receive => {
                 received.insert((dataset, from, to));
             }
+            TransferOp::Load if received.contains(&(dataset, from, to)) => {
+                loaded.insert((dataset, from, to));
+            }
+            TransferOp::Load => {
+                let sentence = format!("{} loads what {to} has not received", act.id);
+                wrong(sentence, "let it receive the data before");
+            }
             TransferOp::TakeOver => {
-                if !received.contains(&(dataset, from, to)) {
+                let come = if loads { &loaded } else { &received };
+                if !come.contains(&(dataset, from, to)) {
+                    let lacks = if loads { "loaded" } else { "received" };
                     let sentence = format!(
-                        "{} takes the authority over it to {to}, which has not received it",
+                        "{} takes the authority over it to {to}, which has not {lacks} it",
                         act.id
                     );
                     wrong(sentence, "let it receive the data before");

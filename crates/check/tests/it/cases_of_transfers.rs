@@ -23,6 +23,18 @@ pub(crate) const CASES_OF_TRANSFERS: &[Case] = &[
         "host a\nhost b\nservice db db.service a,b\ndataset files db a @paths=/srv\nroll old a\n  hold db\n  archive /srv\nroll new b\n  receive files a\n  take files a\n",
     ),
     case(
+        "one-authority",
+        "the authority over a database that was not loaded",
+        "host a\nhost b\nservice db db.service a,b\ndataset shop db a\nroll old a\n  copy shop everything\n  read shop everything\n  hold db\nroll new b\n  receive shop a\n  take shop a\n",
+        "host a\nhost b\nservice db db.service a,b\ndataset shop db a\nroll old a\n  copy shop everything\n  read shop everything\n  hold db\nroll new b\n  receive shop a\n  load shop a\n  take shop a\n",
+    ),
+    case(
+        "one-authority",
+        "a database that is loaded before it came",
+        "host a\nhost b\nservice db db.service a,b\ndataset shop db a\nroll old a\n  copy shop everything\n  read shop everything\n  hold db\nroll new b\n  load shop a\n  receive shop a\n  take shop a\n",
+        "host a\nhost b\nservice db db.service a,b\ndataset shop db a\nroll old a\n  copy shop everything\n  read shop everything\n  hold db\nroll new b\n  receive shop a\n  load shop a\n  take shop a\n",
+    ),
+    case(
         "transfer-backup",
         "no copy before",
         "host a\nhost b\nservice db db.service a,b\ndataset files db a @paths=/srv\nroll old a\n  hold db\nroll new b\n  receive files a\n  take files a\n",

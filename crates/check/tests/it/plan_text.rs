@@ -560,6 +560,7 @@ fn meaning(node: &Node<'_>, parent: &StepId) -> (Action, Primitive) {
         ["copy", dataset, name] => copy(node, dataset, name),
         ["read", dataset, name] => read(node, parent, dataset, name),
         ["receive", dataset, from] => transfer(dataset, from, TransferOp::Receive),
+        ["load", dataset, from] => transfer(dataset, from, TransferOp::Load),
         ["take", dataset, from] => transfer(dataset, from, TransferOp::TakeOver),
         ["move", dataset] => (database(dataset, DatabaseOp::MoveCluster), exec()),
         ["later", "terminate"] => {
@@ -690,12 +691,18 @@ fn transfer(dataset: &str, from: &str, op: TransferOp) -> (Action, Primitive) {
         op,
     };
     let work = match op {
-        TransferOp::Receive => Primitive::Receive(Receive { data, from }),
+        TransferOp::Receive => Primitive::Receive(Receive {
+            data,
+            from,
+            first: None,
+        }),
+        TransferOp::Load => Primitive::Exec(Exec::argv(["true"])),
         TransferOp::TakeOver => Primitive::TakeOver(TakeOver {
             data,
             from,
             digest: "d".to_owned(),
             stamps: "s".to_owned(),
+            first: None,
         }),
     };
     (action, work)

@@ -8,7 +8,7 @@ use overhaul_model::membership::Membership;
 use overhaul_model::plan::Plan;
 use overhaul_model::primitive::{
     Command, Edit, EditFile, Exec, MachineAct, MachineOp, Measure, NotAvailable, Persist,
-    Primitive, Receive, Restore, UnitState, WriteFile,
+    Primitive, Receive, Restore, TakeOver, UnitState, WriteFile,
 };
 use std::fmt::Write as _;
 
@@ -111,12 +111,7 @@ pub fn work(primitive: &Primitive) -> Vec<Piece> {
         Primitive::Persist(persist) => self::persist(persist),
         Primitive::Restore(restore) => self::restore(restore),
         Primitive::Receive(receive) => self::receive(receive),
-        Primitive::TakeOver(take) => vec![say(format!(
-            "From here {} counts on this host alone: {} of {} is not written again, and its services stay down there. By hand, write that down where everybody sees it.",
-            take.data.dataset,
-            take.data.paths.join(", "),
-            take.from
-        ))],
+        Primitive::TakeOver(take) => take_over(take),
         Primitive::Machine(act) => machine(act),
         Primitive::Belonging(act) => belonging(act),
         Primitive::Wait(wait) => {
@@ -171,12 +166,17 @@ fn persist(persist: &Persist) -> Vec<Piece> {
 }
 
 fn receive(receive: &Receive) -> Vec<Piece> {
-    let Receive { data, from } = receive;
+    let Receive { data, from, first } = receive;
     let units = match data.units.as_slice() {
         [] => String::new(),
         units => format!("; {} must be stopped there", units.join(", ")),
     };
-    vec![
+    let mut out = Vec::new();
+    if let Some(first) = first {
+        out.push(say(format!("On {from}, where it comes from, before:")));
+        out.extend(exec(first));
+    }
+    out.extend([
         say(format!(
             "The dataset {} comes from {from} to this host: {}, with owners, modes, ACLs, extended attributes, hard links and sparse files{units}. By hand, with the output of this command on {from} unpacked here (`tar --extract --acls --xattrs --numeric-owner --absolute-names --file -`), and compared afterwards:",
             data.dataset,
@@ -186,7 +186,24 @@ fn receive(receive: &Receive) -> Vec<Piece> {
             "tar --create --acls --xattrs --sparse --numeric-owner --absolute-names --file - -- {}",
             words(&data.paths)
         )),
-    ]
+    ]);
+    out
+}
+
+fn take_over(take: &TakeOver) -> Vec<Piece> {
+    let mut out = Vec::new();
+    if let Some(first) = &take.first {
+        let from = &take.from;
+        out.push(say(format!("On {from}, which must be as it was, before:")));
+        out.extend(exec(first));
+    }
+    out.push(say(format!(
+        "From here {} counts on this host alone: {} of {} is not written again, and its services stay down there. By hand, write that down where everybody sees it.",
+        take.data.dataset,
+        take.data.paths.join(", "),
+        take.from
+    )));
+    out
 }
 
 fn restore(restore: &Restore) -> Vec<Piece> {

@@ -31,6 +31,7 @@ fn world() -> Arc<World> {
     let receive = Receive {
         data: data.clone(),
         from: from.clone(),
+        first: None,
     };
     let mut copy = step("all/copy", Primitive::Receive(receive), Repeat::Safe);
     copy.action = action(TransferOp::Receive);
@@ -43,6 +44,7 @@ fn world() -> Arc<World> {
         from: from.clone(),
         digest: "d".to_owned(),
         stamps: "s".to_owned(),
+        first: None,
     });
     let mut over = step("all/over", take, Repeat::Once(OnceScope::Dataset));
     over.action = action(TransferOp::TakeOver);

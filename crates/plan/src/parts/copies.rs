@@ -5,7 +5,7 @@ use crate::draft::Draft;
 use crate::limits;
 use crate::scripts;
 use crate::slug::{file_name, literal, slug};
-use crate::space::carried_bytes;
+use crate::space::{MARIADB, carried_bytes};
 use overhaul_model::action::{Action, DatabaseOp, Limits, Repeat, Touches};
 use overhaul_model::definition::DatasetKind;
 use overhaul_model::facts::PostgresCluster;
@@ -35,6 +35,12 @@ pub(super) fn steps(draft: &mut Draft<'_>, site: &Site<'_>) -> Vec<Step> {
                 let host = draft.fleet.hosts.get(&authority);
                 let bytes = host.and_then(|host| carried_bytes(draft, host, paths));
                 out.push(copies.of_paths(paths, bytes));
+            }
+            (Some(DatasetKind::Mariadb), _) => {
+                let host = draft.fleet.hosts.get(&authority);
+                let paths = [MARIADB.to_owned()];
+                let bytes = host.and_then(|host| carried_bytes(draft, host, &paths));
+                out.extend(copies.of_mariadb(bytes));
             }
             (_, Some(cluster)) => out.extend(copies.of_cluster(cluster)),
             (_, None) => out.extend(copies.of_everything()),
@@ -141,6 +147,21 @@ impl Copies<'_> {
             file: "everything.sql".to_owned(),
             read: scripts::READ_PLAIN.with::<String>([]),
             bytes: None,
+        })
+        .into()
+    }
+
+    /// All databases of a server, by its administrator's account of the host.
+    fn of_mariadb(&self, bytes: Option<u64>) -> Vec<Step> {
+        let words =
+            "mariadb-dump --all-databases --single-transaction --routines --events --hex-blob";
+        self.copy(Copy {
+            word: "everything".to_owned(),
+            of: "all databases".to_owned(),
+            dump: Exec::argv(words.split(' ')),
+            file: "everything.sql".to_owned(),
+            read: scripts::READ_MARIADB.with::<String>([]),
+            bytes,
         })
         .into()
     }

@@ -17,6 +17,7 @@ mod release_change;
 mod replace;
 mod site;
 mod transfer;
+mod transfer_database;
 mod written;
 
 pub(crate) use site::{Site, blocks};

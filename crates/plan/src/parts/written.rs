@@ -135,9 +135,18 @@ fn each(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenStep) -> Vec<St
             let hosts = concerned(draft, site, written).unwrap_or_default();
             archive::steps(draft, site, written, of, &hosts)
         }
-        WrittenAction::Transfer { dataset } => {
+        WrittenAction::Transfer {
+            dataset,
+            by,
+            staging,
+        } => {
             let hosts = concerned(draft, site, written).unwrap_or_default();
-            return transfer::steps(draft, site, written, dataset, &hosts);
+            let wanted = transfer::Wanted {
+                dataset,
+                by: *by,
+                staging: staging.as_deref(),
+            };
+            return transfer::steps(draft, site, written, &wanted, &hosts);
         }
         WrittenAction::Volume(volume) => {
             let steps = belongings::written_volume(draft, site, written, volume);

@@ -2,10 +2,11 @@
 
 use crate::support::{definition, fleet, role, service, step};
 use overhaul_model::definition::{
-    Dataset, DatasetKind, Definition, Order, RoleUpgrade, Slot, Strategy, WrittenAction,
+    DatabaseWay, Dataset, DatasetKind, Definition, Order, RoleUpgrade, Slot, Strategy,
+    WrittenAction,
 };
 use overhaul_model::facts::FleetFacts;
-use overhaul_model::primitive::Primitive;
+use overhaul_model::primitive::{Command, Exec, Primitive};
 use overhaul_plan::{compile, print};
 
 const HOSTS: &[&str] = &["new1: files new", "old1: files old", "old2: files old"];
@@ -13,6 +14,8 @@ const HOSTS: &[&str] = &["new1: files new", "old1: files old", "old2: files old"
 fn transfer(dataset: &str) -> WrittenAction {
     WrittenAction::Transfer {
         dataset: dataset.into(),
+        by: None,
+        staging: None,
     }
 }
 
@@ -57,6 +60,97 @@ fn a_transfer_is_a_copy_that_may_be_repeated_and_an_authority_that_moves_once() 
     insta::assert_json_snapshot!(copy.work);
 }
 
+/// The same with a database in the place of the files.
+fn shop(kind: DatasetKind, by: Option<DatabaseWay>) -> Definition {
+    let mut out = office(Some("old1"));
+    for dataset in out.datasets.values_mut() {
+        dataset.kind = kind.clone();
+    }
+    if let Some(by) = by {
+        come_by(&mut out, by);
+    }
+    out
+}
+
+fn come_by(definition: &mut Definition, way: DatabaseWay) {
+    let mut action = transfer("files");
+    if let WrittenAction::Transfer { by, staging, .. } = &mut action {
+        *by = Some(way);
+        *staging = Some("/srv/on its way".to_owned());
+    }
+    let come = step("they come over", action);
+    for role in &mut definition.roles {
+        if let Some(slot) = role.slots.get_mut(&Slot::Restore) {
+            *slot = vec![come.clone().into()];
+        }
+    }
+}
+
+/// What a script is told, without its text.
+fn words(exec: &Exec) -> String {
+    let Command::Argv(argv) = &exec.command else {
+        return String::new();
+    };
+    argv.iter()
+        .skip(3)
+        .map(|word| format!("[{word}]"))
+        .collect()
+}
+
+/// Each step of a transfer: its name, which paths go, and what a script is told.
+fn parts(definition: &Definition) -> Vec<String> {
+    let plan = compile(definition, &fleet(HOSTS), &FleetFacts::new()).unwrap();
+    let mut out = Vec::new();
+    for step in plan.steps() {
+        let (paths, exec) = match &step.work {
+            Primitive::Receive(receive) => (receive.data.paths.join(","), receive.first.as_ref()),
+            Primitive::TakeOver(take) => (take.data.paths.join(","), take.first.as_ref()),
+            Primitive::Exec(exec) => (String::new(), Some(exec)),
+            _ => continue,
+        };
+        let name = step.id.as_str().rsplit('/').next().unwrap_or_default();
+        if name.contains("come") {
+            out.push(format!(
+                "{name} {paths} {}",
+                exec.map_or_else(String::new, words)
+            ));
+        }
+    }
+    out
+}
+
+#[test]
+fn a_database_is_made_into_files_and_loaded_and_compared_before_the_authority_moves() {
+    let cluster = "main".to_owned();
+    let postgresql = DatasetKind::Postgresql { cluster };
+    let stage = "/var/lib/overhaul-transfer/files";
+    assert_eq!(
+        parts(&shop(postgresql, None)),
+        [
+            format!(
+                "the-files-come-over-ready  [transfer-postgresql][main][][ready][{stage}][dump][]"
+            ),
+            format!(
+                "the-files-come-over {stage} [transfer-postgresql][main][][dump][{stage}][dump]"
+            ),
+            format!("the-files-come-over-load  [transfer-postgresql][main][][load][{stage}][dump]"),
+            format!(
+                "the-files-come-over-authority {stage} [transfer-postgresql][main][][rest][{stage}][dump]"
+            ),
+        ]
+    );
+    let stage = "/srv/on its way/files";
+    assert_eq!(
+        parts(&shop(DatasetKind::Mariadb, Some(DatabaseWay::Copy))),
+        [
+            format!("they-come-over-ready  [transfer-mariadb][ready][{stage}][copy][]"),
+            format!("they-come-over {stage} [transfer-mariadb][dump][{stage}][copy]"),
+            format!("they-come-over-load  [transfer-mariadb][load][{stage}][copy]"),
+            format!("they-come-over-authority {stage} [transfer-mariadb][rest][{stage}][copy]"),
+        ]
+    );
+}
+
 #[test]
 fn a_transfer_without_one_host_at_each_end_is_refused() {
     let wrong = |definition: Definition| {
@@ -74,13 +168,9 @@ fn a_transfer_without_one_host_at_each_end_is_refused() {
     std::mem::swap(&mut old.slots, &mut new.slots);
     std::mem::swap(&mut old.backup, &mut new.backup);
     all.push(wrong(both));
-    let mut database = office(Some("old1"));
-    for dataset in database.datasets.values_mut() {
-        dataset.kind = DatasetKind::Postgresql {
-            cluster: "main".to_owned(),
-        };
-    }
-    all.push(wrong(database));
+    let mut files = office(Some("old1"));
+    come_by(&mut files, DatabaseWay::Copy);
+    all.push(wrong(files));
     let mut moved = office(Some("old1"));
     let action = WrittenAction::MoveCluster {
         dataset: "files".into(),

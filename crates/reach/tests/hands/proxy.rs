@@ -1,6 +1,6 @@
 //! A network between us and sshd that can be cut.
 
-use std::net::SocketAddr;
+use crate::support::connect_in;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,6 +24,11 @@ pub struct Proxy {
 
 impl Proxy {
     pub async fn to(port: u16) -> Self {
+        Self::into(None, port).await
+    }
+
+    /// The only way into the network of a process.
+    pub async fn into(network: Option<u32>, port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let own = listener.local_addr().unwrap().port();
         let state = watch::Sender::new(Network::Good);
@@ -32,11 +37,7 @@ impl Proxy {
         let accept = tokio::spawn(async move {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
-                let pass = tokio::spawn(pass(
-                    client,
-                    SocketAddr::from(([127, 0, 0, 1], port)),
-                    told.clone(),
-                ));
+                let pass = tokio::spawn(pass(client, (network, port), told.clone()));
                 all.lock().unwrap().push(pass.abort_handle());
             }
         });
@@ -61,11 +62,20 @@ impl Drop for Proxy {
     }
 }
 
-async fn pass(mut client: TcpStream, to: SocketAddr, told: watch::Receiver<Network>) {
+async fn pass(
+    mut client: TcpStream,
+    (network, port): (Option<u32>, u16),
+    told: watch::Receiver<Network>,
+) {
     if *told.borrow() == Network::Cut {
         return;
     }
-    let Ok(mut server) = TcpStream::connect(to).await else {
+    let connected = tokio::task::spawn_blocking(move || connect_in(network, port)).await;
+    let server = connected.unwrap().and_then(|stream| {
+        stream.set_nonblocking(true)?;
+        TcpStream::from_std(stream)
+    });
+    let Ok(mut server) = server else {
         return;
     };
     let (mut client_read, mut client_write) = client.split();

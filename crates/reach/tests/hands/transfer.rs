@@ -10,13 +10,13 @@ use overhaul_model::authority::{AuthorityStand, claims};
 use overhaul_model::event::{Outcome, Settlement};
 use overhaul_model::fleet::{Connection, Fleet, Host};
 use overhaul_model::id::{HostName, Position};
-use overhaul_model::primitive::{Moving, Primitive, Receive, TakeOver, WriteFile};
+use overhaul_model::primitive::{Exec, Moving, Primitive, Receive, TakeOver, WriteFile};
 use overhaul_reach::SshReach;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Longer than any connection of a [`Scene`] outlives silence.
@@ -37,14 +37,26 @@ struct Pair {
 
 impl Pair {
     async fn new() -> Self {
+        Self::with(Sshd::beside).await
+    }
+
+    /// The two reach each other nowhere, the controller both.
+    async fn apart() -> Self {
+        Self::with(Sshd::apart).await
+    }
+
+    async fn with(new: fn(&Path, &Path) -> Sshd) -> Self {
         let scene = Scene::new(By::Native);
         let dir = scene.dir.path().canonicalize().unwrap();
         for name in ["shared/site/below", "there"] {
             fs::create_dir_all(dir.join(name)).unwrap();
         }
-        let new = Sshd::beside(&dir.join("there"), &dir.join("shared"));
+        let new = new(&dir.join("there"), &dir.join("shared"));
         new.known("127.0.0.1", "host_ed25519");
-        let networks = [Proxy::to(scene.sshd.port).await, Proxy::to(new.port).await];
+        let networks = [
+            Proxy::to(scene.sshd.port).await,
+            Proxy::into(new.network, new.port).await,
+        ];
         let pair = Self {
             scene,
             new,
@@ -140,8 +152,21 @@ impl Pair {
         let receive = Receive {
             data: self.moving(),
             from: OLD.into(),
+            first: None,
         };
         self.order(name, NEW, Primitive::Receive(receive))
+    }
+
+    /// The same order, with a script that the old host runs before.
+    fn after(&self, script: &str, mut order: Order) -> Order {
+        let site = self.at_old().display().to_string();
+        let script = Some(Exec::shell(format!("cd '{site}'; {script}")));
+        match &mut order.work {
+            Primitive::Receive(receive) => receive.first = script,
+            Primitive::TakeOver(take) => take.first = script,
+            other => panic!("{other:?}"),
+        }
+        order
     }
 
     fn take_over(&self, name: &str, received: &Outcome) -> Order {
@@ -151,6 +176,7 @@ impl Pair {
             from: OLD.into(),
             digest: text("digest"),
             stamps: text("stamps"),
+            first: None,
         };
         self.order(name, NEW, Primitive::TakeOver(take))
     }
@@ -183,6 +209,31 @@ impl Begun {
         let before = self.file.metadata().unwrap().ino();
         assert_eq!(fs::metadata(&self.path).unwrap().ino(), before);
     }
+}
+
+/// How a transfer came, in the end, with a cut of the old host's connection and one of the new host's before.
+async fn cut_twice(pair: &Pair, reach: &SshReach) -> (Outcome, String) {
+    for (cut, name) in [(0, "at-old"), (1, "at-new")] {
+        let printed = Printed::default();
+        let act = reach.act(pair.receive(name), printed.progress());
+        let large = || fs::metadata(pair.at_new().join("large")).map_or(0, |meta| meta.len());
+        let wanted = 8_000_000 * (cut as u64 + 1);
+        let disturb = async {
+            eventually("the large file", || large() > wanted).await;
+            pair.networks[cut].set(Network::Cut);
+            tokio::time::sleep(GIVEN_UP).await;
+            pair.networks[cut].set(Network::Good);
+        };
+        let (outcome, ()) = tokio::join!(act, disturb);
+        failure(&outcome);
+        assert!(pair.mark().exists(), "{name}");
+    }
+    let begun = pair.begun();
+    let received = reach.act(pair.receive("whole"), quiet()).await;
+    begun.assert_gone_on_with();
+    pair.assert_equal();
+    let way = outputs(&received)["way"].as_str().unwrap().to_owned();
+    (received, way)
 }
 
 async fn stands(reach: &SshReach, host: &str) -> Vec<AuthorityStand> {
@@ -261,26 +312,23 @@ async fn data_and_the_authority_over_it_move_once() {
 async fn a_transfer_goes_on_after_a_cut_at_either_end() {
     let pair = Pair::new().await;
     let (reach, _) = pair.registered().await;
-    for (cut, name) in [(0, "at-old"), (1, "at-new")] {
-        let printed = Printed::default();
-        let act = reach.act(pair.receive(name), printed.progress());
-        let large = || fs::metadata(pair.at_new().join("large")).map_or(0, |meta| meta.len());
-        let wanted = 8_000_000 * (cut as u64 + 1);
-        let disturb = async {
-            eventually("the large file", || large() > wanted).await;
-            pair.networks[cut].set(Network::Cut);
-            tokio::time::sleep(GIVEN_UP).await;
-            pair.networks[cut].set(Network::Good);
-        };
-        let (outcome, ()) = tokio::join!(act, disturb);
-        failure(&outcome);
-        assert!(pair.mark().exists(), "{name}");
-    }
-    let begun = pair.begun();
-    let received = reach.act(pair.receive("whole"), quiet()).await;
-    begun.assert_gone_on_with();
-    pair.assert_equal();
+    let (received, way) = cut_twice(&pair, &reach).await;
+    assert!(way.starts_with("directly from 127.0.0.1:"), "{way}");
     outputs(&reach.act(pair.take_over("over", &received), quiet()).await);
+}
+
+#[tokio::test]
+async fn two_hosts_that_do_not_meet_send_through_the_controller_and_go_on_after_a_cut() {
+    let pair = Pair::apart().await;
+    let (reach, _) = pair.registered().await;
+    let (received, way) = cut_twice(&pair, &reach).await;
+    assert!(
+        way.starts_with("through the controller (127.0.0.1:") && way.contains("not reached"),
+        "{way}"
+    );
+    outputs(&reach.act(pair.take_over("over", &received), quiet()).await);
+    let held = AuthorityStand::Held { from: OLD.into() };
+    assert_eq!(stands(&reach, NEW).await, [held]);
 }
 
 #[tokio::test]
@@ -324,6 +372,35 @@ async fn a_transfer_goes_on_after_the_end_of_its_controller() {
 }
 
 #[tokio::test]
+async fn what_is_made_at_the_source_before_comes_over_and_is_proven_before_the_authority_goes() {
+    let pair = Pair::new().await;
+    let (reach, _) = pair.registered().await;
+    let refused = pair.after("echo no room >&2; exit 3", pair.receive("refused"));
+    let refused = reach.act(refused, quiet()).await;
+    let (why, _) = failure(&refused);
+    assert_eq!(why, "at old, where it comes from: exit code 3: no room");
+    assert!(!pair.at_new().exists() && !pair.mark().exists());
+
+    let made = "[ -e made ] || echo made >made";
+    let received = pair.after(made, pair.receive("made"));
+    let received = reach.act(received, quiet()).await;
+    assert_eq!(outputs(&received)["entries"], 7);
+    assert_eq!(fs::read(pair.at_new().join("made")).unwrap(), b"made\n");
+    pair.assert_equal();
+
+    let over = |name, script: &str| pair.after(script, pair.take_over(name, &received));
+    let late = reach
+        .act(over("late", "echo touched; exit 1"), quiet())
+        .await;
+    let why = not_begun(&late);
+    assert!(why.ends_with("exit code 1: touched"), "{why}");
+    assert_eq!(stands(&reach, OLD).await, []);
+    outputs(&reach.act(over("over", "[ -e made ]"), quiet()).await);
+    let given = AuthorityStand::Given { to: NEW.into() };
+    assert_eq!(stands(&reach, OLD).await, [given]);
+}
+
+#[tokio::test]
 async fn what_stands_against_a_transfer_is_named_and_nothing_is_lost() {
     let pair = Pair::new().await;
     let (reach, _) = pair.registered().await;
@@ -341,6 +418,7 @@ async fn what_stands_against_a_transfer_is_named_and_nothing_is_lost() {
     let itself = Receive {
         data: pair.moving(),
         from: NEW.into(),
+        first: None,
     };
     let itself = pair.order("itself", NEW, Primitive::Receive(itself));
     let itself = reach.act(itself, quiet()).await;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -16,6 +17,7 @@ use overhaul_reach::ssh::{
 };
 use overhaul_reach::transport::{Session, Way};
 use overhaul_reach::{Settings, openssh};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tempfile::TempDir;
 
 /// How long sshd or ssh-agent may take to answer on a busy machine.
@@ -130,7 +132,18 @@ pub fn openssh_way(target: &Target, keys: &[PathBuf], agent: Option<&Path>) -> W
 pub struct Sshd {
     pub dir: TempDir,
     pub port: u16,
+    /// The process in whose network it is, where that is another one than ours.
+    pub network: Option<u32>,
     child: Child,
+}
+
+/// What whoever logs in there has for itself.
+struct Own<'a> {
+    /// This folder, where others see another one.
+    shown: &'a Path,
+    over: &'a Path,
+    /// And a network without a way out.
+    apart: bool,
 }
 
 impl Sshd {
@@ -148,10 +161,22 @@ impl Sshd {
     /// One on a host of its own, as far as a folder goes: whoever logs in there sees `shown` at the path
     /// `over`. Takes root.
     pub fn beside(shown: &Path, over: &Path) -> Self {
-        Self::seeing("", &[("host_ed25519", ED25519)], Some((shown, over)))
+        let apart = false;
+        Self::beside_with(Own { shown, over, apart })
     }
 
-    fn seeing(config: &str, host_keys: &[(&str, &[&str])], folder: Option<(&Path, &Path)>) -> Self {
+    /// The same in a network of its own: nothing reaches it or is reached from there, but for what goes through
+    /// [`connect_in`]. Takes root.
+    pub fn apart(shown: &Path, over: &Path) -> Self {
+        let apart = true;
+        Self::beside_with(Own { shown, over, apart })
+    }
+
+    fn beside_with(own: Own<'_>) -> Self {
+        Self::seeing("", &[("host_ed25519", ED25519)], Some(&own))
+    }
+
+    fn seeing(config: &str, host_keys: &[(&str, &[&str])], own: Option<&Own<'_>>) -> Self {
         let dir = TempDir::new().unwrap();
         // Another account has to read its authorized keys below.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -177,8 +202,14 @@ impl Sshd {
         }
         for _ in 0..STARTS_MAX {
             let port = free_port();
-            if let Some(child) = spawn(dir.path(), port, folder) {
-                return Self { dir, port, child };
+            if let Some(child) = spawn(dir.path(), port, own) {
+                let network = own.filter(|own| own.apart).map(|_| child.id());
+                return Self {
+                    dir,
+                    port,
+                    network,
+                    child,
+                };
             }
         }
         panic!(
@@ -326,15 +357,20 @@ fn parents() -> Vec<(u32, u32)> {
         .collect()
 }
 
-fn spawn(dir: &Path, port: u16, folder: Option<(&Path, &Path)>) -> Option<Child> {
+fn spawn(dir: &Path, port: u16, own: Option<&Own<'_>>) -> Option<Child> {
     let log = fs::File::create(dir.join("sshd.log")).unwrap();
-    let mut command = match folder {
+    let mut command = match own {
         None => Command::new("/usr/sbin/sshd"),
-        Some((shown, over)) => {
+        Some(own) => {
             let mut command = Command::new("unshare");
-            let script = "mount --bind \"$0\" \"$1\" && shift && exec /usr/sbin/sshd \"$@\"";
-            command.args(["--mount", "--propagation", "private", "sh", "-c", script]);
-            command.args([shown, over]);
+            let here = "mount --bind \"$0\" \"$1\" && shift && exec /usr/sbin/sshd \"$@\"";
+            let script = match own.apart {
+                true => format!("ip link set lo up && {here}"),
+                false => here.to_owned(),
+            };
+            command.args(own.apart.then_some("--net"));
+            command.args(["--mount", "--propagation", "private", "sh", "-c"]);
+            command.arg(script).args([own.shown, own.over]);
             command
         }
     };
@@ -352,7 +388,8 @@ fn spawn(dir: &Path, port: u16, folder: Option<(&Path, &Path)>) -> Option<Child>
         if child.try_wait().unwrap().is_some() {
             return None;
         }
-        if answers(port) {
+        let network = own.filter(|own| own.apart).map(|_| child.id());
+        if answers(network, port) {
             return Some(child);
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -362,8 +399,22 @@ fn spawn(dir: &Path, port: u16, folder: Option<(&Path, &Path)>) -> Option<Child>
     None
 }
 
-fn answers(port: u16) -> bool {
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
+/// A connection to a port of the loopback address in the network of a process.
+pub fn connect_in(network: Option<u32>, port: u16) -> std::io::Result<TcpStream> {
+    let connect = move || {
+        if let Some(process) = network {
+            let own = fs::File::open(format!("/proc/{process}/ns/net"))?;
+            let kind = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(own.as_fd(), kind)?;
+        }
+        TcpStream::connect(("127.0.0.1", port))
+    };
+    // A thread of its own stays in that network; the socket does anyhow.
+    std::thread::spawn(connect).join().unwrap()
+}
+
+fn answers(network: Option<u32>, port: u16) -> bool {
+    let Ok(mut stream) = connect_in(network, port) else {
         return false;
     };
     stream

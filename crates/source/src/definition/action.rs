@@ -1,6 +1,6 @@
 //! Actions, without the bounds and the rest that a step adds.
 
-use super::archive::{TRANSFER, archive};
+use super::archive::{archive, transfer};
 use super::belonging;
 use super::later_shapes;
 use super::measure::{argv, measure, unit};
@@ -78,9 +78,9 @@ pub(crate) fn act(desk: &Desk, names: Option<&Names>, fields: &Fields) -> Option
         }),
         "archive" => WrittenAction::Archive(archive(desk, node)?),
         "transfer" => {
-            let (dataset, span) = named_dataset(desk, node, &TRANSFER, "dataset")?;
+            let (action, span) = transfer(desk, node)?;
             dataset_span = Some(span);
-            WrittenAction::Transfer { dataset }
+            action
         }
         "machine" => near::machine(desk, names?, node)?,
         "volume" => belonging::volume(desk, names?, node)?,

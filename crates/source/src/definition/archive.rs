@@ -6,7 +6,9 @@ use crate::node::{Node, Tree, shortened};
 use crate::reader::{self, Fields};
 use crate::shape::{Kind, Shape, may, must};
 use crate::templates::Desk;
-use overhaul_model::definition::Archive;
+use overhaul_model::definition::{Archive, DatabaseWay, WrittenAction};
+use overhaul_model::id::DatasetName;
+use std::ops::Range;
 
 /// The whole root.
 const ROOT: &str = "/";
@@ -48,14 +50,54 @@ pub(super) static ARCHIVE: Shape = Shape {
 pub(super) static TRANSFER: Shape = Shape {
     id: "transfer",
     what: "`transfer`",
-    keys: &[&[must(
-        "dataset",
-        Kind::Text,
-        "the dataset that comes from the host that has the authority over it, which moves with it",
-    )]],
+    keys: &[&[
+        must(
+            "dataset",
+            Kind::Text,
+            "the dataset that comes from the host that has the authority over it, which moves with it",
+        ),
+        may(
+            "by",
+            Kind::Words(&["dump", "copy"]),
+            "how a database comes: dumped and loaded anew (`dump`, if left out), or its files (`copy`)",
+        ),
+        may(
+            "staging",
+            Kind::Text,
+            "of a database, the folder of both hosts for what is on its way; `/var/lib/overhaul-transfer` if left out",
+        ),
+    ]],
     later: &[],
     one_of: &[],
 };
+
+/// A transfer, as a person wrote it, and where its dataset is named.
+pub(super) fn transfer(desk: &Desk, node: &Node) -> Option<(WrittenAction, Range<usize>)> {
+    let sink = desk.sink;
+    let fields = Fields::open(sink, node, &TRANSFER)?;
+    let named = fields.get("dataset")?;
+    let dataset = reader::name(sink, named).map(DatasetName::new);
+    let by = fields.word(
+        "by",
+        &[("dump", DatabaseWay::Dump), ("copy", DatabaseWay::Copy)],
+    );
+    let staging = fields.get("staging").and_then(|node| {
+        let path = reader::text(sink, node)?;
+        if !is_plain(&path) {
+            let message = format!("`{}` is no folder for what is on its way", shortened(&path));
+            let help = "write an absolute path without `.`, `..` and a slash at its end";
+            sink.add_with_help(&node.span, message, help);
+        }
+        Some(path)
+    });
+    fields.done();
+    let action = WrittenAction::Transfer {
+        dataset: dataset?,
+        by,
+        staging,
+    };
+    Some((action, named.span.clone()))
+}
 
 /// An archive, as a person wrote it.
 pub(super) fn archive(desk: &Desk, node: &Node) -> Option<Archive> {

@@ -178,7 +178,7 @@ impl<'r, 's, 'f> BlockReader<'r, 's, 'f> {
                 self.dataset(dataset.as_str(), &span);
             }
             // It comes from wherever it lives.
-            (WrittenAction::Transfer { dataset }, Some(span)) => {
+            (WrittenAction::Transfer { dataset, .. }, Some(span)) => {
                 self.any_dataset(dataset.as_str(), &span);
             }
             _ => {}

@@ -399,24 +399,40 @@ fn datasets(
     out
 }
 
+/// The word for what a dataset is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Postgresql,
+    Mariadb,
+    Paths,
+}
+
 /// What a dataset is, with the keys that belong to that alone.
 fn dataset_kind(desk: &Desk, fields: &Fields) -> Option<DatasetKind> {
     let sink = desk.sink;
-    let kinds = [("postgresql", false), ("paths", true)];
-    let of_paths = fields.word("kind", &kinds)?;
+    let kinds = [
+        ("postgresql", Of::Postgresql),
+        ("mariadb", Of::Mariadb),
+        ("paths", Of::Paths),
+    ];
+    let of = fields.word("kind", &kinds)?;
     let (cluster, paths) = (fields.get("cluster"), fields.get("paths"));
-    let foreign = match of_paths {
-        true => cluster.map(|node| (node, "`cluster` belongs to `kind: postgresql`")),
-        false => paths.map(|node| (node, "`paths` belongs to `kind: paths`")),
-    };
-    if let Some((node, message)) = foreign {
+    let clusters = cluster.filter(|_| of != Of::Postgresql);
+    let foreign = clusters.map(|node| (node, "`cluster` belongs to `kind: postgresql`"));
+    let files = paths.filter(|_| of != Of::Paths);
+    let files = files.map(|node| (node, "`paths` belongs to `kind: paths`"));
+    for (node, message) in foreign.into_iter().chain(files) {
         sink.add(&node.span, message);
     }
-    if !of_paths {
-        let cluster = cluster.and_then(|node| reader::name(sink, node));
-        return Some(DatasetKind::Postgresql {
-            cluster: cluster.unwrap_or_else(|| CLUSTER_DEFAULT.to_owned()),
-        });
+    match of {
+        Of::Postgresql => {
+            let cluster = cluster.and_then(|node| reader::name(sink, node));
+            return Some(DatasetKind::Postgresql {
+                cluster: cluster.unwrap_or_else(|| CLUSTER_DEFAULT.to_owned()),
+            });
+        }
+        Of::Mariadb => return Some(DatasetKind::Mariadb),
+        Of::Paths => {}
     }
     let found = paths.map(|node| super::strategy::paths(desk, node, "a dataset", DATASET_PATHS));
     match found {

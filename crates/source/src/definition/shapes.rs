@@ -282,7 +282,11 @@ pub(super) static DATASET: Shape = Shape {
     what: "a dataset",
     keys: &[&[
         must("of", Kind::Text, "the service that holds it"),
-        must("kind", Kind::Words(&["postgresql", "paths"]), "what it is"),
+        must(
+            "kind",
+            Kind::Words(&["postgresql", "mariadb", "paths"]),
+            "what it is",
+        ),
         may(
             "paths",
             TEXTS,
@@ -635,7 +639,7 @@ const STEP_ACTIONS: &[Key] = &[
     may(
         "transfer",
         Kind::Object(&archive::TRANSFER),
-        "data that moves once, with its authority; not available in this version",
+        "a dataset comes from another host, and the authority over it with it",
     ),
     may(
         "migrations",
