@@ -40,17 +40,18 @@ pub struct Args {
 
 /// Runs it; success when all laws are kept and the run is complete.
 pub fn run(args: &Args) -> ExitCode {
-    let moments = drawn(args.seed, usize::from(args.cuts), STEPS.len());
+    let moments = drawn(args.seed, usize::from(args.cuts), &STEPS);
     if args.list {
         for Moment {
             step,
-            per_mille,
+            writing,
+            flushes,
             loss,
         } in &moments
         {
             let step = STEPS.get(*step).copied().unwrap_or_default();
             say(format_args!(
-                "{step} after {per_mille} thousandths of its flushes; loses {loss:?}"
+                "{step}: {flushes} flushes behind {writing}; loses {loss:?}"
             ));
         }
         return ExitCode::SUCCESS;

@@ -19,15 +19,14 @@ pub const DEFINITION: &str = "lab/power-loss/upgrade.yaml";
 const STEP_S_MAX: u64 = 1_200;
 /// The rest of the job.
 const JOB_S_MAX: u64 = 3_600;
-/// A step is over, and with it all its flushes, long before.
-const CUT_S_MAX: u64 = 120;
+/// It is gone already; how much was lost is written into the file meanwhile.
+const CUT_S_MAX: u64 = 60;
 
 /// A power cut and what became of it: a row of the table in `docs/reliability.md`.
 #[derive(Clone, Debug)]
 pub struct Row {
     step: String,
-    flushes: (u64, u64),
-    loss: Loss,
+    moment: Moment,
     cut: Cut,
     place: &'static str,
     /// Steps that were done so far and have lost a file that nobody had waited for, and all that were done.
@@ -41,16 +40,12 @@ pub struct Row {
 pub fn carry_out(guest: Guest, overhaul: &Path, moments: &[Moment]) -> Result<Vec<Row>, Failure> {
     let mut site = Site::new(guest, overhaul, &["effect", "look"])?;
     site.begin(Path::new(DEFINITION))?;
-    let (mut rows, mut usual) = (Vec::new(), Usual::default());
+    let mut rows = Vec::new();
     for (at, moment) in moments.iter().enumerate() {
         let step = STEPS.get(moment.step).copied().unwrap_or_default();
-        site.wait(
-            step,
-            STEP_S_MAX,
-            |site| Ok(usual.look(site) > moment.step),
-            person,
-        )?;
-        let row = struck(&mut site, *moment, usual.flushes(), at + 1)?;
+        site.running.cut(moment.aim(step));
+        site.wait(step, STEP_S_MAX, |site| Ok(site.running.is_cut()), person)?;
+        let row = struck(&mut site, *moment, at + 1)?;
         say(&row);
         rows.push(row);
     }
@@ -65,57 +60,12 @@ pub fn carry_out(guest: Guest, overhaul: &Path, moments: &[Moment]) -> Result<Ve
     Ok(rows)
 }
 
-/// How often the disk is flushed for a step in which nothing goes wrong.
-#[derive(Debug, Default)]
-struct Usual {
-    /// Steps that had begun at the last look, and the flushes then.
-    seen: Option<(usize, u64)>,
-    steps: u64,
-    flushes: u64,
-}
-
-impl Usual {
-    /// Looks how many steps have begun; one that began just now ended the one before it.
-    fn look(&mut self, site: &Site<'_>) -> usize {
-        let begun = begun(site);
-        let now = site.running.flushes();
-        self.note(begun, now);
-        begun
-    }
-
-    fn note(&mut self, begun: usize, now: u64) {
-        match self.seen {
-            Some((before, _)) if before == begun => return,
-            // After a boot the disk counts anew.
-            Some((before, flushes)) if before + 1 == begun && before > 0 && now > flushes => {
-                self.steps += 1;
-                self.flushes += now - flushes;
-            }
-            _ => {}
-        }
-        self.seen = Some((begun, now));
-    }
-
-    fn flushes(&self) -> u64 {
-        self.flushes.checked_div(self.steps).unwrap_or(0)
-    }
-}
-
-/// How many steps of the job have begun, each counted once.
-fn begun(site: &Site<'_>) -> usize {
-    let attempts = site.started();
-    let has = |step: &&&str| attempts.iter().any(|attempt| attempt.step == **step);
-    STEPS.iter().filter(has).count()
-}
-
-/// The power goes, and comes again.
-fn struck(site: &mut Site<'_>, moment: Moment, usual: u64, cuts: usize) -> Result<Row, Failure> {
-    let flushes = moment.flushes(usual);
-    site.running.cut_after(flushes, moment.loss);
+/// The power is gone, and comes again.
+fn struck(site: &mut Site<'_>, moment: Moment, cuts: usize) -> Result<Row, Failure> {
     let bound = Duration::from_secs(CUT_S_MAX);
     let cut = site.running.wait_for_cut(bound).ok_or_else(|| {
         Failure::new(format!(
-            "the disk was not flushed {flushes} times within {CUT_S_MAX} s"
+            "the machine's power did not go within {CUT_S_MAX} s"
         ))
     })?;
     let since = Instant::now();
@@ -154,8 +104,7 @@ fn struck(site: &mut Site<'_>, moment: Moment, usual: u64, cuts: usize) -> Resul
     Ok(Row {
         outcome: outcome(again, &site.decided),
         step,
-        flushes: (flushes, usual),
-        loss: moment.loss,
+        moment,
         cut,
         place,
         loose: (loose, done.len()),
@@ -217,15 +166,17 @@ fn judge_with(
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (flushes, usual) = self.flushes;
-        let loss = match self.loss {
+        let Moment {
+            writing, flushes, ..
+        } = self.moment;
+        let loss = match self.moment.loss {
             Loss::All => "all",
             Loss::Nothing => "nothing",
             Loss::Some(_) => "some",
         };
         write!(
             f,
-            "| `{}` | {flushes} of {usual} | {loss}: {} of {} | {} | {} | {} of {} | {} s | {} s |",
+            "| `{}` | {writing}, {flushes} | {loss}: {} of {} | {} | {} | {} of {} | {} s | {} s |",
             self.step,
             self.cut.lost,
             self.cut.unflushed,
@@ -241,33 +192,19 @@ impl fmt::Display for Row {
 
 #[cfg(test)]
 mod tests {
+    use super::super::moment::Writing;
     use super::*;
-
-    #[test]
-    fn a_usual_step_is_one_that_was_seen_from_its_beginning_to_the_next() {
-        let mut usual = Usual::default();
-        for (begun, now) in [
-            (0, 5),
-            (0, 9),
-            (1, 10),
-            (1, 20),
-            (2, 30),
-            (3, 54),
-            (5, 99),
-            (6, 1),
-        ] {
-            usual.note(begun, now);
-        }
-        assert_eq!((usual.steps, usual.flushes()), (2, 22));
-        assert_eq!(Usual::default().flushes(), 0);
-    }
 
     #[test]
     fn a_row_tells_what_was_lost_and_what_was_done() {
         let row = Row {
             step: "once-06".into(),
-            flushes: (7, 21),
-            loss: Loss::Some(4),
+            moment: Moment {
+                step: 5,
+                writing: Writing::End,
+                flushes: 1,
+                loss: Loss::Some(4),
+            },
             cut: Cut {
                 unflushed: 9,
                 lost: 5,
@@ -280,7 +217,7 @@ mod tests {
         };
         assert_eq!(
             row.to_string(),
-            "| `once-06` | 7 of 21 | some: 5 of 9 | in the midst of its work | a person: `retry` of once-06, which was unknown | 1 of 5 | 31 s | 48 s |"
+            "| `once-06` | its receipt's end, 1 | some: 5 of 9 | in the midst of its work | a person: `retry` of once-06, which was unknown | 1 of 5 | 31 s | 48 s |"
         );
         assert_eq!(outcome(0, &[]), "went on by itself");
         assert_eq!(outcome(2, &[]), "begun again by itself");

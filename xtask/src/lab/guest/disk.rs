@@ -59,17 +59,41 @@ struct Inner {
     size: u64,
     /// Pieces that were written since the last flush.
     cache: BTreeMap<u64, Vec<u8>>,
-    flushes: u64,
     armed: Option<Armed>,
     cut: Option<Cut>,
+}
+
+/// When the power goes, by what is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aim {
+    /// Texts that are written before that, each by a write behind the one before it.
+    pub texts: Vec<String>,
+    /// From then on so many flushes are honoured; the next one finds the power gone.
+    pub flushes: u64,
+    /// What becomes of what was not flushed.
+    pub loss: Loss,
 }
 
 /// A power cut to come.
 #[derive(Debug)]
 struct Armed {
-    after_flushes: u64,
-    loss: Loss,
+    aim: Aim,
+    /// How many of its texts were written.
+    seen: usize,
     victim: Pid,
+}
+
+impl Armed {
+    fn see(&mut self, bytes: &[u8]) {
+        let awaited = self.aim.texts.get(self.seen).map(String::as_bytes);
+        if awaited.is_some_and(|text| bytes.windows(text.len()).any(|part| part == text)) {
+            self.seen += 1;
+        }
+    }
+
+    fn is_aimed(&self) -> bool {
+        self.seen == self.aim.texts.len()
+    }
 }
 
 impl Disk {
@@ -84,25 +108,24 @@ impl Disk {
             file,
             size,
             cache: BTreeMap::new(),
-            flushes: 0,
             armed: None,
             cut: None,
         };
         Ok(Self(Arc::new((Mutex::new(inner), Condvar::new()))))
     }
 
-    /// Flushes that it has honoured.
-    pub fn flushes(&self) -> u64 {
-        self.inner().flushes
-    }
-
-    /// From now on so many flushes are honoured; the next one finds the power gone, and the process is killed that has this disk.
-    pub fn cut_after(&self, flushes: u64, loss: Loss, victim: Pid) {
+    /// Arms it: the process that has this disk is killed when the power goes.
+    pub fn cut(&self, aim: Aim, victim: Pid) {
         self.inner().armed = Some(Armed {
-            after_flushes: flushes,
-            loss,
+            aim,
+            seen: 0,
             victim,
         });
+    }
+
+    /// Whether the power is gone.
+    pub fn is_cut(&self) -> bool {
+        self.inner().cut.is_some()
     }
 
     /// Waits for the cut; none within the bound, and then none to come.
@@ -172,6 +195,9 @@ impl Inner {
                 place.copy_from_slice(new);
             }
         }
+        if let Some(armed) = &mut self.armed {
+            armed.see(bytes);
+        }
         Ok(())
     }
 
@@ -181,18 +207,17 @@ impl Inner {
             return Ok(false);
         }
         match &mut self.armed {
-            Some(armed) if armed.after_flushes == 0 => {
-                let (loss, victim) = (armed.loss, armed.victim);
+            Some(armed) if armed.is_aimed() && armed.aim.flushes == 0 => {
+                let (loss, victim) = (armed.aim.loss, armed.victim);
                 // First of all, so that nothing is done in between; it is a child of this process that nobody has waited for.
                 let _ = rustix::process::kill_process(victim, Signal::KILL);
                 self.cut = Some(self.lose(loss)?);
                 return Ok(false);
             }
-            Some(armed) => armed.after_flushes -= 1,
-            None => {}
+            Some(armed) if armed.is_aimed() => armed.aim.flushes -= 1,
+            Some(_) | None => {}
         }
         self.keep(|_| true)?;
-        self.flushes += 1;
         Ok(true)
     }
 
@@ -286,7 +311,7 @@ mod tests {
         );
         assert_eq!(on_file(&folder), vec![0; 10_000]);
         assert!(disk.flush().unwrap());
-        assert_eq!((on_file(&folder), disk.flushes()), (read, 1));
+        assert_eq!(on_file(&folder), read);
         assert!(disk.write(9_999, &[1, 1]).is_err());
         assert!(disk.read(9_999, &mut [1, 1]).is_err());
     }
@@ -296,9 +321,14 @@ mod tests {
         for (loss, lost) in [(Loss::All, 3), (Loss::Nothing, 0), (Loss::Some(1), 2)] {
             let (folder, mut disk) = disk(5 * PIECE_BYTES);
             let (mut child, pid) = victim();
-            disk.cut_after(1, loss, pid);
+            let aim = |flushes| Aim {
+                texts: Vec::new(),
+                flushes,
+                loss,
+            };
+            disk.cut(aim(0), pid);
             assert_eq!(disk.wait_for_cut(Duration::ZERO), None);
-            disk.cut_after(1, loss, pid);
+            disk.cut(aim(1), pid);
             disk.write(0, &[1; PIECE_BYTES]).unwrap();
             assert!(disk.flush().unwrap());
             disk.write(start_of(1), &vec![2; 3 * PIECE_BYTES]).unwrap();
@@ -315,6 +345,31 @@ mod tests {
             let twos = file.iter().filter(|byte| **byte == 2).count();
             assert_eq!(twos, (unflushed - lost) * PIECE_BYTES);
         }
+    }
+
+    #[test]
+    fn flushes_are_counted_from_the_last_of_some_texts_on() {
+        let (_folder, mut disk) = disk(5 * PIECE_BYTES);
+        let (mut child, pid) = victim();
+        let aim = Aim {
+            texts: vec!["begun".into(), "\"end\"".into()],
+            flushes: 1,
+            loss: Loss::All,
+        };
+        disk.cut(aim, pid);
+        // The second text counts behind the first only.
+        for (text, honoured) in [
+            ("an \"end\"", true),
+            ("it has begun", true),
+            ("nothing", true),
+            ("the \"end\" of it", true),
+            ("nothing", false),
+        ] {
+            disk.write(0, text.as_bytes()).unwrap();
+            assert_eq!(disk.flush().unwrap(), honoured, "{text}");
+            assert_eq!(disk.is_cut(), !honoured, "{text}");
+        }
+        assert!(!child.wait().unwrap().success());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 
-use super::disk::{Cut, Disk, Loss};
+use super::disk::{Aim, Cut, Disk};
 use super::nbd;
 use crate::lab::command::{bounded, output_of, output_with_input};
 use crate::lab::error::{LabError, Named, Result};
@@ -176,15 +176,14 @@ impl Guest {
 }
 
 impl Running {
-    /// Flushes that the disk has honoured since the power came.
-    pub fn flushes(&self) -> u64 {
-        self.disk.flushes()
+    /// Says when the power goes.
+    pub fn cut(&self, aim: Aim) {
+        self.disk.cut(aim, Pid::from_child(&self.child));
     }
 
-    /// After so many more flushes the power goes.
-    pub fn cut_after(&self, flushes: u64, loss: Loss) {
-        self.disk
-            .cut_after(flushes, loss, Pid::from_child(&self.child));
+    /// Whether it is gone.
+    pub fn is_cut(&self) -> bool {
+        self.disk.is_cut()
     }
 
     /// Waits until the power is gone; none when that does not happen within the bound, and then it will not.

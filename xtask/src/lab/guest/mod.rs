@@ -5,6 +5,6 @@ mod machine;
 mod making;
 mod nbd;
 
-pub use disk::{Cut, Loss};
+pub use disk::{Aim, Cut, Loss};
 pub use machine::{Guest, Running};
-pub use making::{make, take_down};
+pub use making::{HOST, make, take_down};
