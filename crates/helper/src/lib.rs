@@ -21,6 +21,7 @@ mod settle;
 pub mod store;
 pub mod supervise;
 pub mod transfer;
+mod views;
 
 /// The version that the greeting carries.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -5,6 +5,7 @@
 //! neither the others nor, beyond a bound, the end.
 
 use crate::facts::unescape_bytes;
+use crate::views::is_view;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::fs::File;
@@ -27,36 +28,8 @@ const SYNCS_AT_ONCE: usize = 8;
 /// File systems that are named in one end.
 const NAMED_MAX: usize = 4;
 
-/// File systems that keep nothing over the loss of power: views of the kernel, and memory.
-const WITHOUT_DISK: [&str; 27] = [
-    "autofs",
-    "binfmt_misc",
-    "bpf",
-    "cgroup",
-    "cgroup2",
-    "configfs",
-    "debugfs",
-    "devpts",
-    "devtmpfs",
-    "efivarfs",
-    "fuse.gvfsd-fuse",
-    "fuse.lxcfs",
-    "fuse.portal",
-    "fusectl",
-    "hugetlbfs",
-    "mqueue",
-    "nsfs",
-    "proc",
-    "pstore",
-    "ramfs",
-    "rpc_pipefs",
-    "securityfs",
-    "selinuxfs",
-    "squashfs",
-    "sysfs",
-    "tmpfs",
-    "tracefs",
-];
+/// File systems with room of their own that lose nothing of a disk with the power: memory, and images that nobody writes.
+const WITHOUT_DISK: [&str; 2] = ["squashfs", "tmpfs"];
 
 /// Puts what was written until now on the disk. Gives what is not known to be there, in words; nothing when all of it
 /// is.
@@ -94,7 +67,7 @@ fn place(line: &[u8]) -> Option<(&[u8], PathBuf)> {
     // An overlay lies on file systems that are synced themselves, but where it is the root of all they may have no
     // name here.
     let lies_on_others = kind == b"overlay" && place != Path::new("/");
-    let without_disk = WITHOUT_DISK.iter().any(|name| name.as_bytes() == kind);
+    let without_disk = is_view(kind) || WITHOUT_DISK.iter().any(|name| name.as_bytes() == kind);
     let counts = !without_disk && !lies_on_others && !read_only(mine) && !read_only(options);
     counts.then_some((device, place))
 }

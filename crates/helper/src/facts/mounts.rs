@@ -1,5 +1,6 @@
 //! Mounted filesystems and their room.
 
+use crate::views::is_view;
 use overhaul_model::facts::Mount;
 use overhaul_model::word::Word;
 use std::collections::BTreeMap;
@@ -7,35 +8,6 @@ use std::path::PathBuf;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
-
-/// Filesystems without room of their own: the kernel's views of itself.
-const WITHOUT_ROOM: [&str; 25] = [
-    "autofs",
-    "binfmt_misc",
-    "bpf",
-    "cgroup",
-    "cgroup2",
-    "configfs",
-    "debugfs",
-    "devpts",
-    "devtmpfs",
-    "efivarfs",
-    "fuse.gvfsd-fuse",
-    "fuse.lxcfs",
-    "fusectl",
-    "hugetlbfs",
-    "mqueue",
-    "nsfs",
-    "proc",
-    "pstore",
-    "ramfs",
-    "rpc_pipefs",
-    "securityfs",
-    "selinuxfs",
-    "sysfs",
-    "tracefs",
-    "fuse.portal",
-];
 
 /// How long one filesystem may take to tell its room: one whose server is gone never does.
 const ROOM_MS_MAX: u64 = 2_000;
@@ -45,7 +17,7 @@ const ROOM_MS_MAX: u64 = 2_000;
 pub(super) fn parse(text: &str) -> Vec<Mount> {
     let mut mounts: BTreeMap<Word, Mount> = BTreeMap::new();
     for mount in text.lines().filter_map(mount) {
-        if WITHOUT_ROOM.contains(&mount.kind.as_str()) {
+        if is_view(mount.kind.as_bytes()) {
             mounts.remove(&mount.path);
         } else {
             mounts.insert(mount.path.clone(), mount);
