@@ -9,6 +9,9 @@ use crate::lab::guest::{Aim, HOST, Loss};
 /// In the first step nothing is repeated yet.
 const FIRST_STEP: usize = 1;
 
+/// Moments of one run, at most: every second step.
+pub const CUTS_MAX: usize = 11;
+
 /// What is being written when the power goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Writing {
@@ -85,16 +88,19 @@ impl Moment {
     }
 }
 
-/// So many moments in order, each in another step: the steps are cut into equal parts, one for each moment. What is being written changes from moment
-/// to moment, so that few of them already have all of it.
+/// So many moments in order, each in another step: the steps are cut into equal parts, one for each moment. Behind each of them a whole step comes
+/// before the next one: when that has begun, the disk is told of the next moment. What is being written changes from moment to moment, so that few of them
+/// already have all of it.
 pub fn drawn(seed: u64, count: usize, steps: &[&str]) -> Vec<Moment> {
     let choosable = steps.len().saturating_sub(FIRST_STEP);
-    let count = count.min(choosable);
+    let count = count.min(choosable).min(CUTS_MAX);
     let mut turns: Vec<usize> = (0..count).collect();
     turns.sort_by_key(|turn| number(seed, "turn", *turn));
     let moment = |(at, turn): (usize, usize)| {
         let (from, to) = (at * choosable / count, (at + 1) * choosable / count);
-        let span = u64::try_from(to.saturating_sub(from)).unwrap_or(1).max(1);
+        let span = u64::try_from(to.saturating_sub(from + 1))
+            .unwrap_or(1)
+            .max(1);
         let within = usize::try_from(number(seed, "step", at) % span).unwrap_or(0);
         let step = FIRST_STEP + from + within;
         let is_file = steps.get(step).and_then(|step| class(step)) == Some(Class::File);
@@ -136,7 +142,7 @@ mod tests {
             let moments = drawn(seed, 8, &STEPS);
             assert_eq!(moments, drawn(seed, 8, &STEPS));
             let steps: Vec<usize> = moments.iter().map(|moment| moment.step).collect();
-            assert!(steps.is_sorted_by(|one, two| one < two), "{steps:?}");
+            assert!(steps.is_sorted_by(|one, two| one + 1 < *two), "{steps:?}");
             assert!(steps.iter().all(|step| (1..24).contains(step)), "{steps:?}");
             let written: BTreeSet<Writing> = moments.iter().map(|m| m.writing).collect();
             assert!(
@@ -150,7 +156,9 @@ mod tests {
             }
         }
         assert_ne!(drawn(1, 8, &STEPS), drawn(2, 8, &STEPS));
-        assert_eq!(drawn(1, 100, &STEPS).len(), 23);
+        let most = drawn(1, CUTS_MAX, &STEPS);
+        assert!(most.is_sorted_by(|one, two| one.step + 1 < two.step));
+        assert_eq!(drawn(1, 100, &STEPS).len(), CUTS_MAX);
         assert_eq!(drawn(1, 0, &STEPS), []);
     }
 

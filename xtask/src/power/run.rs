@@ -19,7 +19,7 @@ pub struct Args {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// How often the power goes; each costs a boot.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=11))]
     cuts: u8,
     /// Set the machine's clock forward and back instead.
     #[arg(long, conflicts_with = "cuts")]

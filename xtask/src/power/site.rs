@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::journal::{Started, started};
 use super::truth::Truth;
 use crate::kill::controller::{Controller, Failure, path};
@@ -91,6 +93,23 @@ impl<'a> Site<'a> {
     fn start(&mut self, words: &[&str]) -> Result<(), Failure> {
         self.child = Some(self.controller.start_patient(words, RECONNECT_BUDGET_S)?);
         Ok(())
+    }
+
+    /// The controller stands still.
+    pub fn hold(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// It goes on.
+    pub fn let_go(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(child) = &self.child {
+            // A controller that has ended is seen by whoever waits for it.
+            let _ = kill_process(Pid::from_child(child), signal);
+        }
     }
 
     /// The controller's state folder.

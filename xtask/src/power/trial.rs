@@ -41,11 +41,11 @@ pub fn carry_out(guest: Guest, overhaul: &Path, moments: &[Moment]) -> Result<Ve
     let mut site = Site::new(guest, overhaul, &["effect", "look"])?;
     site.begin(Path::new(DEFINITION))?;
     let mut rows = Vec::new();
+    aim(&site, moments.first());
     for (at, moment) in moments.iter().enumerate() {
-        let step = STEPS.get(moment.step).copied().unwrap_or_default();
-        site.running.cut(moment.aim(step));
-        site.wait(step, STEP_S_MAX, |site| Ok(site.running.is_cut()), person)?;
-        let row = struck(&mut site, *moment, at + 1)?;
+        let is_gone = |site: &mut Site<'_>| Ok(site.running.is_cut());
+        site.wait(step_of(moment), STEP_S_MAX, is_gone, person)?;
+        let row = struck(&mut site, *moment, at + 1, moments.get(at + 1))?;
         say(&row);
         rows.push(row);
     }
@@ -60,8 +60,25 @@ pub fn carry_out(guest: Guest, overhaul: &Path, moments: &[Moment]) -> Result<Ve
     Ok(rows)
 }
 
-/// The power is gone, and comes again.
-fn struck(site: &mut Site<'_>, moment: Moment, cuts: usize) -> Result<Row, Failure> {
+fn step_of(moment: &Moment) -> &'static str {
+    STEPS.get(moment.step).copied().unwrap_or_default()
+}
+
+/// Tells the disk when its power goes.
+fn aim(site: &Site<'_>, moment: Option<&Moment>) {
+    if let Some(moment) = moment {
+        site.running.cut(moment.aim(step_of(moment)));
+    }
+}
+
+/// The power is gone, and comes again. The controller stands still until what is on the disk was looked at and the disk knows of the next moment.
+fn struck(
+    site: &mut Site<'_>,
+    moment: Moment,
+    cuts: usize,
+    next: Option<&Moment>,
+) -> Result<Row, Failure> {
+    site.hold();
     let bound = Duration::from_secs(CUT_S_MAX);
     let cut = site.running.wait_for_cut(bound).ok_or_else(|| {
         Failure::new(format!(
@@ -80,6 +97,8 @@ fn struck(site: &mut Site<'_>, moment: Moment, cuts: usize) -> Result<Row, Failu
     let truth = judge_with(site, &done, cuts, false)?;
     let loose = truth.loose(done.iter()).len();
     let place = place(&truth, &last.key, &last.step);
+    aim(site, next);
+    site.let_go();
     let (known, step) = (attempts.len(), last.step.clone());
     site.wait(
         "the next step",
