@@ -14,10 +14,15 @@ use overhaul_model::id::{Nonce, Position, RunId};
 use overhaul_model::plan::Plan;
 use overhaul_store::{RunDir, RunStore, StoreError};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 
 /// Free space without which no run is begun or taken up: the journal of a thousand hosts takes about so
 /// much, and a full disk in mid run stops the controller.
 const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
+
+/// Parts of a journal, of a thousand rows each, that are read ahead of those that are followed: what comes in the time in
+/// which a large plan is read, some 60 MB.
+const PARTS_AHEAD_MAX: usize = 128;
 
 /// Candidates that an error lists.
 const CANDIDATES_MAX: usize = 10;
@@ -134,29 +139,35 @@ impl<R> Told<R> {
 
 /// The state of a run, and its rows if they are kept.
 fn followed(dir: &RunDir, mut following: Following) -> Result<(Run, Vec<Record>), Failure> {
-    // Both are large in a large run: the plan is read beside the journal, and rows are followed as they come.
-    let journal = std::thread::scope(|scope| {
-        let mut reading = Some(scope.spawn(|| dir.plan().map(Run::new)));
-        let journal = dir.each_part(&mut |part| {
-            if let Some(read) = reading.take_if(|reading| reading.is_finished()) {
-                following.begin(of_thread(read));
-            }
-            following.take(part);
+    // Both are large in a large run: the plan is read beside the journal, and rows are followed here while later ones are
+    // still read and parsed.
+    let (plan, journal) = std::thread::scope(|scope| {
+        let (parts, read) = mpsc::sync_channel(PARTS_AHEAD_MAX);
+        let plan = scope.spawn(|| {
+            dir.hashed_plan()
+                .map(|(plan, hash)| Run::hashed(plan, hash))
         });
-        if let Some(reading) = reading {
-            following.begin(of_thread(reading));
+        let journal = scope.spawn(move || {
+            dir.each_part(&mut |part| {
+                // Who follows listens to the last part.
+                let _ = parts.send(part);
+            })
+        });
+        let plan = of_thread(plan).map(|run| following.begin(run));
+        for part in read {
+            following.take(part);
         }
-        journal
+        (plan, of_thread(journal))
     });
     let unreadable = |error| {
         let mut failure = Failure::from(error);
         failure.message = format!("run {}: {}", dir.id(), failure.message);
         failure
     };
+    plan.map_err(unreadable)?;
+    journal.map_err(unreadable)?;
     let Following { records, run, .. } = following;
     let run = run.ok_or_else(|| Failure::internal("the plan was not read"))?;
-    let run = run.map_err(unreadable)?;
-    journal.map_err(unreadable)?;
     let run = run.map_err(|error| unfit(&error, dir.id()))?;
     Ok((run, records))
 }
@@ -189,38 +200,28 @@ struct Following {
     records: Vec<Record>,
     /// Whether rows are let go once they were applied.
     not_kept: bool,
-    /// The state after the first rows; nothing until the plan was read.
-    run: Option<Result<Result<Run, ReplayError>, StoreError>>,
-    /// How many of the rows that is.
-    applied: usize,
+    /// The state after the rows so far; nothing where the plan cannot be read.
+    run: Option<Result<Run, ReplayError>>,
 }
 
 impl Following {
-    fn begin(&mut self, run: Result<Result<Run, NotRunnable>, StoreError>) {
-        self.run = Some(run.map(|run| run.map_err(ReplayError::from)));
-        self.catch_up();
+    fn begin(&mut self, run: Result<Run, NotRunnable>) {
+        self.run = Some(run.map_err(ReplayError::from));
     }
 
     fn take(&mut self, part: Vec<Record>) {
-        self.records.extend(part);
-        self.catch_up();
-    }
-
-    fn catch_up(&mut self) {
-        let Some(Ok(state)) = &mut self.run else {
-            return;
-        };
-        for record in self.records.iter().skip(self.applied) {
-            let Ok(run) = state else { break };
+        for record in &part {
+            let Some(Ok(run)) = &mut self.run else {
+                break;
+            };
             if let Err(illegal) = run.apply(record) {
                 let seq = record.seq;
-                *state = Err(ReplayError::Illegal { seq, illegal });
+                self.run = Some(Err(ReplayError::Illegal { seq, illegal }));
             }
         }
-        if self.not_kept {
-            self.records.clear();
+        if !self.not_kept {
+            self.records.extend(part);
         }
-        self.applied = self.records.len();
     }
 }
 

@@ -127,6 +127,15 @@ impl Run {
         let hash = plan
             .hash()
             .map_err(|e| NotRunnable::Unwritable(e.to_string()))?;
+        Self::hashed(plan, hash)
+    }
+
+    /// The same where the plan's hash is known already. With another one than the plan's no journal of it fits.
+    ///
+    /// # Errors
+    /// As for [`Run::new`].
+    pub fn hashed(plan: impl Into<Arc<Plan>>, hash: Digest) -> Result<Self, NotRunnable> {
+        let plan = plan.into();
         let mut run = Self {
             tree: Arc::new(Tree::new(&plan)?),
             plan,

@@ -6,6 +6,7 @@ use overhaul_model::id::{Digest, Position};
 use overhaul_model::primitive::Primitive;
 use overhaul_model::step::Step;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 /// What stands before the word of a step wherever a text uses an output of it.
 const WORD_FOLLOWS: &str = "steps.";
@@ -13,40 +14,79 @@ const WORD_FOLLOWS: &str = "steps.";
 /// What stands in every text that refers to something; JSON has none of these of itself.
 const OPENS: [&str; 3] = ["{{", "{%", "{#"];
 
-/// What the texts of a plan say, by the nodes of steps.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What the texts of a plan say. It follows from the tree alone, and is read when it is asked for: a large plan has
+/// thousands of steps, and who takes its run up wants to reach hosts first.
+#[derive(Debug, Default)]
 pub(crate) struct Texts {
+    /// Of steps, by their nodes.
+    of_steps: Vec<OnceLock<OfStep>>,
     /// Steps, each with those behind it that use its outputs.
-    users: BTreeMap<usize, Vec<usize>>,
-    /// Digests of steps as planned.
-    digests: BTreeMap<usize, Digest>,
-    /// Steps of which a text refers to something.
-    refer: BTreeSet<usize>,
+    users: OnceLock<BTreeMap<usize, Vec<usize>>>,
+}
+
+/// What the texts of one step say.
+#[derive(Debug)]
+struct OfStep {
+    /// The digest of the step as planned.
+    digest: Digest,
+    /// Whether a text of it refers to something.
+    refers: bool,
+}
+
+impl PartialEq for Texts {
+    /// Of equal trees they are the same, whatever was asked for already.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Texts {
-    /// Reads every text of a plan once.
+    /// Those of a tree.
     pub fn of(tree: &Tree) -> Self {
-        let mut by_word: BTreeMap<String, usize> = BTreeMap::new();
-        let mut out = Self::default();
-        let steps = tree
-            .nodes()
-            .filter_map(|node| Some((node, tree.step(node)?)));
-        for (node, step) in steps {
-            // A plan that was hashed can be written.
-            let text = serde_json::to_string(step.as_ref()).unwrap_or_default();
-            let words = words(step, &text);
-            for giver in words.iter().filter_map(|word| by_word.get(word)) {
-                out.users.entry(*giver).or_default().push(node);
-            }
-            by_word.insert(word_of(step.id.as_str()), node);
-            if OPENS.iter().any(|opens| text.contains(opens)) {
-                out.refer.insert(node);
-            }
-            out.digests.insert(node, Digest::of(&text));
-        }
-        out
+        let mut texts = Self::default();
+        texts
+            .of_steps
+            .resize_with(tree.nodes().len(), OnceLock::new);
+        texts
     }
+
+    fn of_step(&self, tree: &Tree, node: usize) -> Option<&OfStep> {
+        let step = tree.step(node)?;
+        let read = || {
+            let text = text_of(step);
+            OfStep {
+                refers: OPENS.iter().any(|opens| text.contains(opens)),
+                digest: Digest::of(text),
+            }
+        };
+        Some(self.of_steps.get(node)?.get_or_init(read))
+    }
+
+    fn users_of(&self, tree: &Tree, node: usize) -> Option<&Vec<usize>> {
+        self.users.get_or_init(|| users(tree)).get(&node)
+    }
+}
+
+/// A step as JSON.
+fn text_of(step: &Step) -> String {
+    // A plan that was hashed can be written.
+    serde_json::to_string(step).unwrap_or_default()
+}
+
+fn users(tree: &Tree) -> BTreeMap<usize, Vec<usize>> {
+    let mut by_word: BTreeMap<String, usize> = BTreeMap::new();
+    let mut users: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    let steps = tree
+        .nodes()
+        .filter_map(|node| Some((node, tree.step(node)?)));
+    for (node, step) in steps {
+        let words = words(step, &text_of(step));
+        for giver in words.iter().filter_map(|word| by_word.get(word)) {
+            users.entry(*giver).or_default().push(node);
+        }
+        by_word.insert(word_of(step.id.as_str()), node);
+    }
+    users
 }
 
 /// The words of the steps whose outputs this one uses.
@@ -73,13 +113,15 @@ fn word_of(id: &str) -> String {
 impl Run {
     /// The digest of the step at a position, as it was planned.
     pub fn step_digest(&self, position: &Position) -> Option<&Digest> {
-        self.texts.digests.get(&self.tree.locate(position)?.node)
+        let node = self.tree.locate(position)?.node;
+        Some(&self.texts.of_step(&self.tree, node)?.digest)
     }
 
     /// Whether any text of the step at a position refers to something: a variable, or what other steps have told.
     pub fn refers(&self, position: &Position) -> bool {
         let key = self.tree.locate(position);
-        key.is_some_and(|key| self.texts.refer.contains(&key.node))
+        let said = key.and_then(|key| self.texts.of_step(&self.tree, key.node));
+        said.is_some_and(|said| said.refers)
     }
 
     /// The first step that is still to come, uses what this one says, and would not have it if the step only counted
@@ -90,7 +132,7 @@ impl Run {
         if self.is_aborting() || said.is_some_and(|said| said.contains_key(&key.node)) {
             return None;
         }
-        let users = self.texts.users.get(&key.node)?.iter();
+        let users = self.texts.users_of(&self.tree, key.node)?.iter();
         let mut users = users.map(|node| Position {
             step: self.tree.id(*node).clone(),
             host: host.clone(),

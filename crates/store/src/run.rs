@@ -9,10 +9,9 @@ use crate::{SqliteInbox, SqliteJournal, database, inbox, journal};
 use overhaul_engine::ports::JournalError;
 use overhaul_model::event::{Decision, Record};
 use overhaul_model::facts::FleetFacts;
-use overhaul_model::id::RunId;
+use overhaul_model::id::{Digest, RunId};
 use overhaul_model::plan::{PLAN_FORMAT, Plan};
 use rustix::fs::{FlockOperation, flock};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -27,6 +26,9 @@ const MAKING: &str = ".making-";
 
 /// The plan's file.
 pub(crate) const PLAN: &str = "plan.json";
+
+/// How the plan's text begins where it is the one that is hashed: without spaces.
+const AS_HASHED: &str = "{\"";
 
 /// The file of the facts that the plan was made from.
 pub(crate) const FACTS: &str = "facts.json";
@@ -189,8 +191,9 @@ impl RunStore {
         make_dir(dir)?;
         make_dir(&dir.join("data"))?;
         let mut sums = Sums::default();
-        write_json(dir, PLAN, plan, &mut sums)?;
-        write_json(dir, FACTS, facts, &mut sums)?;
+        // As it is hashed, so that its file's digest is its hash.
+        write_text(dir, PLAN, serde_json::to_vec(plan), &mut sums)?;
+        write_text(dir, FACTS, serde_json::to_vec_pretty(facts), &mut sums)?;
         write_new(&dir.join(sums::NAME), sums.text().as_bytes())?;
         database::create(&dir.join(JOURNAL))?;
         sync_dir(dir)
@@ -290,6 +293,26 @@ impl RunDir {
         self.parsed_plan(&self.whole_text(PLAN)?)
     }
 
+    /// The plan, and its hash. Of a large plan the digest of its text is had much sooner than the plan is written
+    /// again to be hashed. Where somebody has written the text in another way, the hash is not that of the journal's
+    /// plan, and no row of it fits.
+    ///
+    /// # Errors
+    /// As for [`RunDir::plan`].
+    pub fn hashed_plan(&self) -> Result<(Plan, Digest), StoreError> {
+        let (text, digest) = self.verified_text(PLAN)?;
+        let plan = self.parsed_plan(&text)?;
+        let hash = match text.starts_with(AS_HASHED) {
+            true => digest,
+            // As earlier versions wrote it.
+            false => {
+                let hash = plan.hash();
+                hash.map_err(|error| file(&self.path.join(PLAN), "hashed", &error))?
+            }
+        };
+        Ok((plan, hash))
+    }
+
     /// The plan of a text.
     pub(crate) fn parsed_plan(&self, text: &str) -> Result<Plan, StoreError> {
         let path = self.path.join(PLAN);
@@ -319,13 +342,18 @@ impl RunDir {
     /// The text of a file of the folder, as it was written. A run of an earlier version has no sums; then its
     /// plan is held by the hash in its journal alone.
     pub(crate) fn whole_text(&self, name: &str) -> Result<String, StoreError> {
+        Ok(self.verified_text(name)?.0)
+    }
+
+    /// The same with its digest.
+    fn verified_text(&self, name: &str) -> Result<(String, Digest), StoreError> {
         let path = self.path.join(name);
         let text = read_text(&path)?;
-        match sums::of_folder(&self.path)? {
-            Some(sums) => sums.verify(&path, name, &text)?,
-            None => return Ok(text),
+        let digest = Digest::of(&text);
+        if let Some(sums) = sums::of_folder(&self.path)? {
+            sums.verify(&path, name, &digest)?;
         }
-        Ok(text)
+        Ok((text, digest))
     }
 
     /// Journal and inbox for the controller, on one thread.
@@ -539,14 +567,14 @@ pub(crate) fn sync_dir(path: &Path) -> Result<(), StoreError> {
         .map_err(|error| file(path, "synced", &error))
 }
 
-fn write_json<T: Serialize>(
+fn write_text(
     dir: &Path,
     name: &'static str,
-    value: &T,
+    text: serde_json::Result<Vec<u8>>,
     sums: &mut Sums,
 ) -> Result<(), StoreError> {
     let path = dir.join(name);
-    let text = serde_json::to_vec_pretty(value).map_err(|error| file(&path, "written", &error))?;
+    let text = text.map_err(|error| file(&path, "written", &error))?;
     sums.add(name, &text);
     write_new(&path, &text)
 }

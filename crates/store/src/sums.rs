@@ -60,14 +60,13 @@ impl Sums {
         text
     }
 
-    /// A file's text is the one that was written.
+    /// A file's text, of this digest, is the one that was written.
     ///
     /// # Errors
     /// When it is not, or the sums do not name the file.
-    pub fn verify(&self, path: &Path, name: &str, text: &str) -> Result<(), StoreError> {
-        let found = Digest::of(text);
+    pub fn verify(&self, path: &Path, name: &str, found: &Digest) -> Result<(), StoreError> {
         let why = match self.0.get(name) {
-            Some(digest) if *digest == found => return Ok(()),
+            Some(digest) if digest == found => return Ok(()),
             Some(digest) => format!(
                 "its SHA-256 is {}..., {NAME} says {}...; one of the two was changed",
                 found.short(),

@@ -186,7 +186,7 @@ fn a_plan_that_is_not_the_journals_is_refused() {
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(
         &file,
-        text.replace("\"upgrade\": \"small\"", "\"upgrade\": \"other\""),
+        text.replace("\"upgrade\":\"small\"", "\"upgrade\":\"other\""),
     )
     .unwrap();
     let shown = stored.call(&["status"]).with(7);

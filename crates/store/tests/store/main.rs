@@ -208,15 +208,38 @@ async fn a_newer_journal_or_plan_is_refused_and_left_as_it_is() {
     // Another program would have written its own.
     std::fs::remove_file(dir.path().join("SHA256SUMS")).unwrap();
     for other in [PLAN_FORMAT - 1, PLAN_FORMAT + 1] {
-        let ours = format!("\"format\": {PLAN_FORMAT}");
+        let ours = format!("\"format\":{PLAN_FORMAT}");
         assert!(text.contains(&ours));
-        std::fs::write(&path, text.replace(&ours, &format!("\"format\": {other}"))).unwrap();
+        std::fs::write(&path, text.replace(&ours, &format!("\"format\":{other}"))).unwrap();
         let answer = dir.plan();
         assert!(
             matches!(answer, Err(StoreError::PlanFormat { found, .. }) if found == other),
             "{answer:?}"
         );
     }
+}
+
+#[test]
+fn a_plans_hash_is_told_by_its_file_or_made_from_it() {
+    let state = tempfile::tempdir().unwrap();
+    let dir = new_run(state.path());
+    let (path, sums) = (dir.path().join("plan.json"), dir.path().join("SHA256SUMS"));
+    let hash = plan().hash().unwrap();
+    assert_eq!(dir.hashed_plan().unwrap(), (plan(), hash.clone()));
+    let told = std::fs::read_to_string(&sums).unwrap();
+    assert!(told.contains(&format!("{hash}  plan.json\n")), "{told}");
+
+    // As earlier versions wrote it.
+    std::fs::remove_file(&sums).unwrap();
+    std::fs::write(&path, serde_json::to_string_pretty(&plan()).unwrap()).unwrap();
+    assert_eq!(dir.hashed_plan().unwrap(), (plan(), hash.clone()));
+
+    // The same plan in a text that nobody hashed is not taken for it.
+    let text = serde_json::to_string(&plan()).unwrap() + " ";
+    std::fs::write(&path, text).unwrap();
+    let (same, other) = dir.hashed_plan().unwrap();
+    assert_eq!(same, plan());
+    assert_ne!(other, hash);
 }
 
 #[tokio::test]
