@@ -11,7 +11,7 @@ use overhaul_model::planted;
 use overhaul_model::primitive::{Measure, Measurement, Primitive, Wait};
 use overhaul_model::span::Span;
 use overhaul_model::step::Step;
-use overhaul_model::template::{Context, Quoting, Renderer};
+use overhaul_model::template::Context;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -81,7 +81,7 @@ impl<R: Reach, C: Clock> Hands<R, C> {
         &self,
         position: &Position,
         measure: Option<&Measure>,
-        context: &Context,
+        context: Option<&Context>,
         within: Span,
     ) -> Measurement {
         let unknown = |reason: &str| Measurement::Unknown {
@@ -108,7 +108,7 @@ impl<R: Reach, C: Clock> Hands<R, C> {
             position, context, ..
         } = &errand;
         let result = self
-            .measure(position, measure, context, MEASURE_WITHIN)
+            .measure(position, measure, context.as_ref(), MEASURE_WITHIN)
             .await;
         Event::GuardMeasured {
             position: errand.position,
@@ -151,7 +151,7 @@ impl<R: Reach, C: Clock> Hands<R, C> {
         } = &errand;
         let measure = errand.step.check.as_ref();
         let result = self
-            .measure(position, measure, context, MEASURE_WITHIN)
+            .measure(position, measure, context.as_ref(), MEASURE_WITHIN)
             .await;
         Event::Checked {
             position: errand.position,
@@ -165,7 +165,7 @@ impl<R: Reach, C: Clock> Hands<R, C> {
         } = &errand;
         let measure = errand.step.verify.as_ref();
         let result = self
-            .measure(position, measure, context, MEASURE_WITHIN)
+            .measure(position, measure, context.as_ref(), MEASURE_WITHIN)
             .await;
         Event::Verified {
             position: errand.position,
@@ -181,7 +181,7 @@ impl<R: Reach, C: Clock> Hands<R, C> {
         context: Context,
     ) -> Event {
         let result = self
-            .measure(&position, when.as_deref(), &context, MEASURE_WITHIN)
+            .measure(&position, when.as_deref(), Some(&context), MEASURE_WITHIN)
             .await;
         Event::RepairMeasured { position, result }
     }
@@ -262,7 +262,7 @@ impl<R: Reach, C: Clock> Hands<R, C> {
     pub async fn act(self, errand: Errand) -> Event {
         let outcome = match &errand.step.work {
             Primitive::Wait(wait) => self.wait(&errand, wait).await,
-            Primitive::Announce(announce) => said(&announce.message, &errand.context),
+            Primitive::Announce(announce) => said(&errand, &announce.message),
             // No checked plan has such a step; whatever let it through, nobody acts on it.
             Primitive::NotAvailable(_) => not_available(&errand.step),
             Primitive::Exec(_)
@@ -302,7 +302,7 @@ impl<R: Reach, C: Clock> Hands<R, C> {
             let left = Span::from_ms(wait.at_most.as_ms().saturating_sub(passed));
             let within = left.clamp(SHORTEST_MEASURE, MEASURE_WITHIN);
             let answer = self
-                .measure(position, Some(&wait.until), context, within)
+                .measure(position, Some(&wait.until), context.as_ref(), within)
                 .await;
             if let Measurement::So { evidence } = answer {
                 return succeeded(evidence);
@@ -334,8 +334,8 @@ fn refused(host: HostName, fault: Fault) -> Event {
     }
 }
 
-fn said(message: &str, context: &Context) -> Outcome {
-    match Renderer::new().text(message, Quoting::Plain, context) {
+fn said(errand: &Errand, message: &str) -> Outcome {
+    match errand.said(message) {
         Ok(message) => succeeded(message),
         Err(error) => Outcome::Failed {
             why: format!("its text cannot be rendered: {error}"),

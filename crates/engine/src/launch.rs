@@ -13,7 +13,8 @@ use overhaul_model::machine::Machine;
 use overhaul_model::planted;
 use overhaul_model::primitive::{MachineOp, Measure, Measurement, Primitive};
 use overhaul_model::step::Step;
-use overhaul_model::template::{Context, Quoting, Renderer, step_word};
+use overhaul_model::template::{Context, Quoting, Renderer, TemplateError, step_word};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -50,7 +51,8 @@ pub(crate) struct Errand {
     pub attempt: u32,
     pub step: Arc<Step>,
     digest: Digest,
-    pub context: Context,
+    /// What its texts refer to; nothing when none of them refers to anything.
+    pub context: Option<Context>,
     generation: Generation,
     key: AttemptKey,
     /// Whether its receipt has told that it began.
@@ -78,10 +80,7 @@ impl Errand {
         let receipts = executor.as_ref().and_then(|h| run.receipts_of(h));
         Some(Self {
             digest: run.step_digest(position)?.clone(),
-            context: match run.refers(position) {
-                true => context(run, position),
-                false => Context::new(None, &run.plan().from, &run.plan().to),
-            },
+            context: run.refers(position).then(|| context(run, position)),
             generation: run.generation()?.clone(),
             file_digest: fed_file(&step.work).and_then(|(_, from)| digest_of(run, position, from)),
             receipts: receipts.map(|(id, sequence)| (id.clone(), sequence)),
@@ -101,9 +100,16 @@ impl Errand {
         let Primitive::Ask(ask) = &self.step.work else {
             return self.step.title.clone();
         };
-        Renderer::new()
-            .text(&ask.question, Quoting::Plain, &self.context)
+        self.said(&ask.question)
             .unwrap_or_else(|_| ask.question.clone())
+    }
+
+    /// A text of the step with its values.
+    pub fn said(&self, text: &str) -> Result<String, TemplateError> {
+        match &self.context {
+            Some(context) => Renderer::new().text(text, Quoting::Plain, context),
+            None => Ok(text.to_owned()),
+        }
     }
 
     /// The order for the host, rendered; otherwise the outcome of an act that certainly did not begin.
@@ -119,9 +125,12 @@ impl Errand {
             (None, Primitive::Local(_)) => HostName::controller(),
             (None, _) => return Err(not_begun("the step is in no host's lane".to_owned())),
         };
-        let work = Renderer::new()
-            .primitive(&self.step.work, &self.context)
-            .map_err(|e| not_begun(format!("its text cannot be rendered: {e}")))?;
+        let work = match &self.context {
+            Some(context) => Renderer::new()
+                .primitive(&self.step.work, context)
+                .map_err(|e| not_begun(format!("its text cannot be rendered: {e}")))?,
+            None => self.step.work.clone(),
+        };
         let file_digest = match fed_file(&self.step.work) {
             Some((file, from)) => {
                 let digest = self.file_digest.as_deref();
@@ -153,19 +162,24 @@ impl Errand {
 }
 
 /// A measure with its values, or why it cannot be measured.
-pub(crate) fn rendered(measure: &Measure, context: &Context) -> Result<Measure, Measurement> {
-    Renderer::new()
-        .measure(measure, context)
-        .map_err(|e| Measurement::Unknown {
-            reason: format!("its text cannot be rendered: {e}"),
-        })
+pub(crate) fn rendered<'m>(
+    measure: &'m Measure,
+    context: Option<&Context>,
+) -> Result<Cow<'m, Measure>, Measurement> {
+    let Some(context) = context else {
+        return Ok(Cow::Borrowed(measure));
+    };
+    let rendered = Renderer::new().measure(measure, context);
+    rendered.map(Cow::Owned).map_err(|e| Measurement::Unknown {
+        reason: format!("its text cannot be rendered: {e}"),
+    })
 }
 
 /// What texts at a position can refer to: frozen variables, and the outputs of earlier steps.
 pub(crate) fn context(run: &Run, position: &Position) -> Context {
     let plan = run.plan();
     let host = position.host.as_ref().and_then(|h| host_now(run, h));
-    let mut context = Context::new(host.as_ref(), &plan.from, &plan.to);
+    let mut context = Context::new(host.as_deref(), &plan.from, &plan.to);
     for (step, outputs) in run.outputs_for(position) {
         context.add_outputs(step, outputs);
     }
@@ -203,10 +217,10 @@ fn fed_file(work: &Primitive) -> Option<(&str, &str)> {
 }
 
 /// The host as it is now: a machine that was made anew may have another address.
-fn host_now(run: &Run, name: &HostName) -> Option<Host> {
-    let mut host = run.plan().hosts.get(name)?.clone();
+fn host_now<'r>(run: &'r Run, name: &HostName) -> Option<Cow<'r, Host>> {
+    let mut host = Cow::Borrowed(run.plan().hosts.get(name)?);
     if let Some(address) = run.machine(name).and_then(|m| m.address.clone()) {
-        host.connection.address = address;
+        host.to_mut().connection.address = address;
     }
     Some(host)
 }

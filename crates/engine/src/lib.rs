@@ -59,8 +59,10 @@ impl Prepared {
         opened_with: impl Into<Arc<Plan>>,
         checked: &CheckedPlan,
     ) -> Result<Self, EngineError> {
+        let laid_out = Run::new(checked.share()).map_err(ReplayError::from)?;
+        let new = Run::new(opened_with).map_err(ReplayError::from)?;
         Ok(Self {
-            new: Run::new(opened_with).map_err(ReplayError::from)?,
+            new: new.expecting(laid_out),
             in_force: Some(checked.share()),
         })
     }

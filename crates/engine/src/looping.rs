@@ -85,7 +85,7 @@ where
     let mut this = Loop::open(new, ports, settings, watch).await?;
     // The checked plan is the only one that is carried out.
     let is_checked = match in_force {
-        Some(plan) => plan == this.run.plan(),
+        Some(plan) => std::ptr::eq(plan, this.run.plan()) || plan == this.run.plan(),
         None => !this.run.is_amended(),
     };
     if !is_checked {

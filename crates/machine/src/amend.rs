@@ -42,6 +42,15 @@ impl Run {
         self.opened_with.is_some()
     }
 
+    /// The same run, which need not lay this plan out when an amendment brings it.
+    #[must_use]
+    pub fn expecting(self, laid_out: Self) -> Self {
+        Self {
+            laid_out: Some(Arc::new(laid_out)),
+            ..self
+        }
+    }
+
     /// The run as it is with another plan, and what becomes of its steps. A step stays over or begun only
     /// when it is the same in all but a name that `was` tells of.
     ///
@@ -49,7 +58,11 @@ impl Run {
     /// With the reason why the plan cannot take the place of this run's, as a sentence.
     pub fn amended(&self, plan: &Plan, was: &Renamed) -> Result<(Self, Amendment), String> {
         self.permits_a_plan(plan)?;
-        let mut new = Self::new(plan.clone()).map_err(|error| error.to_string())?;
+        let known = self.laid_out.as_deref().filter(|new| *new.plan == *plan);
+        let mut new = match known {
+            Some(new) => new.clone(),
+            None => Self::new(plan.clone()).map_err(|error| error.to_string())?,
+        };
         self.permits_names(&new, was)?;
         let mut amendment = Amendment::default();
         let places = self.places(&new, was);

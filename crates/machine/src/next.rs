@@ -427,20 +427,25 @@ impl Run {
         let Turn::Do(command, _) = &turn else {
             return turn;
         };
-        let mut asked = self.asked_by(command, key);
         // An attempt at work has its own connection and its own end; the host that it takes data from is asked anew.
-        if matches!(
+        let acts = matches!(
             slot.state,
             StepState::Running {
                 phase: Phase::Acting,
                 ..
             }
-        ) {
-            let other = self.tree.step(key.node);
-            let other = other.and_then(|step| step.work.other_host());
-            asked.retain(|name| Some(name) == other);
-        }
-        let first = asked.iter().find_map(|name| self.to_register(name, now));
+        );
+        let first = match acts {
+            true => {
+                let step = self.tree.step(key.node);
+                let other = step.and_then(|step| step.work.other_host());
+                other.and_then(|name| self.to_register(name, now))
+            }
+            false => {
+                let mut asked = self.asked_by(command, key).into_iter();
+                asked.find_map(|name| self.to_register(&name, now))
+            }
+        };
         first.unwrap_or(turn)
     }
 

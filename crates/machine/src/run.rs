@@ -61,6 +61,8 @@ pub struct Run {
     pub(crate) hash: Digest,
     /// Of an amended run: the plan that its journal was opened with.
     pub(crate) opened_with: Option<Arc<Plan>>,
+    /// A plan that may come to be in force, laid out before it does.
+    pub(crate) laid_out: Option<Arc<Run>>,
     pub(crate) tree: Arc<Tree>,
     pub(crate) stand: Stand,
     pub(crate) paused: bool,
@@ -141,6 +143,7 @@ impl Run {
             plan,
             hash,
             opened_with: None,
+            laid_out: None,
             stand: Stand::New,
             paused: false,
             over: false,

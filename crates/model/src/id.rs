@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident) => {
@@ -108,13 +108,16 @@ name!(
 /// The controller's name among hosts; no inventory can have it, because of its parentheses.
 const CONTROLLER: &str = "(controller)";
 
-/// The same, made once: it is asked for at every look at a step.
-static CONTROLLER_NAME: LazyLock<HostName> = LazyLock::new(|| HostName::new(CONTROLLER));
+thread_local! {
+    /// The same, made once for each thread: it is asked for at every look at a step, and threads that count the holders
+    /// of one text wait for each other.
+    static CONTROLLER_NAME: HostName = HostName::new(CONTROLLER);
+}
 
 impl HostName {
     /// The controller itself, where it is registered and keeps receipts as a host does.
     pub fn controller() -> Self {
-        CONTROLLER_NAME.clone()
+        CONTROLLER_NAME.with(Self::clone)
     }
 
     /// Whether it is the controller.
@@ -219,10 +222,10 @@ impl<'de> Deserialize<'de> for Position {
     }
 }
 
-/// A SHA-256 digest, in lower-case hexadecimal.
+/// A SHA-256 digest, in lower-case hexadecimal. A copy shares the text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Digest(String);
+pub struct Digest(Arc<str>);
 
 impl Digest {
     /// The digest of these bytes.
@@ -249,7 +252,7 @@ impl Digest {
             text.push(digit(byte >> 4));
             text.push(digit(byte & 15));
         }
-        Self(text)
+        Self(text.into())
     }
 
     /// From text that something else wrote.
@@ -258,7 +261,7 @@ impl Digest {
     /// When the text is not 64 hexadecimal digits.
     pub fn parse(text: &str) -> Result<Self, NotADigest> {
         if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            Ok(Self(text.to_ascii_lowercase()))
+            Ok(Self(text.to_ascii_lowercase().into()))
         } else {
             Err(NotADigest)
         }

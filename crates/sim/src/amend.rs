@@ -6,6 +6,7 @@ use crate::trace::Happened;
 use crate::world::World;
 use overhaul_machine::Renamed;
 use overhaul_model::event::{Event, Record};
+use overhaul_model::id::Digest;
 
 impl World {
     /// Nobody has the run: who wanted to amend its plan does so, and lets it go on.
@@ -39,7 +40,7 @@ impl World {
         state.records.push(Record {
             seq,
             at: self.clock.time_of_day(),
-            before: self.plan_hash.clone(),
+            before: Digest::from_raw(&[]),
             event: Event::Amended {
                 person: "fred".into(),
                 reason: "the definition was amended".to_owned(),

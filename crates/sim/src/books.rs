@@ -9,7 +9,7 @@ use overhaul_engine::Watcher;
 use overhaul_engine::ports::{Clock, Inbox, Journal, JournalError};
 use overhaul_machine::Standing;
 use overhaul_model::event::{Decision, Event, Record};
-use overhaul_model::id::{Nonce, Position};
+use overhaul_model::id::{Digest, Nonce, Position};
 use overhaul_model::span::Span;
 use rand::Rng as _;
 use std::future::pending;
@@ -70,7 +70,7 @@ impl Journal for Books {
             seq: last.saturating_add(1),
             at,
             // The chain of digests is the store's own, and nobody here reads it.
-            before: self.world.plan_hash.clone(),
+            before: Digest::from_raw(&[]),
             event,
         };
         self.written.push(record.clone());

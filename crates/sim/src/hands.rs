@@ -87,6 +87,12 @@ impl World {
         state.hosts.get(name)?.receipts.get(key).cloned()
     }
 
+    fn has_receipt(&self, name: &HostName, key: &AttemptKey) -> bool {
+        let state = self.state();
+        let host = state.hosts.get(name);
+        host.is_some_and(|host| host.receipts.contains_key(key))
+    }
+
     fn is_cut(&self, name: &HostName) -> bool {
         let now = self.clock.now_ms();
         let state = self.state();
@@ -201,15 +207,11 @@ impl Hand {
 
     /// The right machine is asserted before it is harmed.
     fn asserted(&self, order: &Order) -> Result<(), Outcome> {
-        let Some(Deed::Machine { op, .. }) = self
-            .0
-            .meaning
-            .step(&order.position.step)
-            .map(|s| s.deed.clone())
-        else {
+        let step = self.0.meaning.step(&order.position.step);
+        let Some(Deed::Machine { op, .. }) = step.map(|step| &step.deed) else {
             return Ok(());
         };
-        let begun = self.0.receipt(&order.executor(), &order.key).is_some();
+        let begun = self.0.has_receipt(&order.executor(), &order.key);
         if begun || !op.harms() {
             return Ok(());
         }
@@ -520,7 +522,7 @@ impl Reach for Hand {
                 sure = sure.max(Sure::MaybeBegun);
                 continue;
             }
-            if sure == Sure::Begun && world.receipt(&name, &order.key).is_none() {
+            if sure == Sure::Begun && !world.has_receipt(&name, &order.key) {
                 return unknown("the host has another receipt store than the one known");
             }
             if let Err(no) = self.ask(&mut order, &mut sure, std::mem::take(&mut fails), streams) {

@@ -66,7 +66,7 @@ pub(crate) struct Receipt {
 /// What is to be done, with everything that was rendered.
 #[derive(Clone, Debug)]
 pub(crate) struct Work {
-    pub meaning: StepMeaning,
+    pub meaning: Arc<StepMeaning>,
     pub primitive: Primitive,
     /// The host that is changed: not the one whose helper does it, for steps of the controller.
     pub subject: HostName,

@@ -15,6 +15,7 @@ use overhaul_model::step::Step;
 use overhaul_model::template::{Context, Renderer};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// No work takes less: a fault in the midst of it must have a place.
 const LENGTH_MS_MIN: u64 = 10;
@@ -156,14 +157,26 @@ pub(crate) struct About {
     pub repairs: HashMap<HostName, BTreeSet<StepId>>,
 }
 
+/// What measures are about while that is collected, by the measure as it is written.
+#[derive(Default)]
+struct Asked(BTreeMap<String, (Measure, About)>);
+
+impl Asked {
+    fn about(&mut self, measure: &Measure) -> &mut About {
+        let written = serde_json::to_string(measure).unwrap_or_default();
+        let new = || (measure.clone(), About::default());
+        &mut self.0.entry(written).or_insert_with(new).1
+    }
+}
+
 /// A whole plan.
 #[derive(Debug)]
 pub(crate) struct Meaning {
-    steps: BTreeMap<StepId, StepMeaning>,
+    steps: HashMap<StepId, Arc<StepMeaning>>,
     /// Units of services.
     units: BTreeMap<ServiceName, String>,
-    /// What a rendered measure is about.
-    about: HashMap<String, About>,
+    /// What rendered measures are about, by a text of each.
+    about: HashMap<String, Vec<(Measure, About)>>,
     /// Milliseconds that steps take at least and at most, where their own lengths count.
     lengths: HashMap<Position, (u64, u64)>,
 }
@@ -174,33 +187,34 @@ impl Meaning {
         let mut repairs = Vec::new();
         walk(&plan.root, &mut closes, &mut repairs);
         let mut this = Self {
-            steps: BTreeMap::new(),
+            steps: HashMap::new(),
             units: units(plan),
             about: HashMap::new(),
             lengths: HashMap::new(),
         };
+        let mut asked = Asked::default();
         let renderer = Renderer::new();
         for (name, service) in &plan.services {
             for host in service.hosts.iter().filter_map(|h| plan.hosts.get(h)) {
                 let context = Context::new(Some(host), &plan.from, &plan.to);
                 let healthy = service.healthy.as_ref();
                 if let Some(Ok(measure)) = healthy.map(|m| renderer.measure(m, &context)) {
-                    let of = this.about.entry(key(&measure)).or_default();
+                    let of = asked.about(&measure);
                     of.health.push((name.clone(), host.name.clone()));
                 }
             }
         }
         let placed = plan.positions();
         for place in &placed {
-            this.steps
-                .entry(place.step.id.clone())
-                .or_insert_with(|| StepMeaning {
+            this.steps.entry(place.step.id.clone()).or_insert_with(|| {
+                Arc::new(StepMeaning {
                     deed: Deed::of(place.step),
                     told: told(place.step),
                     slot: place.step.slot,
                     near: place.step.work.runs_on_controller(),
                     takes_away: closes.get(&place.step.id).cloned(),
-                });
+                })
+            });
         }
         let mut contexts: BTreeMap<HostName, Context> = BTreeMap::new();
         for (name, host) in &plan.hosts {
@@ -218,7 +232,7 @@ impl Meaning {
                 .flatten()
             {
                 if let Ok(measure) = renderer.measure(measure, context) {
-                    let of = this.about.entry(key(&measure)).or_default();
+                    let of = asked.about(&measure);
                     let of = of.asked_for.entry(host.clone()).or_default();
                     of.insert(place.step.id.clone());
                 }
@@ -227,11 +241,15 @@ impl Meaning {
         for (when, body) in repairs {
             for (name, context) in &contexts {
                 if let Ok(measure) = renderer.measure(when, context) {
-                    let of = this.about.entry(key(&measure)).or_default();
+                    let of = asked.about(&measure);
                     let of = of.repairs.entry(name.clone()).or_default();
                     of.extend(body.iter().cloned());
                 }
             }
+        }
+        for (measure, about) in asked.0.into_values() {
+            let alike = this.about.entry(text(&measure).to_owned()).or_default();
+            alike.push((measure, about));
         }
         this
     }
@@ -269,7 +287,7 @@ impl Meaning {
         self.lengths.get(position).copied()
     }
 
-    pub fn step(&self, id: &StepId) -> Option<&StepMeaning> {
+    pub fn step(&self, id: &StepId) -> Option<&Arc<StepMeaning>> {
         self.steps.get(id)
     }
 
@@ -281,7 +299,8 @@ impl Meaning {
             .steps
             .values()
             .any(|s| s.takes_away.as_ref() == Some(id));
-        let mut bodies = self.about.values().flat_map(|about| about.repairs.values());
+        let about = self.about.values().flatten();
+        let mut bodies = about.flat_map(|(_, about)| about.repairs.values());
         let repaired = bodies.any(|body| body.contains(id));
         !closed
             && !repaired
@@ -295,7 +314,9 @@ impl Meaning {
 
     /// What a measure is about.
     pub fn about(&self, measure: &Measure) -> Option<&About> {
-        self.about.get(&key(measure))
+        let mut alike = self.about.get(text(measure))?.iter();
+        let found = alike.find(|(known, _)| known == measure)?;
+        Some(&found.1)
     }
 }
 
@@ -347,8 +368,23 @@ fn units(plan: &Plan) -> BTreeMap<ServiceName, String> {
         .collect()
 }
 
-fn key(measure: &Measure) -> String {
-    serde_json::to_string(measure).unwrap_or_default()
+/// A text of a measure that few others have: to look among those alone, without writing it down as a whole.
+fn text(measure: &Measure) -> &str {
+    match measure {
+        Measure::Command(exec) => match &exec.command {
+            Command::Argv(argv) => argv.last().map_or("", String::as_str),
+            Command::Shell(script) => script,
+        },
+        Measure::Unit { unit, .. } => unit,
+        Measure::Release { version, .. } => version,
+        Measure::PackagesClean | Measure::Member(_) => "",
+        Measure::PackagesInstalled { names } => names.first().map_or("", String::as_str),
+        Measure::FileIs(file) => &file.path,
+        Measure::FileEdited(edit) => &edit.path,
+        Measure::Http { url, .. } => url,
+        Measure::Tcp { address } => address,
+        Measure::All(parts) => parts.first().map_or("", text),
+    }
 }
 
 /// Closes with their opens, and repairs with the steps of their bodies.

@@ -111,6 +111,7 @@ impl Scene {
     pub fn with_amendment(mut self, checked: CheckedPlan) -> Result<Self, SimError> {
         let mut amended = Self::new(&format!("{}, amended", self.name), checked)?;
         amended.prepared = Prepared::amended(Arc::clone(&self.plan), &amended.checked)?;
+        self.blank = self.blank.expecting(amended.blank.clone());
         self.amended = Some(Box::new(amended));
         Ok(self)
     }

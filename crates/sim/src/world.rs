@@ -37,7 +37,6 @@ pub(crate) struct World {
     pub clock: Arc<Clockwork>,
     pub death: Arc<Death>,
     pub plan: Arc<Plan>,
-    pub plan_hash: Digest,
     pub meaning: Arc<Meaning>,
     state: Mutex<State>,
 }
@@ -120,7 +119,6 @@ impl World {
             clock: Arc::new(Clockwork::at(scene.ground.begin_ms)),
             death: Arc::new(Death::default()),
             plan: Arc::clone(plan),
-            plan_hash: scene.hash.clone(),
             meaning: Arc::clone(meaning),
             state: Mutex::new(State {
                 hosts,
