@@ -1,6 +1,6 @@
 # A member of a cluster of three, which all make together, once.
 me=$(hostname)
-others=$(awk '$2 ~ /^key[123]$/ { print $2 "=http://" $1 ":2380" }' /etc/hosts | sort -u | paste -sd ,)
+others=$(awk '$2 ~ /^(key|etcd)[123]$/ { print $2 "=http://" $1 ":2380" }' /etc/hosts | sort -u | paste -sd ,)
 if ! [ -e /var/lib/etcd/$me ]; then
     cat >/etc/default/etcd <<CONF
 ETCD_NAME=$me

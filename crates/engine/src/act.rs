@@ -3,7 +3,7 @@
 use crate::MEASURE_WITHIN;
 use crate::launch::{Errand, rendered};
 use crate::ports::{Clock, Fault, Order, Progress, Reach, Registration, Unbegun, Vantage};
-use crate::probe::Probe;
+use crate::probe::{FeedBorder, Probe};
 use overhaul_model::definition::Guard;
 use overhaul_model::event::{Event, Generation, Outcome, Settlement};
 use overhaul_model::id::{AttemptKey, HostName, Position};
@@ -142,6 +142,48 @@ impl<R: Reach, C: Clock> Hands<R, C> {
             guard,
             result: Measurement::So { evidence },
             serving,
+        }
+    }
+
+    /// Whether all that is asked is so: an answer that does not come is no answer.
+    pub async fn quiet(self, position: Position, guard: usize, probes: Vec<Probe>) -> Event {
+        let mut tasks = JoinSet::new();
+        let mut answers = Vec::new();
+        let mut probes = probes.into_iter();
+        loop {
+            while tasks.len() < MEMBERS_AT_ONCE
+                && let Some(probe) = probes.next()
+            {
+                tasks.spawn(probe.answer(Arc::clone(&self.reach), MEASURE_WITHIN));
+            }
+            match tasks.join_next().await {
+                None => break,
+                Some(answer) => {
+                    answers.push(answer.unwrap_or_else(|broken| Measurement::Unknown {
+                        reason: broken.to_string(),
+                    }))
+                }
+            }
+        }
+        Event::GuardMeasured {
+            position,
+            guard,
+            result: Measurement::all(answers),
+            serving: BTreeSet::new(),
+        }
+    }
+
+    /// Whether nobody who works would damage the host by giving it its data.
+    pub async fn donors(self, position: Position, guard: usize, borders: Vec<FeedBorder>) -> Event {
+        let mut answers = Vec::new();
+        for border in borders {
+            answers.push(border.answer(Arc::clone(&self.reach), MEASURE_WITHIN).await);
+        }
+        Event::GuardMeasured {
+            position,
+            guard,
+            result: Measurement::all(answers),
+            serving: BTreeSet::new(),
         }
     }
 

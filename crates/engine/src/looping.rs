@@ -360,6 +360,16 @@ where
                             let probes = probe::of_service(self.run.plan(), service);
                             self.spawn(flight, hands.members(position, guard, probes));
                         }
+                        Some(Test::Quiet { service }) => {
+                            let own = position.host.as_ref();
+                            let probes = probe::quiet(self.run.plan(), service, own);
+                            self.spawn(flight, hands.quiet(position, guard, probes));
+                        }
+                        Some(Test::Donors { service }) => {
+                            let own = position.host.as_ref();
+                            let borders = probe::borders(self.run.plan(), service, own);
+                            self.spawn(flight, hands.donors(position, guard, borders));
+                        }
                         _ => self.spawn(flight, hands.guard(errand, guard)),
                     }
                 }

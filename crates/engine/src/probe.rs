@@ -5,8 +5,9 @@ use overhaul_machine::report::{Resolution, resolution};
 use overhaul_model::event::{Event, ProbeTally};
 use overhaul_model::fleet::Host;
 use overhaul_model::id::{HostName, ServiceName};
+use overhaul_model::membership::Membership;
 use overhaul_model::plan::Plan;
-use overhaul_model::primitive::{Measure, Measurement};
+use overhaul_model::primitive::{Measure, Measurement, UnitState};
 use overhaul_model::span::Span;
 use overhaul_model::template::{Context, Renderer};
 use std::collections::BTreeMap;
@@ -84,11 +85,156 @@ pub(crate) fn of_service(plan: &Plan, name: &ServiceName) -> Vec<Probe> {
     hosts.filter_map(probe).collect()
 }
 
+/// A probe for each host of a service but this one: it holds where the service's unit is stopped.
+pub(crate) fn quiet(plan: &Plan, name: &ServiceName, own: Option<&HostName>) -> Vec<Probe> {
+    let Some(service) = plan.services.get(name) else {
+        return Vec::new();
+    };
+    let renderer = Renderer::new();
+    let stopped = Measure::Unit {
+        unit: service.unit.clone(),
+        state: UnitState::Stopped,
+    };
+    let others = service.hosts.iter().filter(|host| Some(*host) != own);
+    let probe = |host: &HostName| {
+        let context = Context::new(plan.hosts.get(host), &plan.from, &plan.to);
+        let rendered = renderer.measure(&stopped, &context);
+        Probe {
+            service: name.clone(),
+            host: Some(host.clone()),
+            vantage: Vantage::Host(host.clone()),
+            // The checker has rendered the unit's name before.
+            measure: rendered.unwrap_or_else(|_| stopped.clone()),
+        }
+    };
+    others.map(probe).collect()
+}
+
+/// A version from which on members feed no older one, with what is asked about it.
+pub(crate) struct FeedBorder {
+    /// Whether this host is beyond it.
+    own: Option<Probe>,
+    /// Whether another host works and is beyond it.
+    others: Vec<Probe>,
+}
+
+/// What decides whether others may give a host its data, as the kind of the service's cluster says.
+pub(crate) fn borders(plan: &Plan, name: &ServiceName, own: Option<&HostName>) -> Vec<FeedBorder> {
+    let service = plan.services.get(name);
+    let Some(healthy @ Measure::Member(member)) = service.and_then(|s| s.healthy.as_ref()) else {
+        return Vec::new();
+    };
+    let hosts = service.map_or(&[][..], |service| &service.hosts);
+    let border = |border: &String| {
+        let beyond = Measure::Member(Box::new(Membership {
+            beyond: Some(border.clone()),
+            ..(**member).clone()
+        }));
+        let probe = |host: &HostName, measure| Probe {
+            service: name.clone(),
+            host: Some(host.clone()),
+            vantage: Vantage::Host(host.clone()),
+            measure,
+        };
+        let others = hosts.iter().filter(|host| Some(*host) != own);
+        let both = || Measure::All(vec![beyond.clone(), healthy.clone()]);
+        FeedBorder {
+            own: own.map(|own| probe(own, beyond.clone())),
+            others: others.map(|host| probe(host, both())).collect(),
+        }
+    };
+    member.kind.no_feed.iter().map(border).collect()
+}
+
+impl FeedBorder {
+    /// Whether no member that works is beyond the border while this host is not. What is not known is no answer.
+    pub async fn answer<R: Reach>(self, reach: Arc<R>, within: Span) -> Measurement {
+        let Some(own) = self.own else {
+            let reason = "the step is in no host's lane".to_owned();
+            return Measurement::Unknown { reason };
+        };
+        let who = match own.answer(Arc::clone(&reach), within).await {
+            Measurement::NotSo { evidence } => evidence,
+            newer_or_unknown => return newer_or_unknown,
+        };
+        let mut answers = Vec::new();
+        for probe in self.others {
+            answers.push(probe.answer(Arc::clone(&reach), within).await);
+        }
+        fed(&who, answers)
+    }
+}
+
+/// Whether an older host may take its data from others, each of which was asked whether it works and is newer.
+fn fed(who: &str, others: Vec<Measurement>) -> Measurement {
+    let mut unknown = None;
+    for answer in others {
+        match answer {
+            Measurement::So { evidence } => {
+                let evidence = format!("{who}, and would be fed by a newer one: {evidence}");
+                return Measurement::NotSo { evidence };
+            }
+            Measurement::NotSo { .. } => {}
+            Measurement::Unknown { .. } => unknown = unknown.or(Some(answer)),
+        }
+    }
+    unknown.unwrap_or(Measurement::So {
+        evidence: format!("{who}, and nobody who works is newer"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_host_is_fed_by_nobody_newer_and_not_while_somebody_is_not_known() {
+        let so = || Measurement::So {
+            evidence: "gal1 has 11.8.6".to_owned(),
+        };
+        let not_so = || Measurement::NotSo {
+            evidence: "gal3 has 10.11.14".to_owned(),
+        };
+        let unknown = || Measurement::Unknown {
+            reason: "gal2: no answer".to_owned(),
+        };
+        let fed = |others| fed("gal2 has 10.11.14", others);
+        assert!(fed(vec![not_so(), not_so()]).is_so());
+        assert!(fed(Vec::new()).is_so());
+        assert!(matches!(
+            fed(vec![unknown(), not_so()]),
+            Measurement::Unknown { .. }
+        ));
+        let refused = fed(vec![unknown(), not_so(), so()]);
+        assert!(
+            matches!(&refused, Measurement::NotSo { evidence } if evidence.contains("11.8.6")),
+            "{refused:?}"
+        );
+    }
+}
+
 impl Probe {
     /// Its host, if that serves now.
     pub async fn serving<R: Reach>(self, reach: Arc<R>, within: Span) -> Option<HostName> {
         let answer = reach.measure(&self.vantage, &self.measure, within).await;
         self.host.filter(|_| answer.is_so())
+    }
+
+    /// What its host answers, under the host's name.
+    pub async fn answer<R: Reach>(self, reach: Arc<R>, within: Span) -> Measurement {
+        let answer = reach.measure(&self.vantage, &self.measure, within).await;
+        let host = self.host.map_or_else(String::new, |host| host.to_string());
+        match answer {
+            Measurement::So { evidence } => Measurement::So {
+                evidence: format!("{host}: {evidence}"),
+            },
+            Measurement::NotSo { evidence } => Measurement::NotSo {
+                evidence: format!("{host}: {evidence}"),
+            },
+            Measurement::Unknown { reason } => Measurement::Unknown {
+                reason: format!("{host}: {reason}"),
+            },
+        }
     }
 }
 

@@ -104,6 +104,13 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mount: Option<String>,
     },
+    /// The host leaves the cluster of a service, joins it, or is it alone.
+    Cluster {
+        /// The service.
+        service: ServiceName,
+        /// What is done.
+        op: ClusterOp,
+    },
     /// A playbook of Ansible, run on the controller.
     Ansible {
         /// The playbook's file.
@@ -147,6 +154,7 @@ impl Action {
             Self::Transfer { .. } => "transfer",
             Self::Machine { .. } => "machine",
             Self::Moves { kind, .. } => kind.word(),
+            Self::Cluster { .. } => "cluster",
             Self::Ansible { .. } => "ansible",
             Self::Wait => "wait",
             Self::Gate => "gate",
@@ -186,6 +194,35 @@ pub enum ServiceOp {
     Enable,
     /// No longer started at boot.
     Disable,
+}
+
+/// What happens to a member of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClusterOp {
+    /// It is no member any more.
+    Leave,
+    /// It becomes a member and receives its data from the others.
+    Join,
+    /// It alone is the cluster.
+    Bootstrap,
+    /// It forgets what it has, and receives all of it when it starts.
+    Forget,
+}
+
+impl ClusterOp {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Leave, Self::Join, Self::Bootstrap, Self::Forget];
+
+    /// The word for it, as in a kind.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Leave => "leave",
+            Self::Join => "join",
+            Self::Bootstrap => "bootstrap",
+            Self::Forget => "forget",
+        }
+    }
 }
 
 /// A part of a release upgrade.

@@ -32,6 +32,9 @@ pub struct ClusterMember {
     pub quorate: Option<Known<bool>>,
     /// Whether the member does its work, judged by what it says and not by whether a process is there.
     pub healthy: Known<bool>,
+    /// The version of the program that it runs, or would; none where the kind does not ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Known<String>>,
     /// How far it is behind; none where nothing can be behind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag: Option<Known<Lag>>,

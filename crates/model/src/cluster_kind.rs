@@ -3,6 +3,7 @@
 //! Reading is pure: the same answers give the same member. What cannot be read is unknown with its
 //! reason, never assumed.
 
+use crate::action::ClusterOp;
 use crate::cluster::{ClusterMember, ClusterRole, Evidence, Lag};
 use crate::facts::Known;
 use crate::knowledge::Border;
@@ -45,8 +46,60 @@ pub struct ClusterKind {
     /// Borders between versions that never meet in one cluster.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub no_mix: Vec<Border>,
+    /// Versions from which on a member never gives its data to an older one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub no_feed: Vec<String>,
+    /// What can be done with a member.
+    #[serde(default, skip_serializing_if = "Deeds::is_empty")]
+    pub deeds: Deeds,
     /// What the answers mean.
     pub read: Readings,
+}
+
+/// What can be done with a member, as far as its kind says how.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deeds {
+    /// The host is no member any more, and the others know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leave: Option<Deed>,
+    /// The host becomes a member, and receives its data from the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub join: Option<Deed>,
+    /// The host alone is the cluster, whatever others its configuration knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<Deed>,
+    /// The host forgets what it has of the cluster's data, so that it receives all of it when it starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forget: Option<Deed>,
+}
+
+impl Deeds {
+    /// Whether the kind says nothing of it.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What is done for this word.
+    pub fn of(&self, op: ClusterOp) -> Option<&Deed> {
+        match op {
+            ClusterOp::Leave => self.leave.as_ref(),
+            ClusterOp::Join => self.join.as_ref(),
+            ClusterOp::Bootstrap => self.bootstrap.as_ref(),
+            ClusterOp::Forget => self.forget.as_ref(),
+        }
+    }
+}
+
+/// A command that changes a member. It can be begun again: what it had done before, it finds done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deed {
+    /// What is run, by `/bin/sh`.
+    pub script: String,
+    /// Succeeds when it is done already; none where only the member's health tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done: Option<String>,
+    /// Longest that it may take.
+    pub timeout: Span,
 }
 
 /// What says that a host may be a member: of each list that is not empty, one entry fits.
@@ -153,9 +206,21 @@ pub struct Readings {
     pub lag: Option<LagReading>,
     /// Where its data lies.
     pub data: Option<Place>,
+    /// The version of the program that it runs, or would.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Place>,
 }
 
 impl ClusterKind {
+    /// The kind as far as members are asked by it: what can be done with them is left out.
+    #[must_use]
+    pub fn asking(&self) -> Self {
+        Self {
+            deeds: Deeds::default(),
+            ..self.clone()
+        }
+    }
+
     /// What a member is by its answers; none when the host certainly is no member.
     ///
     /// `instance` names it among several on the host, `at` is the time of the answers.
@@ -190,6 +255,7 @@ impl ClusterKind {
             size_alive: known.of(answers.size(read.alive.as_ref())),
             quorate,
             healthy: known.of(answers.all(&read.healthy)),
+            version: read.version.as_ref().map(|at| known.of(answers.text(at))),
             lag: read.lag.as_ref().map(|lag| known.of(answers.lag(lag))),
             data_paths,
             evidence: evidence.into_iter().map(shortened).collect(),

@@ -2,7 +2,7 @@
 //!
 //! `source` makes this from `upgrade.yaml` after everything in it was checked.
 
-use crate::action::{OnceScope, Retry, ServiceOp, Touches};
+use crate::action::{ClusterOp, OnceScope, Retry, ServiceOp, Touches};
 use crate::belonging::{Replace, RoleVolume, Which};
 pub use crate::belonging::{WrittenAddress, WrittenVolume};
 pub use crate::dataset::{DatabaseWay, Dataset, DatasetKind};
@@ -483,6 +483,17 @@ pub enum Test {
         /// How many of its hosts.
         at_least: u32,
     },
+    /// No host of the service that works would damage this one by giving it its data: where its kind says from which
+    /// versions on a member feeds no older one, this host is not older, or no other host that works is newer.
+    Donors {
+        /// The service.
+        service: ServiceName,
+    },
+    /// The service is stopped on all of its other hosts: each was asked and said so.
+    Quiet {
+        /// The service.
+        service: ServiceName,
+    },
 }
 
 impl Guard {
@@ -490,7 +501,7 @@ impl Guard {
     pub fn measure(&self) -> Option<&Measure> {
         match &self.test {
             Test::Measure(measure) => Some(measure),
-            Test::Members { .. } => None,
+            Test::Members { .. } | Test::Quiet { .. } | Test::Donors { .. } => None,
         }
     }
 }
@@ -700,6 +711,18 @@ pub enum WrittenAction {
     Volume(WrittenVolume),
     /// `address: {move: ...}`.
     Address(WrittenAddress),
+    /// `cluster:`.
+    Cluster {
+        /// The service whose hosts form the cluster.
+        service: ServiceName,
+        /// What is done.
+        op: ClusterOp,
+    },
+    /// `quiesce: {others: ROLE}`.
+    QuiesceOthers {
+        /// The role whose hosts stop, but for the first.
+        role: RoleName,
+    },
     /// `ansible:`.
     Ansible(Playbook),
     /// `wait:`.

@@ -3,7 +3,8 @@
 //! Checker, outage clock, guards and pictures all read this one function.
 
 use crate::action::{
-    Action, CarryOp, DatabaseOp, MoveOp, ServiceOp, Touches, TransferOp, Undo, UpgradePart,
+    Action, CarryOp, ClusterOp, DatabaseOp, MoveOp, ServiceOp, Touches, TransferOp, Undo,
+    UpgradePart,
 };
 use crate::belonging::{Belonging, Which};
 use crate::definition::Release;
@@ -76,6 +77,7 @@ pub fn effects(step: &Step) -> Vec<Effect> {
             (Belonging::Address, MoveOp::Come | MoveOp::Leave) => vec![Effect::AddressMoves],
             _ => Vec::new(),
         },
+        Action::Cluster { service, op } => cluster_effects(service, *op),
         Action::Later { what, touches } => {
             let mut effects = what.effects();
             effects.extend(blinks(touches));
@@ -149,6 +151,20 @@ fn service_effects(service: Option<&ServiceName>, op: ServiceOp) -> Vec<Effect> 
         ServiceOp::Start | ServiceOp::LetGo => vec![Effect::ServiceStarts(service)],
         ServiceOp::Restart => vec![Effect::ServiceMayBlink(service)],
         ServiceOp::Reload | ServiceOp::Enable | ServiceOp::Disable => Vec::new(),
+    }
+}
+
+fn cluster_effects(service: &ServiceName, op: ClusterOp) -> Vec<Effect> {
+    match op {
+        ClusterOp::Leave => vec![
+            Effect::ServiceStops(service.clone()),
+            Effect::MembershipChanges,
+        ],
+        ClusterOp::Join | ClusterOp::Bootstrap => vec![
+            Effect::MembershipChanges,
+            Effect::ServiceStarts(service.clone()),
+        ],
+        ClusterOp::Forget => Vec::new(),
     }
 }
 

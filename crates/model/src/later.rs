@@ -20,14 +20,6 @@ pub enum Later {
     CertificateVerify,
     /// `sessions: {end: ...}`.
     SessionsEnd,
-    /// `quiesce: {others: ...}`.
-    QuiesceOthers,
-    /// `cluster: {leave: ...}`.
-    ClusterLeave,
-    /// `cluster: {join: ...}`.
-    ClusterJoin,
-    /// `cluster: {bootstrap: ...}`.
-    ClusterBootstrap,
     /// `migrations: {online: ...}`.
     MigrationsOnline,
     /// `mark: {set: ...}`.
@@ -64,7 +56,7 @@ const UPGRADERS: &str = "further release upgraders (6)";
 const NAMES: &str = "names, certificates and marks (6)";
 
 /// Everything that is declared and not carried out.
-pub static WORDS: [Word; 14] = [
+pub static WORDS: [Word; 10] = [
     word(
         Later::DnsSet,
         "dns",
@@ -95,38 +87,6 @@ pub static WORDS: [Word; 14] = [
         "end",
         "whoever is logged in or at work is waited for, then ended",
         NAMES,
-        false,
-    ),
-    word(
-        Later::QuiesceOthers,
-        "quiesce",
-        "others",
-        "the other members of the role stop all services but those that stay up",
-        CLUSTERS,
-        false,
-    ),
-    word(
-        Later::ClusterLeave,
-        "cluster",
-        "leave",
-        "the host leaves the cluster, whose majority is measured before and after",
-        CLUSTERS,
-        false,
-    ),
-    word(
-        Later::ClusterJoin,
-        "cluster",
-        "join",
-        "the host joins the cluster and receives its data from the others",
-        CLUSTERS,
-        false,
-    ),
-    word(
-        Later::ClusterBootstrap,
-        "cluster",
-        "bootstrap",
-        "the host alone is the cluster, although the fleet knows all members",
-        CLUSTERS,
         false,
     ),
     word(
@@ -228,15 +188,12 @@ impl Later {
     /// What it does beside disturbing services.
     pub(crate) fn effects(self) -> Vec<Effect> {
         match self {
-            Self::ClusterLeave | Self::ClusterJoin | Self::ClusterBootstrap | Self::DataRejoin => {
-                vec![Effect::MembershipChanges]
-            }
+            Self::DataRejoin => vec![Effect::MembershipChanges],
             Self::DataTransfer => vec![Effect::AuthorityMoves],
             Self::DnsSet
             | Self::CertificateCopy
             | Self::CertificateVerify
             | Self::SessionsEnd
-            | Self::QuiesceOthers
             | Self::MigrationsOnline
             | Self::MarkSet
             | Self::MarkClear
@@ -254,12 +211,8 @@ impl Later {
             | Self::MarkSet
             | Self::MarkClear => Repeat::Safe,
             // Of the first new member alone.
-            Self::QuiesceOthers | Self::ClusterBootstrap | Self::DataTransfer => {
-                Repeat::Once(OnceScope::Role)
-            }
+            Self::DataTransfer => Repeat::Once(OnceScope::Role),
             Self::SessionsEnd
-            | Self::ClusterLeave
-            | Self::ClusterJoin
             | Self::MigrationsOnline
             | Self::DataRejoin
             | Self::Upgrader => Repeat::Person,

@@ -183,6 +183,22 @@ pub enum Wrong {
     /// A code name that is no plain word.
     #[error("the code name `{0}` is not made of small letters and digits")]
     CodeName(String),
+    /// A service without members on the role's hosts.
+    #[error("`{service}` is no service of role `{role}` whose hosts form a cluster")]
+    NoMembers {
+        /// The service.
+        service: String,
+        /// The role.
+        role: String,
+    },
+    /// A kind that does not say how.
+    #[error("the kind `{kind}` does not say how a member does this: `{deed}`")]
+    NoDeed {
+        /// The kind.
+        kind: String,
+        /// What is lacking.
+        deed: &'static str,
+    },
     /// A provider that nobody described.
     #[error("there is no provider `{0}`")]
     NoProvider(String),

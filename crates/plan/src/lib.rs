@@ -7,6 +7,7 @@ mod datasets;
 pub mod diff;
 mod draft;
 mod error;
+mod first;
 mod ids;
 mod limits;
 mod parts;

@@ -248,6 +248,10 @@ fn test_words(test: &Test) -> String {
         Test::Members { service, at_least } => {
             format!("at least {at_least} other hosts of {service} serve")
         }
+        Test::Quiet { service } => format!("{service} is stopped on all other hosts"),
+        Test::Donors { service } => {
+            format!("no newer host of {service} would feed this one")
+        }
     }
 }
 

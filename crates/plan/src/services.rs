@@ -1,14 +1,17 @@
 //! Which hosts run each service, and what the cluster that they form asks for.
 
 use crate::draft::Draft;
+use overhaul_model::action::ClusterOp;
 use overhaul_model::cluster::ClusterMember;
 use overhaul_model::cluster_kind::ClusterKind;
-use overhaul_model::definition::Service;
+use overhaul_model::definition::{Definition, Service, WrittenAction};
 use overhaul_model::facts::FleetFacts;
 use overhaul_model::fleet::Host;
+use overhaul_model::id::ServiceName;
 use overhaul_model::membership::{Membership, majority};
 use overhaul_model::plan::{PlannedCluster, PlannedService};
 use overhaul_model::primitive::Measure;
+use overhaul_model::strategy::Data;
 use std::collections::BTreeSet;
 
 pub(crate) fn plan(draft: &mut Draft<'_>) {
@@ -29,11 +32,39 @@ pub(crate) fn plan(draft: &mut Draft<'_>) {
             cluster: None,
         };
         let planned = match kind {
+            Some(kind) if begins_anew(draft.definition, name, service) => PlannedService {
+                healthy: Some(member_of(kind, None)),
+                cluster: Some(PlannedCluster {
+                    kind: kind.name.clone(),
+                    quorum: None,
+                }),
+                ..planned
+            },
             Some(kind) => clustered(planned, service, kind, &hosts, draft.facts),
             None => planned,
         };
         draft.plan.services.insert(name.clone(), planned);
     }
+}
+
+/// Whether one host begins the cluster alone: it is another one then, and no majority of the old one is kept.
+fn begins_anew(definition: &Definition, name: &ServiceName, service: &Service) -> bool {
+    let roles = definition.roles.iter();
+    let mut own = roles.filter(|role| role.role == service.on);
+    own.any(|role| {
+        let begins = |action: &WrittenAction| matches!(action, WrittenAction::Cluster { service, op: ClusterOp::Bootstrap } if service == name);
+        let takes_over = role.strategy.data() == Data::Transfer && !role.stay_up.contains_key(name);
+        takes_over || role.steps().any(|step| begins(&step.action))
+    })
+}
+
+/// Health of a member: it does its work in that cluster, or in any when none is named.
+fn member_of(kind: &ClusterKind, cluster: Option<String>) -> Measure {
+    Measure::Member(Box::new(Membership {
+        kind: kind.asking(),
+        cluster,
+        beyond: None,
+    }))
 }
 
 /// A service whose hosts form a cluster: health is membership, and the minimum is a majority when the
@@ -67,10 +98,7 @@ fn clustered(
         keep => keep,
     };
     PlannedService {
-        healthy: Some(Measure::Member(Box::new(Membership {
-            kind: kind.clone(),
-            cluster: cluster.map(|name| (*name).clone()),
-        }))),
+        healthy: Some(member_of(kind, cluster.map(|name| (*name).clone()))),
         keep,
         cluster: Some(PlannedCluster {
             kind: kind.name.clone(),

@@ -2,12 +2,15 @@
 //! what is done once.
 
 use crate::draft::Draft;
+use crate::first;
 use crate::parts::{self, Site};
 use crate::ranks::{self, Batch};
 use crate::roles;
-use crate::strategy;
+use crate::slug::slug;
+use crate::strategy::{self, Who};
 use overhaul_model::definition::{
     Order, RoleUpgrade, Share, Slot, StagePlan, StageRoles, StageStep, Stages, Within,
+    WrittenAction,
 };
 use overhaul_model::fleet::Host;
 use overhaul_model::id::{StepId, ZoneName};
@@ -77,6 +80,12 @@ fn once(draft: &mut Draft<'_>, stage: &StagePlan, place: &str, steps: &[StageSte
             (Some(_), None) => continue,
             (None, _) => Lane::Run,
         };
+        if let WrittenAction::QuiesceOthers { role } = &step.action {
+            let role = definition.roles.iter().find(|own| own.role == *role);
+            let id = id.child(&slug(&step.name));
+            out.extend(role.and_then(|role| first::quiet(draft, role, stage, &id)));
+            continue;
+        }
         let compiled = parts::whole(draft, &site, step);
         out.extend(compiled.into_iter().map(|step| {
             Block::Step(Box::new(Step {
@@ -229,13 +238,54 @@ fn roll(
     hosts: &[&Host],
     turns: Turns,
 ) -> Option<Block> {
+    if first::is_apart(role, stage) {
+        return first::blocks(draft, role, stage, parent, (hosts, turns));
+    }
+    let id = parent.child(role.role.as_str());
+    roll_of(draft, role, stage, &Turn::of(id, hosts, turns))
+}
+
+/// Some hosts of a role that go through slots of a stage.
+pub(crate) struct Turn<'h> {
+    pub id: StepId,
+    pub hosts: &'h [&'h Host],
+    pub turns: Turns,
+    pub who: Who,
+    /// Those of the stage when `None`.
+    pub slots: Option<Vec<Slot>>,
+    /// What people read beside the role, when it is not how many there are.
+    pub title: Option<String>,
+}
+
+impl<'h> Turn<'h> {
+    /// All slots of a stage.
+    pub fn of(id: StepId, hosts: &'h [&'h Host], turns: Turns) -> Self {
+        Self {
+            id,
+            hosts,
+            turns,
+            who: Who::Hosts,
+            slots: None,
+            title: None,
+        }
+    }
+}
+
+/// One roll.
+pub(crate) fn roll_of(
+    draft: &mut Draft<'_>,
+    role: &RoleUpgrade,
+    stage: &StagePlan,
+    turn: &Turn<'_>,
+) -> Option<Block> {
+    let (id, hosts) = (turn.id.clone(), turn.hosts);
     if hosts.is_empty() {
         return None;
     }
-    let id = parent.child(role.role.as_str());
+    let wanted = turn.slots.as_ref().unwrap_or(&stage.slots);
     let mut slots = Vec::new();
-    for (slot, its_parts) in strategy::slots(role.strategy) {
-        if !stage.slots.contains(&slot) {
+    for (slot, its_parts) in strategy::slots(role.strategy, turn.who) {
+        if !wanted.contains(&slot) {
             continue;
         }
         let site = Site {
@@ -260,10 +310,11 @@ fn roll(
     if slots.is_empty() {
         return None;
     }
-    draft.plan.rolls.insert(id.clone(), turns);
-    let hosts = counted(hosts.len(), "host");
+    draft.plan.rolls.insert(id.clone(), turn.turns.clone());
+    let told = turn.title.clone();
+    let told = told.unwrap_or_else(|| pace(&role.order, &counted(hosts.len(), "host")));
     Some(Block::Roll {
-        title: format!("{}: {}", role.role, pace(&role.order, &hosts)),
+        title: format!("{}: {told}", role.role),
         body: Box::new(Block::Sequence {
             id: id.child("turn"),
             title: format!("a host of {}", role.role),

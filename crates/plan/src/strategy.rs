@@ -54,6 +54,12 @@ pub(crate) enum Part {
     Restore,
     /// Others of the cluster that can give an empty host its data.
     Rejoin,
+    /// The host leaves its cluster, where the kind says how.
+    Leave,
+    /// The first host is its cluster, alone.
+    Bootstrap,
+    /// The host joins its cluster, where the kind says how.
+    Join,
     /// Services let go.
     LetGo,
     /// Health of the services.
@@ -66,20 +72,38 @@ pub(crate) enum Part {
     Later(Later),
 }
 
+/// Which hosts of a role go through the slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// All of them, or all but the first where the first one goes alone.
+    Hosts,
+    /// The one that receives the data.
+    First,
+}
+
 /// The points that a part is for.
 #[derive(Clone, Copy, Debug)]
 enum For {
     Every,
     Of(Change),
     With(Data),
+    /// On a machine that is made anew.
+    Anew(Data),
+    /// The first host alone.
+    First(Data),
+    /// All but the first host.
+    Rest(Data),
 }
 
 impl For {
-    fn holds(self, point: Strategy) -> bool {
+    fn holds(self, point: Strategy, who: Who) -> bool {
         match self {
             Self::Every => true,
             Self::Of(change) => point.change() == change,
             Self::With(data) => point.data() == data,
+            Self::Anew(data) => point.data() == data && point.change() != Change::InPlace,
+            Self::First(data) => point.data() == data && who == Who::First,
+            Self::Rest(data) => point.data() == data && who == Who::Hosts,
         }
     }
 }
@@ -110,7 +134,11 @@ const PARTS: [(Slot, &[(Part, For)]); 14] = [
     ),
     (
         Slot::Stop,
-        &[(Part::Written, For::Every), (Part::Hold, For::Every)],
+        &[
+            (Part::Written, For::Every),
+            (Part::Leave, For::With(Data::Rejoin)),
+            (Part::Hold, For::Every),
+        ],
     ),
     (
         Slot::Export,
@@ -129,6 +157,8 @@ const PARTS: [(Slot, &[(Part, For)]); 14] = [
             (Part::TakeOver, For::Of(Change::Replace)),
             (Part::HoldAgain, For::With(Data::Carry)),
             (Part::HoldAgain, For::With(Data::Volume)),
+            (Part::HoldAgain, For::Anew(Data::Rejoin)),
+            (Part::HoldAgain, For::Anew(Data::Transfer)),
             (Part::Written, For::Of(Change::Rebuild)),
             (Part::Written, For::Of(Change::Replace)),
             (Part::Written, For::Of(Change::Packages)),
@@ -140,8 +170,8 @@ const PARTS: [(Slot, &[(Part, For)]); 14] = [
             (Part::Restore, For::With(Data::Carry)),
             (Part::VolumesCome, For::With(Data::Volume)),
             (Part::Rejoin, For::With(Data::Rejoin)),
-            (Part::Later(Later::QuiesceOthers), For::With(Data::Transfer)),
-            (Part::Later(Later::DataTransfer), For::With(Data::Transfer)),
+            (Part::Later(Later::DataTransfer), For::First(Data::Transfer)),
+            (Part::Rejoin, For::Rest(Data::Transfer)),
             (Part::AddressesMove, For::Of(Change::Replace)),
             (Part::Written, For::Every),
         ],
@@ -151,10 +181,9 @@ const PARTS: [(Slot, &[(Part, For)]); 14] = [
     (
         Slot::Start,
         &[
-            (
-                Part::Later(Later::ClusterBootstrap),
-                For::With(Data::Transfer),
-            ),
+            (Part::Bootstrap, For::First(Data::Transfer)),
+            (Part::Join, For::With(Data::Rejoin)),
+            (Part::Join, For::Rest(Data::Transfer)),
             (Part::LetGo, For::Every),
             (Part::Written, For::Every),
         ],
@@ -187,9 +216,9 @@ const PARTS: [(Slot, &[(Part, For)]); 14] = [
 ];
 
 /// What each slot of a point is made of, in order.
-pub(crate) fn slots(point: Strategy) -> impl Iterator<Item = (Slot, Vec<Part>)> {
+pub(crate) fn slots(point: Strategy, who: Who) -> impl Iterator<Item = (Slot, Vec<Part>)> {
     PARTS.iter().map(move |(slot, parts)| {
-        let own = parts.iter().filter(|(_, of)| of.holds(point));
+        let own = parts.iter().filter(|(_, of)| of.holds(point, who));
         (*slot, own.map(|(part, _)| *part).collect())
     })
 }
@@ -205,8 +234,10 @@ mod tests {
 
     #[test]
     fn steps_of_the_definition_have_one_place_in_every_slot() {
-        for point in Strategy::all() {
-            for (slot, parts) in slots(point) {
+        let who = [Who::Hosts, Who::First];
+        let points = Strategy::all().flat_map(|point| who.map(|who| (point, who)));
+        for (point, who) in points {
+            for (slot, parts) in slots(point, who) {
                 let places = parts
                     .iter()
                     .filter(|part| matches!(part, Part::Written | Part::ReleaseChange));

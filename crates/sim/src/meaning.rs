@@ -4,7 +4,7 @@
 //! or verify of a step asks just that. What the model has words for (units, files, releases, machines, copies) is
 //! kept as such, so that measures of other steps see it too.
 
-use overhaul_model::action::{Action, MoveOp, ServiceOp, UpgradePart};
+use overhaul_model::action::{Action, ClusterOp, MoveOp, ServiceOp, UpgradePart};
 use overhaul_model::belonging::Which;
 use overhaul_model::definition::{OutputFrom, Release, Slot};
 use overhaul_model::fleet::Host;
@@ -63,7 +63,7 @@ pub(crate) enum Deed {
 }
 
 impl Deed {
-    fn of(step: &Step) -> Self {
+    fn of(step: &Step, units: &BTreeMap<ServiceName, String>) -> Self {
         match (&step.work, &step.action) {
             (Primitive::Reboot(_), _) => Self::Reboot,
             (Primitive::WriteFile(_), _) => Self::File,
@@ -111,6 +111,18 @@ impl Deed {
             (_, Action::Service { unit, op, .. }) => Self::Unit {
                 unit: unit.trim_end_matches(".service").to_owned(),
                 op: *op,
+            },
+            (_, Action::Cluster { service, op }) => match (units.get(service), op) {
+                (None, _) | (_, ClusterOp::Forget) => Self::Plain,
+                (Some(unit), ClusterOp::Leave) => Self::Unit {
+                    unit: unit.clone(),
+                    op: ServiceOp::Stop,
+                },
+                // It takes away that the unit is held, too.
+                (Some(unit), ClusterOp::Join | ClusterOp::Bootstrap) => Self::Unit {
+                    unit: unit.clone(),
+                    op: ServiceOp::LetGo,
+                },
             },
             (
                 _,
@@ -208,7 +220,7 @@ impl Meaning {
         for place in &placed {
             this.steps.entry(place.step.id.clone()).or_insert_with(|| {
                 Arc::new(StepMeaning {
-                    deed: Deed::of(place.step),
+                    deed: Deed::of(place.step, &this.units),
                     told: told(place.step),
                     slot: place.step.slot,
                     near: place.step.work.runs_on_controller(),

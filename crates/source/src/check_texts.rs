@@ -712,6 +712,8 @@ fn texts_of_action(action: &WrittenAction) -> Texts {
         // Paths and name stand for themselves.
         WrittenAction::Archive(_)
         | WrittenAction::Transfer { .. }
+        | WrittenAction::Cluster { .. }
+        | WrittenAction::QuiesceOthers { .. }
         | WrittenAction::Reboot { .. }
         | WrittenAction::MoveCluster { .. } => Vec::new(),
     }

@@ -14,6 +14,8 @@
 //! member_when: [{of: status, at: /on, is: [true]}]   # where this certainly fails is no member
 //! owns: [/var/lib/ceph/mon]    # where its data lies
 //! no_mix: [{of: ceph-mon, at: "19"}]   # versions from here on never meet older ones in one cluster
+//! no_feed: ["19"]              # from this version on, a member never gives its data to an older one
+//! leave: {shell: ..., done: ..., timeout: 5m}   # likewise join, bootstrap, forget; what changes a member
 //! read:
 //!   cluster: {of: status, at: /monmap/fsid}
 //!   member:  {of: status, at: /name}
@@ -25,10 +27,14 @@
 //!   healthy: [{of: status, at: /state, is: [leader, peon]}]
 //!   lag:     {of: status, at: /behind, unit: bytes}
 //!   data:    {of: status, at: /folder}
+//!   version: {of: status, at: /version}
 //! ```
 //!
 //! `at` is a JSON pointer (`*` stands for each element) where the answer is `json`, else the key of a line
-//! `KEY<TAB>VALUE`. Commands change nothing: they run whenever facts are gathered.
+//! `KEY<TAB>VALUE`. Commands of `ask` change nothing: they run whenever facts are gathered.
+//!
+//! What changes a member can be begun again, and finds in its environment `host` and `address` (the host's own), `unit`,
+//! and `members` and `addresses`: all hosts of the service in the same order, the host's own among them.
 
 use crate::definition::{BORDER, borders};
 use crate::node::{self, Node, Tree, shortened};
@@ -36,13 +42,17 @@ use crate::problem::{Problems, Sink, SourceFile};
 use crate::reader::{self, Fields};
 use crate::shape::{Key, Kind, Shape, may, must};
 use crate::words::suggestion;
+use overhaul_model::action::ClusterOp;
 use overhaul_model::cluster::ClusterRole;
 use overhaul_model::cluster_kind::{
-    Answer, Ask, ClusterKind, Condition, Count, Detect, INSTANCES, LagReading, Place, Readings,
-    RoleReading,
+    Answer, Ask, ClusterKind, Condition, Count, Deed, Deeds, Detect, INSTANCES, LagReading, Place,
+    Readings, RoleReading,
 };
 use overhaul_model::primitive::Command;
 use std::collections::BTreeMap;
+
+/// Longest that a member may take to leave or to join: a full copy of a large database over a slow line.
+const DEED_MS_MAX: u64 = 2 * 24 * 60 * 60 * 1_000;
 
 /// Longest that one command may ask for: all clusters of a host together have forty seconds.
 const TIMEOUT_MS_MAX: u64 = 20_000;
@@ -192,14 +202,31 @@ static READ: Shape = Shape {
             Kind::Object(&PLACE),
             "where it says that its data lies",
         ),
+        may(
+            "version",
+            Kind::Object(&PLACE),
+            "the version of the program that it runs, or would",
+        ),
     ]],
     later: &[],
     one_of: &[],
 };
 
-/// What a kind will say once upgrades move members: the step is a later one.
-const STEPS_LATER: &str =
-    "a kind says what a member is; what takes one out and in is written in the definition's roles";
+static DEED: Shape = Shape {
+    id: "cluster_deed",
+    what: "what is done with a member",
+    keys: &[&[
+        must("shell", Kind::Text, "a script for /bin/sh"),
+        may(
+            "done",
+            Kind::Text,
+            "a script that succeeds when it is done already",
+        ),
+        must("timeout", Kind::Span, "longest that it may take"),
+    ]],
+    later: &[],
+    one_of: &[],
+};
 
 /// A kind of cluster.
 pub(crate) static CLUSTER_KIND: Shape = Shape {
@@ -234,14 +261,37 @@ pub(crate) static CLUSTER_KIND: Shape = Shape {
             Kind::List(&Kind::Object(&BORDER)),
             "versions that never meet older ones in one cluster",
         ),
+        may(
+            "no_feed",
+            TEXTS,
+            "versions from which on a member never gives its data to an older one",
+        ),
+        may(
+            "leave",
+            Kind::Object(&DEED),
+            "the host is no member any more, and the others know it",
+        ),
+        may(
+            "join",
+            Kind::Object(&DEED),
+            "the host becomes a member and receives its data from the others",
+        ),
+        may(
+            "bootstrap",
+            Kind::Object(&DEED),
+            "the host alone is the cluster, whatever others its configuration knows",
+        ),
+        may(
+            "forget",
+            Kind::Object(&DEED),
+            "the host forgets what it has, and receives all of it when it starts",
+        ),
         must("read", Kind::Object(&READ), "what the answers mean"),
     ]],
-    later: &[
-        ("quorum", STEPS_LATER),
-        ("leave", STEPS_LATER),
-        ("join", STEPS_LATER),
-        ("donor", STEPS_LATER),
-    ],
+    later: &[(
+        "quorum",
+        "a majority is more than half of all members that the cluster knows of",
+    )],
     one_of: &[],
 };
 
@@ -286,7 +336,16 @@ fn read(sink: &Sink) -> Option<ClusterKind> {
     let member_when = desk.conditions(&fields, "member_when");
     let owns = fields.get("owns").map(|node| paths(sink, node));
     let no_mix = fields.get("no_mix").map(|node| borders(sink, node));
+    let no_feed = fields.get("no_feed").map(|node| texts(sink, node));
+    let no_feed = no_feed.unwrap_or_default();
+    let deeds = deeds(sink, &fields);
     let read = fields.get("read").and_then(|node| desk.readings(node));
+    if let (Some(node), Some(read)) = (fields.get("no_feed"), &read)
+        && read.version.is_none()
+    {
+        let help = "say where a member's version stands: `version` below `read`";
+        sink.add_with_help(&node.span, "nobody knows the version of a member", help);
+    }
     fields.done();
     let instances = match instances {
         None => None,
@@ -305,7 +364,47 @@ fn read(sink: &Sink) -> Option<ClusterKind> {
         member_when,
         owns: owns.unwrap_or_default(),
         no_mix: no_mix.unwrap_or_default(),
+        no_feed,
+        deeds,
         read: read?,
+    })
+}
+
+fn deeds(sink: &Sink, fields: &Fields) -> Deeds {
+    let of = |op: ClusterOp| fields.get(op.word()).and_then(|node| deed(sink, node));
+    Deeds {
+        leave: of(ClusterOp::Leave),
+        join: of(ClusterOp::Join),
+        bootstrap: of(ClusterOp::Bootstrap),
+        forget: of(ClusterOp::Forget),
+    }
+}
+
+fn deed(sink: &Sink, node: &Node) -> Option<Deed> {
+    let fields = Fields::open(sink, node, &DEED)?;
+    let text = |name| {
+        let node = fields.get(name)?;
+        let text = reader::text(sink, node)?;
+        if ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark)) {
+            let message = "what a kind does is no template";
+            let help = "its script finds host, members and unit in its environment";
+            sink.add_with_help(&node.span, message, help);
+        }
+        Some(text)
+    };
+    let (script, done) = (text("shell"), text("done"));
+    let timeout = fields.span_of_time("timeout");
+    if let (Some(span), Some(node)) = (timeout, fields.get("timeout"))
+        && !(1..=DEED_MS_MAX).contains(&span.as_ms())
+    {
+        let message = format!("`{span}` is no bound for what changes a member");
+        sink.add_with_help(&node.span, message, "from 1ms to 2d");
+    }
+    fields.done();
+    Some(Deed {
+        script: script?,
+        done,
+        timeout: timeout?,
     })
 }
 
@@ -412,7 +511,7 @@ impl Places<'_, '_> {
         let count = |name| fields.get(name).and_then(|node| self.count(node));
         let (cluster, member) = (place("cluster"), place("member"));
         let role = fields.get("role").and_then(|node| self.role(node));
-        let (members, data) = (place("members"), place("data"));
+        let (members, data, version) = (place("members"), place("data"), place("version"));
         let (known, alive) = (count("known"), count("alive"));
         let quorate = self.conditions(&fields, "quorate");
         let healthy = self.conditions(&fields, "healthy");
@@ -434,6 +533,7 @@ impl Places<'_, '_> {
             healthy,
             lag,
             data,
+            version,
         })
     }
 

@@ -434,6 +434,8 @@ fn primitive(action: WrittenAction) -> Option<Primitive> {
         | WrittenAction::Volume(_)
         | WrittenAction::Address(_)
         | WrittenAction::Ansible(_)
+        | WrittenAction::Cluster { .. }
+        | WrittenAction::QuiesceOthers { .. }
         | WrittenAction::Gate(_)
         | WrittenAction::Announce(_)
         | WrittenAction::Later { .. } => None,

@@ -35,6 +35,7 @@ fn works(kind: &ClusterKind, member: &ClusterMember) -> String {
     let membership = Membership {
         kind: kind.clone(),
         cluster: None,
+        beyond: None,
     };
     match membership.judge(std::slice::from_ref(member)) {
         Measurement::So { evidence } => format!("so: {evidence}"),
@@ -59,6 +60,7 @@ fn a_member_of_another_cluster_does_not_count() {
         let membership = Membership {
             kind: kind.clone(),
             cluster: Some(cluster.to_owned()),
+            beyond: None,
         };
         membership.judge(std::slice::from_ref(&member))
     };
@@ -71,6 +73,7 @@ fn a_member_of_another_cluster_does_not_count() {
     let none = Membership {
         kind,
         cluster: None,
+        beyond: None,
     }
     .judge(&[]);
     assert!(matches!(none, Measurement::NotSo { .. }), "{none:?}");

@@ -2,9 +2,9 @@
 
 use super::{
     available, boot, bounds, calendar, clocks, controller, copies, data, destroyed, expected,
-    fresh, ids, keep, known_issues, known_names, local, machines, names, next_release, no_mix,
-    no_return, packages, quorum, release, repeats, scopes, scripts, services, space, storage,
-    transfer, turns, unknown, versions, whole_role, windows, zones,
+    fresh, ids, keep, known_issues, known_names, local, machines, members, names, next_release,
+    no_mix, no_return, packages, quorum, release, repeats, scopes, scripts, services, space,
+    storage, transfer, turns, unknown, versions, whole_role, windows, zones,
 };
 use crate::rule::{Complaint, Rule};
 use crate::view::View;
@@ -173,6 +173,12 @@ pub static RULES: &[Rule] = &[
         "a cluster that decides by majority keeps one, counted without the members that are away already",
         true,
         quorum::look,
+    ),
+    rule(
+        "cluster-begun-once",
+        "a cluster is begun alone by one host, once, when nobody else runs it; a member forgets its data when others have it",
+        false,
+        members::look,
     ),
     rule(
         "controller-needs",

@@ -20,6 +20,7 @@ mod known_names;
 mod law;
 mod local;
 mod machines;
+mod members;
 mod names;
 mod next_release;
 mod no_mix;

@@ -605,6 +605,30 @@ pub const CASES: &[Case] = &[
         "host a\nhost b\nhost c\nrole web a,b\nrole db c\nwhole-role web\nroll up a,b,c at-once 3\n  change\n",
     ),
     case(
+        "cluster-begun-once",
+        "two hosts begin it",
+        "host a\nhost b\nservice db db.service a,b @healthy @cluster=galera\nroll up a|b\n  cluster bootstrap db @quiet=db @repeat=once\n",
+        "host a\nhost b\nservice db db.service a,b @healthy @cluster=galera\nroll up a\n  cluster bootstrap db @quiet=db @repeat=once\n",
+    ),
+    case(
+        "cluster-begun-once",
+        "nobody looks whether others run it",
+        "host a\nhost b\nservice db db.service a,b @healthy @cluster=galera\nroll up a\n  cluster bootstrap db @repeat=once\n",
+        "host a\nhost b\nservice db db.service a,b @healthy @cluster=galera\nroll up a\n  cluster bootstrap db @quiet=db @repeat=once\n",
+    ),
+    case(
+        "cluster-begun-once",
+        "it may be begun again",
+        "host a\nhost b\nservice db db.service a,b @healthy @cluster=galera\nroll up a\n  cluster bootstrap db @quiet=db @repeat=safe\n",
+        "host a\nhost b\nservice db db.service a,b @healthy @cluster=galera\nroll up a\n  cluster bootstrap db @quiet=db @repeat=once\n",
+    ),
+    case(
+        "cluster-begun-once",
+        "a member forgets what nobody else may have",
+        "host a\nhost b\nservice db db.service a,b @healthy @cluster=galera\nroll up a\n  cluster forget db\n",
+        "host a\nhost b\nservice db db.service a,b @healthy @cluster=galera\nroll up a\n  cluster forget db @counts=db @of=1\n",
+    ),
+    case(
         "quorum",
         "fewer than a majority are kept",
         "host a\nhost b\nhost c\nservice db db.service a,b,c @keep=1 @healthy @cluster=galera @quorum=2\nfact a works galera well\nfact b works galera well\nfact c works galera well\nroll up a|b|c\n  hold db @counts=db @of=2\n  start db\n",

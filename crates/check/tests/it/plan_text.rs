@@ -27,8 +27,8 @@
 //!         run close @repeat=safe
 
 use overhaul_model::action::{
-    Action, CarryOp, DatabaseOp, Limits, MoveOp, OnceScope, Repeat, Retry, ServiceOp, Touches,
-    TransferOp, Undo, UpgradePart,
+    Action, CarryOp, ClusterOp, DatabaseOp, Limits, MoveOp, OnceScope, Repeat, Retry, ServiceOp,
+    Touches, TransferOp, Undo, UpgradePart,
 };
 use overhaul_model::belonging::{Belonging, BelongingAct, BelongingOp, Which};
 use overhaul_model::definition::{DatasetKind, Guard, Origin, Release, Slot, Test};
@@ -504,6 +504,15 @@ fn step(node: &Node<'_>, parent: &StepId) -> Step {
 /// `@counts=SERVICE @of=N`.
 fn guard(node: &Node<'_>) -> Option<Guard> {
     let flag = |name| node.flags.get(name).copied();
+    if let Some(service) = flag("quiet") {
+        return Some(Guard {
+            name: "nobody else runs it".to_owned(),
+            test: Test::Quiet {
+                service: service.into(),
+            },
+            at_most: Span::from_s(60),
+        });
+    }
     flag("counts").map(|service| Guard {
         name: "others serve".to_owned(),
         test: Test::Members {
@@ -567,6 +576,12 @@ fn meaning(node: &Node<'_>, parent: &StepId) -> (Action, Primitive) {
             let what = Later::MigrationsOnline;
             let touches = Touches::Only(Vec::new());
             (Action::Later { what, touches }, not_available())
+        }
+        ["cluster", op, service] => {
+            let mut ops = ClusterOp::ALL.into_iter();
+            let op = ops.find(|known| known.word() == *op).unwrap();
+            let service = (*service).into();
+            (Action::Cluster { service, op }, exec())
         }
         ["run", ..] => {
             let touches = Touches::Only(Vec::new());

@@ -490,6 +490,25 @@ pub fn test(test: &Test, plan: &Plan) -> Vec<Piece> {
             }
             out
         }
+        Test::Donors { service } => vec![say(format!(
+            "No other host of `{service}` that works may have a version that feeds no older one (`no_feed` of its kind) while this host has an older one."
+        ))],
+        Test::Quiet { service } => {
+            let unit = plan
+                .services
+                .get(service)
+                .map(|service| service.unit.clone());
+            let mut out = vec![say(format!(
+                "`{service}` must be stopped on all of its other hosts. On each of them:"
+            ))];
+            out.extend(unit.into_iter().flat_map(|unit| {
+                measure(&Measure::Unit {
+                    unit,
+                    state: UnitState::Stopped,
+                })
+            }));
+            out
+        }
     }
 }
 

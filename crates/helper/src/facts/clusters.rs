@@ -162,7 +162,7 @@ fn command(ask: &Ask, words: &[&str]) -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use overhaul_model::cluster_kind::{Answer, Condition, Place, Readings, RoleReading};
+    use overhaul_model::cluster_kind::{Answer, Condition, Deeds, Place, Readings, RoleReading};
     use overhaul_model::primitive::Command as Written;
     use overhaul_model::span::Span;
     use std::collections::BTreeMap;
@@ -196,6 +196,8 @@ mod tests {
             member_when: Vec::new(),
             owns: Vec::new(),
             no_mix: Vec::new(),
+            no_feed: Vec::new(),
+            deeds: Deeds::default(),
             read: Readings {
                 cluster: place("cluster"),
                 member: place("member"),
@@ -211,6 +213,7 @@ mod tests {
                 healthy: vec![healthy],
                 lag: None,
                 data: None,
+                version: None,
             },
         }
     }

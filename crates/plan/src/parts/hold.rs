@@ -1,5 +1,6 @@
 //! Services are held down before the system changes, and let go when it has.
 
+use super::cluster;
 use super::site::Site;
 use crate::draft::Draft;
 use crate::limits;
@@ -15,6 +16,17 @@ pub(super) fn hold_again(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
     for step in &mut steps {
         step.why = "the new machine knows nothing of what was held on the old one, and its data is not there yet"
             .to_owned();
+    }
+    steps
+}
+
+/// All other hosts of a role, before its first one has the data alone: nobody writes to the old data any more.
+pub(crate) fn quiesce(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
+    let mut steps = hold(draft, site);
+    for step in &mut steps {
+        step.why =
+            "the first host of the role takes the data over: what is written here would be lost"
+                .to_owned();
     }
     steps
 }
@@ -49,6 +61,7 @@ pub(super) fn let_go(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
         .map(|(name, service, here)| {
             let mut step = unit_step(site, &name, &service.unit, ServiceOp::LetGo);
             step.only = site.only(here);
+            step.guards.extend(cluster::donors(draft, &name));
             step
         })
         .collect()

@@ -4,6 +4,7 @@ mod archive;
 mod begin;
 mod belongings;
 mod carry;
+mod cluster;
 mod copies;
 mod health;
 mod hold;
@@ -20,5 +21,6 @@ mod transfer;
 mod transfer_database;
 mod written;
 
+pub(crate) use hold::quiesce;
 pub(crate) use site::{Site, blocks};
 pub(crate) use written::whole;

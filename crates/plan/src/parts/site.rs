@@ -1,7 +1,7 @@
 //! A slot of a role, for which a part makes steps.
 
 use super::{
-    begin, belongings, carry, copies, health, hold, later, look, new_machine, rejoin,
+    begin, belongings, carry, cluster, copies, health, hold, later, look, new_machine, rejoin,
     release_change, replace, written,
 };
 use crate::draft::Draft;
@@ -52,6 +52,9 @@ pub(crate) fn blocks(draft: &mut Draft<'_>, site: &Site<'_>, part: Part) -> Vec<
         Part::HoldAgain => hold::hold_again(draft, site),
         Part::Restore => carry::restore(draft, site),
         Part::Rejoin => rejoin::steps(draft, site),
+        Part::Leave => cluster::leave(draft, site),
+        Part::Bootstrap => cluster::bootstrap(draft, site),
+        Part::Join => cluster::join(draft, site),
         Part::LetGo => hold::let_go(draft, site),
         Part::Health => health::steps(draft, site),
         Part::LookOver => look::steps(draft, site),

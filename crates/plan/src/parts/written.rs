@@ -1,15 +1,15 @@
 //! Steps as people wrote them, compiled to primitives.
 
 use super::site::{Site, as_blocks};
-use super::{archive, belongings, move_cluster, near, transfer};
+use super::{archive, belongings, cluster, move_cluster, near, transfer};
 use crate::draft::Draft;
 use crate::error::Wrong;
 use crate::limits;
 use crate::scripts;
 use crate::slug::slug;
-use overhaul_model::action::{Action, Limits, Repeat, Retry, ServiceOp, Touches, Undo};
+use overhaul_model::action::{Action, ClusterOp, Limits, Repeat, Retry, ServiceOp, Touches, Undo};
 use overhaul_model::definition::{
-    Definition, WrittenAction, WrittenBlock, WrittenScope, WrittenStep,
+    Definition, Guard, WrittenAction, WrittenBlock, WrittenScope, WrittenStep,
 };
 use overhaul_model::fleet::Host;
 use overhaul_model::id::{HostName, ServiceName};
@@ -148,6 +148,9 @@ fn each(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenStep) -> Vec<St
             };
             return transfer::steps(draft, site, written, &wanted, &hosts);
         }
+        WrittenAction::Cluster { service, op } => {
+            return membership(draft, site, written, (service, *op));
+        }
         WrittenAction::Volume(volume) => {
             let steps = belongings::written_volume(draft, site, written, volume);
             in_turn(draft, site, written, steps)
@@ -206,7 +209,38 @@ fn in_turn(
     steps
 }
 
+/// What is done with a member, and what is measured after it. Only the first step is the author's.
+fn membership(
+    draft: &mut Draft<'_>,
+    site: &Site<'_>,
+    written: &WrittenStep,
+    what: (&ServiceName, ClusterOp),
+) -> Vec<Step> {
+    let Some(hosts) = concerned(draft, site, written) else {
+        return Vec::new();
+    };
+    let named = (written.name.as_str(), &written.origin);
+    let mut steps = cluster::written(draft, site, named, what);
+    if let Some(step) = steps.first_mut() {
+        let guards = std::mem::take(&mut step.guards);
+        own_words(step, written);
+        step.guards.extend(guards);
+        step.why = why(site, written);
+    }
+    for step in &mut steps {
+        let own = step.only.take();
+        let own = own.map_or(hosts.clone(), |own| &own & &hosts);
+        step.only = site.only(own);
+    }
+    steps.retain(|step| step.only.as_ref().is_none_or(|only| !only.is_empty()));
+    steps
+}
+
 fn compile(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenStep) -> Option<Step> {
+    if let WrittenAction::Cluster { service, op } = &written.action {
+        let steps = membership(draft, site, written, (service, *op));
+        return steps.into_iter().next();
+    }
     let hosts = concerned(draft, site, written)?;
     let mut step = match &written.action {
         WrittenAction::MoveCluster { dataset } => {
@@ -235,10 +269,27 @@ fn compile(draft: &mut Draft<'_>, site: &Site<'_>, written: &WrittenStep) -> Opt
         }
     }
     own_words(&mut step, written);
+    step.guards.extend(fed(draft, site, &written.action));
     if step.why.is_empty() {
         step.why = why(site, written);
     }
     Some(step)
+}
+
+/// Who starts again as a member may be given its data by the others.
+fn fed(draft: &Draft<'_>, site: &Site<'_>, action: &WrittenAction) -> Vec<Guard> {
+    let services = site.services(draft).into_iter();
+    let starts = |unit: &str| match action {
+        WrittenAction::Reboot { .. } => true,
+        WrittenAction::Service { unit: own, op } => {
+            own == unit && matches!(op, ServiceOp::Start | ServiceOp::Restart | ServiceOp::LetGo)
+        }
+        _ => false,
+    };
+    services
+        .filter(|(_, service, _)| starts(&service.unit))
+        .filter_map(|(name, ..)| cluster::donors(draft, &name))
+        .collect()
 }
 
 fn why(site: &Site<'_>, written: &WrittenStep) -> String {
@@ -383,12 +434,14 @@ fn made(
         },
         WrittenAction::File(file) => write_file(file),
         WrittenAction::Edit(edit) => edit_file(edit),
-        // Compiled by `move_cluster`, `archive`, `transfer` and `belongings`.
+        // Compiled by `move_cluster`, `archive`, `transfer`, `belongings`, `cluster` and beside stages.
         WrittenAction::MoveCluster { .. }
         | WrittenAction::Archive(_)
         | WrittenAction::Transfer { .. }
         | WrittenAction::Volume(_)
-        | WrittenAction::Address(_) => return None,
+        | WrittenAction::Address(_)
+        | WrittenAction::Cluster { .. }
+        | WrittenAction::QuiesceOthers { .. } => return None,
         WrittenAction::Machine(machine) => near::machine(draft, site, machine),
         WrittenAction::Ansible(playbook) => near::ansible(draft, written, playbook)?,
         WrittenAction::Wait(wait) => quiet(

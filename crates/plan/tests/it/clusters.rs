@@ -94,6 +94,14 @@ fn members_change_in_place_and_are_made_anew() {
             "rejoin",
             "db: {strategy: clustered, rebuild: {by: person}, order: one-by-one}",
         ),
+        (
+            "first-then-rest",
+            "db: {strategy: first-then-rest, order: one-by-one}",
+        ),
+        (
+            "written",
+            "db: {strategy: in-place, order: one-by-one, services: by-steps, stop: [{name: it leaves, cluster: {leave: s}}], start: [{name: it begins, cluster: {bootstrap: s}}, {name: it joins, cluster: {join: s}, when: \"host.name != 'db1'\"}, {name: it starts anew, service: {restart: mariadb}}]}",
+        ),
     ] {
         insta::assert_snapshot!(
             format!("cluster-{name}"),

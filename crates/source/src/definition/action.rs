@@ -4,6 +4,7 @@ use super::archive::{archive, transfer};
 use super::belonging;
 use super::later_shapes;
 use super::measure::{argv, measure, unit};
+use super::members;
 use super::near;
 use super::root::Names;
 use super::shapes::{DATABASE, EDIT, FILE, PACKAGES, REBOOT, REPLACE, SET, UNIT_ACTION, WAIT};
@@ -87,6 +88,8 @@ pub(crate) fn act(desk: &Desk, names: Option<&Names>, fields: &Fields) -> Option
         "address" => belonging::address(desk, names?, node)?,
         "instance" => belonging::instance(desk, names?, node)?,
         "ansible" => near::ansible(desk, node)?,
+        "cluster" => members::cluster(desk, names?, node)?,
+        "quiesce" => members::quiesce(desk, names?, node)?,
         key => later(desk, key, node)?,
     };
     Some(Act {

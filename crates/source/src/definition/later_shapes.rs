@@ -54,32 +54,6 @@ pub(super) static SESSIONS: Shape = shape(
     )],
 );
 
-/// The other members of a role.
-pub(super) static QUIESCE: Shape = shape(
-    "quiesce",
-    "`quiesce`",
-    &[may(
-        "others",
-        Kind::Text,
-        "the other members of this role stop what does not stay up",
-    )],
-);
-
-/// Membership of a cluster.
-pub(super) static CLUSTER: Shape = shape(
-    "cluster",
-    "`cluster`",
-    &[
-        may("leave", Kind::Text, "the host leaves the cluster"),
-        may(
-            "join",
-            Kind::Text,
-            "it joins, and receives data from the others",
-        ),
-        may("bootstrap", Kind::Text, "it is the cluster, alone"),
-    ],
-);
-
 /// Data migrated while services run.
 pub(super) static MIGRATIONS: Shape = shape(
     "migrations",
@@ -102,12 +76,10 @@ pub(super) static MARK: Shape = shape(
 );
 
 /// All of them; the key of each is its id.
-static ALL: [&Shape; 7] = [
+static ALL: [&Shape; 5] = [
     &DNS,
     &CERTIFICATE,
     &SESSIONS,
-    &QUIESCE,
-    &CLUSTER,
     &MIGRATIONS,
     &MARK,
 ];

@@ -10,6 +10,7 @@ mod knowledge;
 mod knowledge_shapes;
 mod later_shapes;
 mod measure;
+mod members;
 mod near;
 mod near_shapes;
 mod order;

@@ -3,7 +3,7 @@
 use super::calendar::{CALENDAR, PREWORK};
 use super::knowledge_shapes::KNOWLEDGE;
 use super::role_shapes::ROLE;
-use super::{archive, belonging_shapes, later_shapes, near_shapes};
+use super::{archive, belonging_shapes, later_shapes, members, near_shapes};
 use crate::shape::{Key, Kind, Shape, may, must};
 
 pub(super) const fn shape(
@@ -628,13 +628,13 @@ const STEP_ACTIONS: &[Key] = &[
     ),
     may(
         "quiesce",
-        Kind::Object(&later_shapes::QUIESCE),
-        "the other members of a role; not available in this version",
+        Kind::Object(&members::QUIESCE),
+        "the other hosts of a role stop; beside a stage only",
     ),
     may(
         "cluster",
-        Kind::Object(&later_shapes::CLUSTER),
-        "membership of a cluster; not available in this version",
+        Kind::Object(&members::CLUSTER),
+        "membership of a cluster",
     ),
     may(
         "transfer",

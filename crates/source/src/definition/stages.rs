@@ -223,9 +223,10 @@ impl StageReader<'_, '_, '_> {
     fn without_host(&self, step: &WrittenStep, span: &Range<usize>) {
         let sink = self.desk.sink;
         let can = match &step.action {
-            WrittenAction::Gate(_) | WrittenAction::Announce(_) | WrittenAction::Later { .. } => {
-                true
-            }
+            WrittenAction::Gate(_)
+            | WrittenAction::Announce(_)
+            | WrittenAction::QuiesceOthers { .. }
+            | WrittenAction::Later { .. } => true,
             WrittenAction::Wait(wait) => wait.until.from_controller(),
             _ => false,
         };

@@ -38,7 +38,14 @@ pub(super) struct PlacedStep {
 
 /// A step of a slot.
 pub(super) fn step(desk: &Desk, names: &Names, node: &Node) -> Option<PlacedStep> {
-    step_of(desk, names, node, &STEP)
+    let placed = step_of(desk, names, node, &STEP)?;
+    if matches!(placed.step.action, WrittenAction::QuiesceOthers { .. }) {
+        let message = "a host's turn does not stop other hosts";
+        let help = "write it `before` or `after` a stage; the strategy `first-then-rest` does it by itself";
+        desk.sink.add_with_help(&placed.name_span, message, help);
+        return None;
+    }
+    Some(placed)
 }
 
 /// What a step disturbs, as its author says, or as its action does when nothing is said.
