@@ -2,6 +2,8 @@
 //! machines of a host is meant, where there is a new one beside the old.
 
 use crate::id::ProviderName;
+use crate::primitive::MachineOp;
+use crate::span::Span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -225,6 +227,29 @@ pub struct WrittenAddress {
     pub from: Option<String>,
     /// What else the provider is told.
     pub params: BTreeMap<String, serde_json::Value>,
+}
+
+/// Work on the host's machine, as a person wrote it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WrittenMachine {
+    /// What is done; never [`MachineOp::Prove`], which stands beside a question of its own.
+    pub op: MachineOp,
+    /// The provider.
+    pub provider: ProviderName,
+    /// The machine's name at the provider, when it is not the host's own.
+    pub machine: Option<String>,
+    /// Which of the host's machines it is.
+    pub which: Which,
+    /// The name that it gets, with [`MachineOp::Rename`].
+    pub other: Option<String>,
+    /// Whether its protection against being ended is switched off first.
+    pub unprotect: bool,
+    /// What a new machine is made from.
+    pub image: Option<String>,
+    /// What else the provider is told.
+    pub params: BTreeMap<String, serde_json::Value>,
+    /// Within this a machine that is started or made must answer.
+    pub answers_within: Span,
 }
 
 #[cfg(test)]

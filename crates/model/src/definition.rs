@@ -3,16 +3,14 @@
 //! `source` makes this from `upgrade.yaml` after everything in it was checked.
 
 use crate::action::{ClusterOp, OnceScope, Retry, ServiceOp, Touches};
-use crate::belonging::{Replace, RoleVolume, Which};
-pub use crate::belonging::{WrittenAddress, WrittenVolume};
+use crate::belonging::{Replace, RoleVolume};
+pub use crate::belonging::{WrittenAddress, WrittenMachine, WrittenVolume};
 pub use crate::dataset::{DatabaseWay, Dataset, DatasetKind};
 use crate::finding::Waiver;
 use crate::id::{DatasetName, ProviderName, RoleName, ServiceName, StageName};
 use crate::knowledge::Knowledge;
 use crate::later::Later;
-use crate::primitive::{
-    Announce, Ask, EditFile, Exec, MachineOp, Measure, NotAvailable, Wait, WriteFile,
-};
+use crate::primitive::{Announce, Ask, EditFile, Exec, Measure, NotAvailable, Wait, WriteFile};
 use crate::span::Span;
 pub use crate::strategy::Strategy;
 use crate::strategy::{Change, Keeps, Nonsense};
@@ -753,29 +751,6 @@ pub struct Archive {
     pub exclude: Vec<String>,
     /// Whether files may change while they are copied.
     pub live: bool,
-}
-
-/// Work on the host's machine, as a person wrote it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct WrittenMachine {
-    /// What is done; never [`MachineOp::Prove`], which stands beside a question of its own.
-    pub op: MachineOp,
-    /// The provider.
-    pub provider: ProviderName,
-    /// The machine's name at the provider, when it is not the host's own.
-    pub machine: Option<String>,
-    /// Which of the host's machines it is.
-    pub which: Which,
-    /// The name that it gets, with [`MachineOp::Rename`].
-    pub other: Option<String>,
-    /// Whether its protection against being ended is switched off first.
-    pub unprotect: bool,
-    /// What a new machine is made from.
-    pub image: Option<String>,
-    /// What else the provider is told.
-    pub params: BTreeMap<String, serde_json::Value>,
-    /// Within this a machine that is started or made must answer.
-    pub answers_within: Span,
 }
 
 /// A playbook of Ansible, as a person wrote it.

@@ -212,10 +212,9 @@ impl Later {
             | Self::MarkClear => Repeat::Safe,
             // Of the first new member alone.
             Self::DataTransfer => Repeat::Once(OnceScope::Role),
-            Self::SessionsEnd
-            | Self::MigrationsOnline
-            | Self::DataRejoin
-            | Self::Upgrader => Repeat::Person,
+            Self::SessionsEnd | Self::MigrationsOnline | Self::DataRejoin | Self::Upgrader => {
+                Repeat::Person
+            }
         }
     }
 

@@ -76,13 +76,7 @@ pub(super) static MARK: Shape = shape(
 );
 
 /// All of them; the key of each is its id.
-static ALL: [&Shape; 5] = [
-    &DNS,
-    &CERTIFICATE,
-    &SESSIONS,
-    &MIGRATIONS,
-    &MARK,
-];
+static ALL: [&Shape; 5] = [&DNS, &CERTIFICATE, &SESSIONS, &MIGRATIONS, &MARK];
 
 /// The shape below one of these keys.
 pub(super) fn of(key: &str) -> Option<&'static Shape> {
