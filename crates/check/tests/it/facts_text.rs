@@ -413,6 +413,7 @@ fn member(kind: &str, cluster: &str) -> ClusterMember {
         healthy: unknown(),
         lag: None,
         data_paths: Vec::new(),
+        version: None,
         evidence: Vec::new(),
     }
 }

@@ -269,6 +269,7 @@ fn member(
             "redis" => vec!["/var/lib/redis".to_owned()],
             _ => vec!["/var/lib/postgresql".to_owned()],
         },
+        version: None,
         evidence: Vec::new(),
     }
 }
