@@ -274,7 +274,11 @@ mod tests {
         let measured = |script: &str, instances: Option<&str>| {
             let kind = kind(script, instances, Detect::default());
             let cluster = Some("c".to_owned());
-            let wanted = Membership { kind, cluster };
+            let wanted = Membership {
+                kind,
+                cluster,
+                beyond: None,
+            };
             match membership(&wanted, Duration::from_secs(5)) {
                 Measurement::So { evidence } => format!("so: {evidence}"),
                 Measurement::NotSo { evidence } => format!("not so: {evidence}"),
