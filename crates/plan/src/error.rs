@@ -199,6 +199,24 @@ pub enum Wrong {
         /// What is lacking.
         deed: &'static str,
     },
+    /// A dataset that lies on the host which changes first.
+    #[error(
+        "dataset `{dataset}` has its authority on `{host}`, which changes first and receives it from another"
+    )]
+    FirstHasIt {
+        /// The dataset.
+        dataset: String,
+        /// The host.
+        host: String,
+    },
+    /// More services than scopes can lie in each other.
+    #[error("`quiesce` would stop {services} services of hosts of `{role}` and start them again")]
+    ManyQuiet {
+        /// The role.
+        role: String,
+        /// How many.
+        services: usize,
+    },
     /// A provider that nobody described.
     #[error("there is no provider `{0}`")]
     NoProvider(String),

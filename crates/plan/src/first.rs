@@ -5,11 +5,12 @@
 
 use crate::draft::Draft;
 use crate::parts::{self, Site};
+use crate::quiet;
 use crate::stages::{self, Turn};
 use crate::strategy::Who;
 use overhaul_model::definition::{RoleUpgrade, Slot, StagePlan};
 use overhaul_model::fleet::Host;
-use overhaul_model::id::StepId;
+use overhaul_model::id::{HostName, StepId};
 use overhaul_model::plan::{Block, Turns};
 use overhaul_model::step::Step;
 use overhaul_model::strategy::Data;
@@ -49,8 +50,11 @@ pub(crate) fn blocks(
     };
     let changes = alone("first", "the first host changes", before);
     blocks.extend(stages::roll_of(draft, role, stage, &changes));
-    blocks.extend(quiet(draft, role, stage, &id));
-    let begins = alone("alone", "the first host has the data", from);
+    blocks.extend(all_quiet(draft, role, stage, &id));
+    let begins = Turn {
+        again: true,
+        ..alone("alone", "the first host has the data", from)
+    };
     blocks.extend(stages::roll_of(draft, role, stage, &begins));
     if !later.is_empty() {
         let turns = without(turns, &first.name);
@@ -64,8 +68,9 @@ pub(crate) fn blocks(
     })
 }
 
-/// All hosts of a role but its first stop what does not stay up, all at once.
-pub(crate) fn quiet(
+/// All hosts of a role but its first stop what does not stay up, all at once; those that have the authority over data
+/// come last, because only who stops last has all that was written. Before data moves from them, it is copied.
+fn all_quiet(
     draft: &mut Draft<'_>,
     role: &RoleUpgrade,
     stage: &StagePlan,
@@ -81,15 +86,18 @@ pub(crate) fn quiet(
         slot: Slot::Stop,
         id: id.clone(),
     };
-    let steps: Vec<Step> = parts::quiesce(draft, &site);
+    let mut steps: Vec<Step> = parts::quiesce(draft, &site);
     if others.is_empty() || steps.is_empty() {
         return None;
     }
-    let names: Vec<_> = others.iter().map(|host| host.name.clone()).collect();
-    let at_once = u32::try_from(names.len()).unwrap_or(u32::MAX);
+    if role.strategy.data() == Data::Transfer {
+        steps.extend(parts::copies_of(draft, &site));
+    }
+    let batches = quiet::by_authority(draft, others);
+    let at_once = batches.iter().map(Vec::len).max().unwrap_or(1);
     let turns = Turns {
-        batches: vec![names],
-        at_once,
+        at_once: u32::try_from(at_once).unwrap_or(u32::MAX),
+        batches,
     };
     draft.plan.rolls.insert(id.clone(), turns);
     Some(Block::Roll {
@@ -113,7 +121,7 @@ fn one(host: &Host) -> Turns {
     }
 }
 
-fn without(mut turns: Turns, first: &overhaul_model::id::HostName) -> Turns {
+fn without(mut turns: Turns, first: &HostName) -> Turns {
     for batch in &mut turns.batches {
         batch.retain(|host| host != first);
     }

@@ -13,6 +13,7 @@ mod limits;
 mod parts;
 pub mod print;
 pub mod print_diff;
+mod quiet;
 mod ranks;
 mod roles;
 mod scripts;

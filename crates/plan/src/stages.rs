@@ -4,10 +4,11 @@
 use crate::draft::Draft;
 use crate::first;
 use crate::parts::{self, Site};
+use crate::quiet::{self, Quiet};
 use crate::ranks::{self, Batch};
 use crate::roles;
 use crate::slug::slug;
-use crate::strategy::{self, Who};
+use crate::strategy::{self, Part, Who};
 use overhaul_model::definition::{
     Order, RoleUpgrade, Share, Slot, StagePlan, StageRoles, StageStep, Stages, Within,
     WrittenAction,
@@ -31,13 +32,20 @@ pub(crate) fn build(draft: &mut Draft<'_>) {
     for stage in &draft.definition.stage_plan {
         let id = StepId::new(stage.name.as_str());
         let changes = stage.slots.contains(&Slot::Change);
-        let mut blocks = once(draft, stage, "before", &stage.before);
+        let (mut blocks, mut quiets) = once(draft, stage, "before", &stage.before);
         if changes && draft.definition.stages == Stages::WithinZone {
             blocks.extend(zones(draft, &id, stage));
         } else {
             blocks.extend(roles(draft, &id, stage, None));
         }
-        blocks.extend(once(draft, stage, "after", &stage.after));
+        let (after, more) = once(draft, stage, "after", &stage.after);
+        let so_far = blocks.len();
+        quiets.extend(more.into_iter().map(|quiet| quiet.later(so_far)));
+        blocks.extend(after);
+        for quiet in quiets.into_iter().rev() {
+            let body = blocks.split_off(quiet.at.min(blocks.len()));
+            blocks.push(quiet::around(quiet, body));
+        }
         if !blocks.is_empty() {
             let name = stage.name.as_str();
             let title = TITLES.iter().find(|(usual, _)| *usual == name);
@@ -53,11 +61,16 @@ pub(crate) fn build(draft: &mut Draft<'_>) {
     }
 }
 
-/// What is done once, on the first host of a role or on none.
-fn once(draft: &mut Draft<'_>, stage: &StagePlan, place: &str, steps: &[StageStep]) -> Vec<Block> {
+/// What is done once, on the first host of a role or on none; and from where on other hosts are quiet.
+fn once(
+    draft: &mut Draft<'_>,
+    stage: &StagePlan,
+    place: &str,
+    steps: &[StageStep],
+) -> (Vec<Block>, Vec<Quiet>) {
     let id = StepId::new(stage.name.as_str()).child(place);
     let definition = draft.definition;
-    let mut out = Vec::new();
+    let (mut out, mut quiets) = (Vec::new(), Vec::new());
     for StageStep { on, step } in steps {
         let named = |role: &&RoleUpgrade| on.as_ref().is_none_or(|on| role.role == *on);
         // Where a step has no host, a role only lends its place in the file.
@@ -83,7 +96,8 @@ fn once(draft: &mut Draft<'_>, stage: &StagePlan, place: &str, steps: &[StageSte
         if let WrittenAction::QuiesceOthers { role } = &step.action {
             let role = definition.roles.iter().find(|own| own.role == *role);
             let id = id.child(&slug(&step.name));
-            out.extend(role.and_then(|role| first::quiet(draft, role, stage, &id)));
+            let at = (stage, &id, out.len());
+            quiets.extend(role.and_then(|role| quiet::written(draft, role, step, at)));
             continue;
         }
         let compiled = parts::whole(draft, &site, step);
@@ -95,7 +109,7 @@ fn once(draft: &mut Draft<'_>, stage: &StagePlan, place: &str, steps: &[StageSte
             }))
         }));
     }
-    out
+    (out, quiets)
 }
 
 /// One zone after the other, in the order of their names; in each, all roles.
@@ -253,6 +267,8 @@ pub(crate) struct Turn<'h> {
     pub who: Who,
     /// Those of the stage when `None`.
     pub slots: Option<Vec<Slot>>,
+    /// Whether the host had a turn before this one, after which it counted as back: what must hold before it goes is asked again.
+    pub again: bool,
     /// What people read beside the role, when it is not how many there are.
     pub title: Option<String>,
 }
@@ -266,6 +282,7 @@ impl<'h> Turn<'h> {
             turns,
             who: Who::Hosts,
             slots: None,
+            again: false,
             title: None,
         }
     }
@@ -284,8 +301,10 @@ pub(crate) fn roll_of(
     }
     let wanted = turn.slots.as_ref().unwrap_or(&stage.slots);
     let mut slots = Vec::new();
-    for (slot, its_parts) in strategy::slots(role.strategy, turn.who) {
-        if !wanted.contains(&slot) {
+    for (slot, mut its_parts) in strategy::slots(role.strategy, turn.who) {
+        if turn.again && slot == Slot::Drain {
+            its_parts = vec![Part::Begin];
+        } else if !wanted.contains(&slot) {
             continue;
         }
         let site = Site {

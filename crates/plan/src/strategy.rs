@@ -4,7 +4,6 @@
 //! and, where it needs one, a further [`Part`]. A test checks `docs/strategies.md` against what comes of this table.
 
 use overhaul_model::definition::{Slot, Strategy};
-use overhaul_model::later::Later;
 use overhaul_model::strategy::{Change, Data};
 
 /// A source of steps in a slot.
@@ -56,6 +55,8 @@ pub(crate) enum Part {
     Rejoin,
     /// The host leaves its cluster, where the kind says how.
     Leave,
+    /// The first host receives the datasets of its services, once.
+    Receive,
     /// The first host is its cluster, alone.
     Bootstrap,
     /// The host joins its cluster, where the kind says how.
@@ -68,8 +69,6 @@ pub(crate) enum Part {
     LookOver,
     /// What was in the way of carried paths is removed.
     RemoveSetAside,
-    /// What this version knows how to plan, and not how to carry out.
-    Later(Later),
 }
 
 /// Which hosts of a role go through the slots.
@@ -87,6 +86,8 @@ enum For {
     Every,
     Of(Change),
     With(Data),
+    /// Unless data is moved so.
+    Without(Data),
     /// On a machine that is made anew.
     Anew(Data),
     /// The first host alone.
@@ -101,6 +102,7 @@ impl For {
             Self::Every => true,
             Self::Of(change) => point.change() == change,
             Self::With(data) => point.data() == data,
+            Self::Without(data) => point.data() != data,
             Self::Anew(data) => point.data() == data && point.change() != Change::InPlace,
             Self::First(data) => point.data() == data && who == Who::First,
             Self::Rest(data) => point.data() == data && who == Who::Hosts,
@@ -130,7 +132,11 @@ const PARTS: [(Slot, &[(Part, For)]); 14] = [
     ),
     (
         Slot::Backup,
-        &[(Part::Copies, For::Every), (Part::Written, For::Every)],
+        &[
+            // Made when all other hosts are quiet.
+            (Part::Copies, For::Without(Data::Transfer)),
+            (Part::Written, For::Every),
+        ],
     ),
     (
         Slot::Stop,
@@ -170,7 +176,7 @@ const PARTS: [(Slot, &[(Part, For)]); 14] = [
             (Part::Restore, For::With(Data::Carry)),
             (Part::VolumesCome, For::With(Data::Volume)),
             (Part::Rejoin, For::With(Data::Rejoin)),
-            (Part::Later(Later::DataTransfer), For::First(Data::Transfer)),
+            (Part::Receive, For::First(Data::Transfer)),
             (Part::Rejoin, For::Rest(Data::Transfer)),
             (Part::AddressesMove, For::Of(Change::Replace)),
             (Part::Written, For::Every),

@@ -19,6 +19,26 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 const TOPOLOGY: &str = "galera";
 /// Its members, in the order of their turns.
 const MEMBERS: [&str; 3] = ["gal1", "gal2", "gal3"];
+/// Where the controller dies on the way by one member, in the order of the run: a part of a position, and its host.
+const BY_ONE: [(&str, &str); 15] = [
+    ("/prepare/", "gal2"),
+    ("/first/stop/", "gal1"),
+    ("/first/change/", "gal1"),
+    ("/quiesce/", "gal3"),
+    ("/alone/restore/", "gal1"),
+    ("-authority", "gal1"),
+    ("/alone/configure/", "gal1"),
+    ("/alone/start/", "gal1"),
+    ("/alone/verify/", "gal1"),
+    ("/rest/stop/", "gal2"),
+    ("/rest/change/", "gal2"),
+    ("/rest/restore/", "gal3"),
+    ("/rest/configure/", "gal3"),
+    ("/rest/start/", "gal3"),
+    ("/rest/verify/", "gal3"),
+];
+/// Attempts of a step, by the receipts on a host.
+const ATTEMPTS: &str = "grep -ls \"$1\" /var/lib/overhaul/receipts/*/begin.json | wc -l";
 /// Slots that a host goes through; in each of them the controller dies once.
 const SLOTS: [&str; 8] = [
     "prepare",
@@ -42,12 +62,42 @@ pub struct Args {
     /// The program under test.
     #[arg(long, default_value = "target/release/overhaul")]
     overhaul: PathBuf,
-    /// The definition.
-    #[arg(long, default_value = "lab/clusters/rejoin.yaml")]
-    definition: PathBuf,
-    /// The host on whose turn the controller dies in the first slot; the following slots are on the following hosts.
+    /// How the cluster is upgraded.
+    #[arg(long, value_enum, default_value = "rejoin")]
+    way: Way,
+    /// With `rejoin`: the host on whose turn the controller dies in the first slot; the following slots are on the following hosts.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=2))]
     turn: u8,
+}
+
+/// How the cluster is upgraded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Way {
+    /// Member after member, each made anew and fed by the others.
+    Rejoin,
+    /// By way of one member, which receives the data once and begins the cluster alone.
+    First,
+}
+
+impl Way {
+    fn definition(self) -> &'static str {
+        match self {
+            Self::Rejoin => "lab/clusters/rejoin.yaml",
+            Self::First => "lab/clusters/first.yaml",
+        }
+    }
+
+    /// Where the controller dies: a part of a position, and its host.
+    fn deaths(self, turn: u8) -> Vec<(String, &'static str)> {
+        let named = |(part, host): &(&str, &'static str)| ((*part).to_owned(), *host);
+        match self {
+            Self::Rejoin => deaths(turn)
+                .iter()
+                .map(|(slot, host)| (format!("/{slot}/"), *host))
+                .collect(),
+            Self::First => BY_ONE.iter().map(named).collect(),
+        }
+    }
 }
 
 /// Runs it; success when nothing was lost.
@@ -97,12 +147,13 @@ fn carried_out(args: &Args, lab: &Lab) -> Result<(), Failure> {
     let on_first = |lab: &Lab| lab.lab(&["exec", MEMBERS[0], "--", CLUSTER]);
     let cluster = on_first(lab)?;
     let fleet = controller.dir.join("fleet.yaml");
-    let definition = lab.lab(&["definition", &path(&args.definition)])?;
+    let definition = lab.lab(&["definition", args.way.definition()])?;
     let mut child =
         controller.start(&["run", definition.trim(), "--fleet", &path(&fleet), "--yes"])?;
     let mut rows = Rows::new(controller.dir.join("state"));
-    for (slot, host) in deaths(args.turn) {
-        kill_in(&controller, &mut child, &mut rows, (slot, host))?;
+    let deaths = args.way.deaths(args.turn);
+    for (part, host) in &deaths {
+        kill_in(&controller, &mut child, &mut rows, (part, host))?;
         child = controller.start(&["resume"])?;
     }
     let code = wait(&mut child, RUN_S_MAX)?;
@@ -119,11 +170,38 @@ fn carried_out(args: &Args, lab: &Lab) -> Result<(), Failure> {
             cluster.trim()
         )));
     }
+    if args.way == Way::First {
+        once(lab)?;
+    }
     say(format_args!(
         "PASS {} deaths, one in each slot; ended after {} s; resumed {resumes} times beyond the deaths; asked: {asked:?}",
-        SLOTS.len(),
+        deaths.len(),
         began.elapsed().as_secs()
     ));
+    Ok(())
+}
+
+/// The cluster was begun once, and the authority over the data moved once, both by the first member alone.
+fn once(lab: &Lab) -> Result<(), Failure> {
+    for (host, wanted) in [(MEMBERS[0], "1"), (MEMBERS[1], "0"), (MEMBERS[2], "0")] {
+        for step in [
+            "/alone/start/begin-orders",
+            "/alone/restore/orders-comes-over-authority",
+        ] {
+            let ask = format!("set -- {step}; {ATTEMPTS}");
+            let attempts = lab.lab(&["exec", host, "--", &ask])?;
+            say(format_args!(
+                "{host}: {} attempts of {step}",
+                attempts.trim()
+            ));
+            if attempts.trim() != wanted {
+                return Err(Failure::new(format!(
+                    "{host}: {step} was begun {} times, not {wanted}",
+                    attempts.trim()
+                )));
+            }
+        }
+    }
     Ok(())
 }
 
@@ -152,15 +230,14 @@ fn kill_in(
     controller: &Controller<'_>,
     child: &mut Child,
     rows: &mut Rows,
-    (slot, host): (&str, &str),
+    (part, host): (&str, &str),
 ) -> Result<(), Failure> {
     let began = Instant::now();
-    let part = format!("/{slot}/");
     while began.elapsed() < Duration::from_secs(RUN_S_MAX) {
         let fresh = rows.fresh();
         let begun = fresh
             .iter()
-            .find(|row| row.begins() && row.host() == host && row.position.contains(&part));
+            .find(|row| row.begins() && row.host() == host && row.position.contains(part));
         if let Some(row) = begun {
             child
                 .kill()
@@ -171,7 +248,7 @@ fn kill_in(
         }
         if let Ok(Some(status)) = child.try_wait() {
             return Err(Failure::new(format!(
-                "the run ended ({status}) before {host} was in {slot}; see {}",
+                "the run ended ({status}) before {host} was in {part}; see {}",
                 path(&controller.log())
             )));
         }
@@ -179,7 +256,7 @@ fn kill_in(
     }
     let _ = child.kill();
     Err(Failure::new(format!(
-        "{host} did not come to {slot} in time"
+        "{host} did not come to {part} in time"
     )))
 }
 

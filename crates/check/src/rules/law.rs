@@ -3,8 +3,8 @@
 use super::{
     available, boot, bounds, calendar, clocks, controller, copies, data, destroyed, expected,
     fresh, ids, keep, known_issues, known_names, local, machines, members, names, next_release,
-    no_mix, no_return, packages, quorum, release, repeats, scopes, scripts, services, space,
-    storage, transfer, turns, unknown, versions, whole_role, windows, zones,
+    no_feed, no_mix, no_return, packages, quorum, release, repeats, scopes, scripts, services,
+    space, storage, transfer, turns, unknown, versions, whole_role, windows, zones,
 };
 use crate::rule::{Complaint, Rule};
 use crate::view::View;
@@ -169,6 +169,12 @@ pub static RULES: &[Rule] = &[
         no_mix::look,
     ),
     rule(
+        "no-feed",
+        "a member never takes its data from a newer one that would damage it, and nobody starts one unasked",
+        true,
+        no_feed::look,
+    ),
+    rule(
         "quorum",
         "a cluster that decides by majority keeps one, counted without the members that are away already",
         true,
@@ -176,7 +182,7 @@ pub static RULES: &[Rule] = &[
     ),
     rule(
         "cluster-begun-once",
-        "a cluster is begun alone by one host, once, when nobody else runs it; a member forgets its data when others have it",
+        "a cluster is begun alone by one host, once, when nobody else runs it or is new already; a member forgets its data when others have it",
         false,
         members::look,
     ),

@@ -4,6 +4,7 @@ use crate::rule::Complaint;
 use crate::view::View;
 use overhaul_model::action::{Action, ClusterOp, Repeat};
 use overhaul_model::definition::Test;
+use overhaul_model::facts::OsRelease;
 use overhaul_model::id::{HostName, ServiceName};
 use overhaul_model::step::Step;
 use std::collections::BTreeMap;
@@ -32,8 +33,52 @@ pub(super) fn look(view: &View<'_>) -> Vec<Complaint> {
             help,
         ));
     }
+    for (service, hosts) in begun {
+        let first = hosts.first().copied();
+        out.extend(first.and_then(|first| others_are_old(view, service, first)));
+    }
     out.extend(view.steps.iter().filter_map(|act| of_step(act.step)));
     out
+}
+
+/// Whoever begins is the one new member: where the release changes, all others of which it was measured are old.
+fn others_are_old(view: &View<'_>, name: &ServiceName, first: &HostName) -> Option<Complaint> {
+    let plan = view.plan;
+    if plan.from == plan.to {
+        return None;
+    }
+    let hosts = plan.services.get(name)?.hosts.iter();
+    let measured: BTreeMap<&HostName, &OsRelease> = view
+        .fresh_facts()
+        .filter_map(|(host, facts)| Some((host, facts.release.value()?)))
+        .collect();
+    let new = |host: &&HostName| {
+        measured
+            .get(host)
+            .is_some_and(|release| release.os == plan.to.os && release.version == plan.to.release)
+    };
+    let others: Vec<&HostName> = hosts.filter(|host| *host != first).collect();
+    let already: Vec<&str> = others
+        .iter()
+        .copied()
+        .filter(new)
+        .map(|host| host.as_str())
+        .collect();
+    if already.is_empty() {
+        return None;
+    }
+    let sentence = match already.len() == others.len() {
+        true => format!(
+            "{first} would begin its cluster, and no old member is left: {} are on the new release",
+            already.join(", ")
+        ),
+        false => format!(
+            "{first} would begin its cluster as the first new member, and there is another one: {}",
+            already.join(", ")
+        ),
+    };
+    let help = "look which of them has the data; a cluster that was begun already is joined, and not begun again";
+    Some(Complaint::error(format!("service:{name}"), sentence, help))
 }
 
 fn of_step(step: &Step) -> Option<Complaint> {

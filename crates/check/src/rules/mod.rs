@@ -23,6 +23,7 @@ mod machines;
 mod members;
 mod names;
 mod next_release;
+mod no_feed;
 mod no_mix;
 mod no_return;
 mod packages;

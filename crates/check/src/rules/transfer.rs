@@ -3,12 +3,12 @@
 use super::copies::wrong_with_copies;
 use crate::rule::Complaint;
 use crate::view::{Act, View};
-use overhaul_model::action::{Action, TransferOp};
+use overhaul_model::action::{Action, ClusterOp, TransferOp};
 use overhaul_model::authority::{Claim, claims, judge};
 use overhaul_model::definition::DatasetKind;
 use overhaul_model::effects::Effect;
 use overhaul_model::facts::Known;
-use overhaul_model::id::{DatasetName, HostName};
+use overhaul_model::id::{DatasetName, HostName, ServiceName};
 use overhaul_model::plan::{Block, Child, Plan};
 use overhaul_model::step::Step;
 use std::collections::{BTreeMap, BTreeSet};
@@ -210,10 +210,10 @@ pub(super) fn old_side_rests(view: &View<'_>) -> Vec<Complaint> {
                 "stop the service there before, by a step of a stage or role that comes first";
             out.push(Complaint::error(subject(part.dataset), sentence, help));
         }
-        // A machine that is made anew has nothing of the old data.
-        let mut old = after
-            .iter()
-            .take_while(|act| !act.effects.contains(&Effect::MachineCreated));
+        // A machine that is made anew has nothing of the old data, and a member that forgets it has none.
+        let mut old = after.iter().take_while(|act| {
+            !act.effects.contains(&Effect::MachineCreated) && !forgets(act, service)
+        });
         let starts = old.find(|act| {
             let mut effects = act.effects.iter();
             effects.any(|effect| matches!(effect, Effect::ServiceStarts(name) if name == service))
@@ -229,6 +229,11 @@ pub(super) fn old_side_rests(view: &View<'_>) -> Vec<Complaint> {
         }
     }
     out
+}
+
+/// Whether the step lets a member forget what it has of the service's data.
+fn forgets(act: &Act<'_>, service: &ServiceName) -> bool {
+    matches!(&act.action, Action::Cluster { service: own, op: ClusterOp::Forget } if own == service)
 }
 
 /// What hosts keep on record of authority does not stand against the plan, and is known where it is asked for.

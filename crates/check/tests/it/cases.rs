@@ -624,9 +624,45 @@ pub const CASES: &[Case] = &[
     ),
     case(
         "cluster-begun-once",
+        "another member is new already",
+        "host a\nhost b\nhost c\nservice db db.service a,b,c @healthy @cluster=galera\nfact b release 13\nroll up a\n  cluster bootstrap db @quiet=db @repeat=once\n",
+        "host a\nhost b\nhost c\nservice db db.service a,b,c @healthy @cluster=galera\nfact a release 13\nroll up a\n  cluster bootstrap db @quiet=db @repeat=once\n",
+    ),
+    case(
+        "cluster-begun-once",
+        "no old member is left",
+        "host a\nhost b\nservice db db.service a,b @healthy @cluster=galera\nfact b release 13\nroll up a\n  cluster bootstrap db @quiet=db @repeat=once\n",
+        "host a\nhost b\nservice db db.service a,b @healthy @cluster=galera\nroll up a\n  cluster bootstrap db @quiet=db @repeat=once\n",
+    ),
+    case(
+        "cluster-begun-once",
         "a member forgets what nobody else may have",
         "host a\nhost b\nservice db db.service a,b @healthy @cluster=galera\nroll up a\n  cluster forget db\n",
         "host a\nhost b\nservice db db.service a,b @healthy @cluster=galera\nroll up a\n  cluster forget db @counts=db @of=1\n",
+    ),
+    case(
+        "no-feed",
+        "an older member joins beside a newer one",
+        "host a\nhost b\nservice db mariadb.service a,b @no-feed=11\nfact a version galera 11.8.6\nfact b version galera 10.11.14\nroll up b\n  cluster leave db\n  cluster join db @donors=db\n",
+        "host a\nhost b\nservice db mariadb.service a,b @no-feed=11\nfact a version galera 11.8.6\nfact b version galera 11.0.1\nroll up b\n  cluster leave db\n  cluster join db @donors=db\n",
+    ),
+    case(
+        "no-feed",
+        "an older member starts anew when the first one has changed",
+        "host a\nhost b\nservice db mariadb.service a,b @no-feed=11\nroll first a\n  hold db\n  change\n  start db @donors=db\nroll rest b\n  hold db\n  start db @donors=db\n  change\n",
+        "host a\nhost b\nservice db mariadb.service a,b @no-feed=11\nroll first a\n  hold db\n  change\n  start db @donors=db\nroll rest b\n  hold db\n  change\n  start db @donors=db\n",
+    ),
+    case(
+        "no-feed",
+        "an older member reboots while it runs, and while it is held",
+        "host a\nhost b\nservice db mariadb.service a,b @no-feed=11\nfact a version galera 11.8.6\nroll up b\n  reboot\n",
+        "host a\nhost b\nservice db mariadb.service a,b @no-feed=11\nfact a version galera 11.8.6\nroll up b\n  hold db\n  reboot\n",
+    ),
+    case(
+        "no-feed",
+        "nobody is asked before a member starts",
+        "host a\nhost b\nservice db mariadb.service a,b @no-feed=11\nroll up b\n  hold db\n  start db\n",
+        "host a\nhost b\nservice db mariadb.service a,b @no-feed=11\nroll up b\n  hold db\n  start db @donors=db\n",
     ),
     case(
         "quorum",

@@ -8,6 +8,7 @@
 //!     fact a installed chef 1.2
 //!     fact a unit corosync.service active
 //!     fact a member corosync NAME
+//!     fact a version galera 10.11
 //!     fact a authority held files /srv/files b        it has it, from b
 //!     fact a authority given files /srv/files b       it gave it to b
 //!     fact a authority unknown
@@ -265,6 +266,10 @@ fn say_of_cluster(facts: &mut HostFacts, words: &[&str]) -> Option<()> {
     facts.clusters = known(vec![match words {
         ["works", kind, state] => working(kind, state),
         ["member", kind, cluster] => member(kind, cluster),
+        ["version", kind, version] => ClusterMember {
+            version: Some(known((*version).to_owned())),
+            ..member(kind, "x")
+        },
         _ => return None,
     }]);
     Some(())

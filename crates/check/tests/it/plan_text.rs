@@ -7,6 +7,7 @@
 //!     budget 1
 //!     service db postgresql.service a 15m @keep=1 @healthy
 //!     service db mariadb.service a,b,c @keep=2 @cluster=galera @quorum=2
+//!     service db mariadb.service a,b @no-feed=11    members from 11 on feed no older ones
 //!     dataset orders db a
 //!     dataset files db a @paths=/srv
 //!     space a /var 100
@@ -31,6 +32,7 @@ use overhaul_model::action::{
     Touches, TransferOp, Undo, UpgradePart,
 };
 use overhaul_model::belonging::{Belonging, BelongingAct, BelongingOp, Which};
+use overhaul_model::cluster_kind::{ClusterKind, Deeds, Detect, Place, Readings, RoleReading};
 use overhaul_model::definition::{DatasetKind, Guard, Origin, Release, Slot, Test};
 use overhaul_model::finding::Waiver;
 use overhaul_model::fleet::{Connection, Host};
@@ -40,6 +42,7 @@ use overhaul_model::knowledge::{
     VersionRange,
 };
 use overhaul_model::later::Later;
+use overhaul_model::membership::Membership;
 use overhaul_model::plan::{
     Block, PLAN_FORMAT, Plan, PlanKind, PlannedCluster, PlannedDataset, PlannedService,
     PlannedSpace, Turns,
@@ -153,14 +156,63 @@ fn cluster(node: &Node<'_>) -> Option<PlannedCluster> {
     })
 }
 
+fn healthy(node: &Node<'_>) -> Option<Measure> {
+    if let Some(border) = node.flags.get("no-feed") {
+        return Some(member_of(border));
+    }
+    node.flags.contains_key("healthy").then(|| Measure::Http {
+        url: "http://{{ host.address }}/".to_owned(),
+        status: 200,
+    })
+}
+
+/// Membership of a cluster of Galera, in which members from this version on feed no older one.
+fn member_of(border: &str) -> Measure {
+    let place = |at: &str| Place {
+        of: "status".to_owned(),
+        at: at.to_owned(),
+    };
+    let kind = ClusterKind {
+        name: "galera".to_owned(),
+        describes: "a cluster".to_owned(),
+        detect: Detect::default(),
+        instances: None,
+        ask: BTreeMap::new(),
+        member_when: Vec::new(),
+        owns: Vec::new(),
+        no_mix: Vec::new(),
+        no_feed: vec![border.to_owned()],
+        deeds: Deeds::default(),
+        read: Readings {
+            cluster: place("cluster"),
+            member: place("member"),
+            role: RoleReading {
+                place: place("state"),
+                words: BTreeMap::new(),
+                otherwise: None,
+            },
+            members: None,
+            known: None,
+            alive: None,
+            quorate: Vec::new(),
+            healthy: Vec::new(),
+            lag: None,
+            data: None,
+            version: Some(place("version")),
+        },
+    };
+    Measure::Member(Box::new(Membership {
+        kind,
+        cluster: None,
+        beyond: None,
+    }))
+}
+
 fn planned_service(node: &Node<'_>, unit: &str, on: &str, window: Option<&&str>) -> PlannedService {
     PlannedService {
         unit: unit.to_owned(),
         hosts: hosts(on),
-        healthy: node.flags.contains_key("healthy").then(|| Measure::Http {
-            url: "http://{{ host.address }}/".to_owned(),
-            status: 200,
-        }),
+        healthy: healthy(node),
         window: window.map(|text| text.parse().unwrap()),
         keep: node.flags.get("keep").map_or(0, |n| n.parse().unwrap()),
         cluster: cluster(node),
@@ -508,6 +560,15 @@ fn guard(node: &Node<'_>) -> Option<Guard> {
         return Some(Guard {
             name: "nobody else runs it".to_owned(),
             test: Test::Quiet {
+                service: service.into(),
+            },
+            at_most: Span::from_s(60),
+        });
+    }
+    if let Some(service) = flag("donors") {
+        return Some(Guard {
+            name: "no newer one feeds it".to_owned(),
+            test: Test::Donors {
                 service: service.into(),
             },
             at_most: Span::from_s(60),

@@ -11,6 +11,7 @@ use overhaul_model::id::{HostName, ServiceName};
 use overhaul_model::plan::PlannedService;
 use overhaul_model::primitive::{Exec, Measure, Primitive, Wait};
 use overhaul_model::step::Step;
+use overhaul_model::strategy::Data;
 use std::collections::BTreeSet;
 
 /// What is left when a cluster was begun anew.
@@ -302,6 +303,20 @@ pub(super) fn join(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
         ("join", "joins its cluster"),
         why,
     )
+}
+
+/// Services that the strategy starts by letting their hosts join or begin their cluster.
+pub(super) fn started_as_members(draft: &Draft<'_>, site: &Site<'_>) -> BTreeSet<ServiceName> {
+    let needed: &[ClusterOp] = match site.role.strategy.data() {
+        Data::Rejoin => &[ClusterOp::Join],
+        Data::Transfer => &[ClusterOp::Join, ClusterOp::Bootstrap],
+        _ => return BTreeSet::new(),
+    };
+    let can = |of: &Clustered<'_>| needed.iter().all(|op| of.kind.deeds.of(*op).is_some());
+    let own = clustered(draft, site).into_iter();
+    own.filter(|of| can(of) && !site.role.stay_up.contains_key(&of.name))
+        .map(|of| of.name)
+        .collect()
 }
 
 /// For each service whose kind says how it is done; the health of the strategy's last slots comes by itself.

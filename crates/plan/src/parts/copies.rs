@@ -15,7 +15,7 @@ use overhaul_model::step::Step;
 use overhaul_model::template::step_word;
 use std::collections::BTreeSet;
 
-pub(super) fn steps(draft: &mut Draft<'_>, site: &Site<'_>) -> Vec<Step> {
+pub(crate) fn steps(draft: &mut Draft<'_>, site: &Site<'_>) -> Vec<Step> {
     let mut out = Vec::new();
     for name in &site.role.backup {
         let Some(authority) = draft.authority(site.role, name, &site.role.origin) else {

@@ -20,6 +20,24 @@ pub(super) fn hold_again(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
     steps
 }
 
+/// What stops each service of a site that does not stay up, the last one to start first, with what starts it again.
+pub(crate) fn quiet_and_back(draft: &Draft<'_>, site: &Site<'_>) -> Vec<(Step, Step)> {
+    let mut services = site.services_that_start(draft);
+    services.reverse();
+    let quiet = services
+        .into_iter()
+        .filter(|(name, ..)| !site.role.stay_up.contains_key(name));
+    let both = quiet.map(|(name, service, _)| {
+        let mut open = unit_step(site, &name, &service.unit, ServiceOp::Hold);
+        open.why = "the other hosts of its role are quiet meanwhile".to_owned();
+        let mut close = unit_step(site, &name, &service.unit, ServiceOp::LetGo);
+        close.why = "it was stopped for others, whatever became of them".to_owned();
+        close.guards.extend(cluster::donors(draft, &name));
+        (open, close)
+    });
+    both.collect()
+}
+
 /// All other hosts of a role, before its first one has the data alone: nobody writes to the old data any more.
 pub(crate) fn quiesce(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
     let mut steps = hold(draft, site);
@@ -55,9 +73,10 @@ pub(super) fn let_go(draft: &Draft<'_>, site: &Site<'_>) -> Vec<Step> {
         return Vec::new();
     }
     let never_down = |name: &ServiceName| matches!(site.role.stay_up.get(name), Some(None));
+    let joined = cluster::started_as_members(draft, site);
     site.services_that_start(draft)
         .into_iter()
-        .filter(|(name, ..)| !never_down(name))
+        .filter(|(name, ..)| !never_down(name) && !joined.contains(name))
         .map(|(name, service, here)| {
             let mut step = unit_step(site, &name, &service.unit, ServiceOp::LetGo);
             step.only = site.only(here);

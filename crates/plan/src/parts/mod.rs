@@ -13,6 +13,7 @@ mod look;
 mod move_cluster;
 mod near;
 mod new_machine;
+mod receive;
 mod rejoin;
 mod release_change;
 mod replace;
@@ -21,6 +22,7 @@ mod transfer;
 mod transfer_database;
 mod written;
 
-pub(crate) use hold::quiesce;
+pub(crate) use copies::steps as copies_of;
+pub(crate) use hold::{quiesce, quiet_and_back};
 pub(crate) use site::{Site, blocks};
 pub(crate) use written::whole;

@@ -1,7 +1,7 @@
 //! A slot of a role, for which a part makes steps.
 
 use super::{
-    begin, belongings, carry, cluster, copies, health, hold, later, look, new_machine, rejoin,
+    begin, belongings, carry, cluster, copies, health, hold, look, new_machine, receive, rejoin,
     release_change, replace, written,
 };
 use crate::draft::Draft;
@@ -53,12 +53,12 @@ pub(crate) fn blocks(draft: &mut Draft<'_>, site: &Site<'_>, part: Part) -> Vec<
         Part::Restore => carry::restore(draft, site),
         Part::Rejoin => rejoin::steps(draft, site),
         Part::Leave => cluster::leave(draft, site),
+        Part::Receive => receive::steps(draft, site),
         Part::Bootstrap => cluster::bootstrap(draft, site),
         Part::Join => cluster::join(draft, site),
         Part::LetGo => hold::let_go(draft, site),
         Part::Health => health::steps(draft, site),
         Part::LookOver => look::steps(draft, site),
-        Part::Later(what) => later::steps(draft, site, what),
         Part::RemoveSetAside => carry::remove_set_aside(site),
     };
     as_blocks(steps)

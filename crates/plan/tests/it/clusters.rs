@@ -5,7 +5,7 @@ use crate::support::upgrader;
 use overhaul_model::facts::{FleetFacts, HostFacts, Known};
 use overhaul_model::id::HostName;
 use overhaul_model::plan::Plan;
-use overhaul_plan::{compile, print};
+use overhaul_plan::{PlanErrors, compile, print};
 use overhaul_source::{SourceFile, cluster_kind, definition, fleet, read};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -43,6 +43,10 @@ fn facts(hosts: &[&str], size: u32) -> FleetFacts {
 }
 
 fn compiled(service: &str, role: &str, facts: &FleetFacts) -> Plan {
+    tried(service, role, facts).unwrap()
+}
+
+fn tried(service: &str, role: &str, facts: &FleetFacts) -> Result<Plan, PlanErrors> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../kinds");
     let kinds = ["galera", "postgresql-replicas"].map(|name| {
         let file = read::file(&folder.join(format!("{name}.yaml"))).unwrap();
@@ -58,7 +62,7 @@ fn compiled(service: &str, role: &str, facts: &FleetFacts) -> Plan {
     );
     let fleet = fleet::parse(&SourceFile::new("fleet.yaml", FLEET)).unwrap();
     let definition = definition::parse(&SourceFile::new("upgrade.yaml", text), kinds).unwrap();
-    compile(&definition, &fleet.fleet, facts).unwrap()
+    compile(&definition, &fleet.fleet, facts)
 }
 
 #[test]
@@ -108,4 +112,45 @@ fn members_change_in_place_and_are_made_anew() {
             print::tree(&compiled(galera, role, &facts))
         );
     }
+}
+
+#[test]
+fn the_first_member_receives_the_data_of_the_last_that_stops_and_the_others_join_it() {
+    let galera = "{on: db, unit: mariadb, cluster: galera}\ndatasets:\n  o: {of: s, kind: paths, paths: [/var/lib/mysql], authority: db2}";
+    let facts = facts(&["db1", "db2", "db3"], 3);
+    for (name, role) in [
+        (
+            "first-in-place",
+            "db: {strategy: first-then-rest, order: one-by-one, backup: [o]}",
+        ),
+        (
+            "first-anew",
+            "db: {strategy: clustered, data: transfer, rebuild: {by: person}, order: one-by-one, backup: [o]}",
+        ),
+    ] {
+        insta::assert_snapshot!(
+            format!("cluster-{name}"),
+            print::tree(&compiled(galera, role, &facts))
+        );
+    }
+}
+
+#[test]
+fn the_first_member_does_not_receive_what_it_has() {
+    let galera = "{on: db, unit: mariadb, cluster: galera}\ndatasets:\n  o: {of: s, kind: paths, paths: [/var/lib/mysql], authority: db1}";
+    let role = "db: {strategy: first-then-rest, order: one-by-one}";
+    let wrong = tried(galera, role, &FleetFacts::new()).unwrap_err();
+    insta::assert_snapshot!(wrong, @"upgrade.yaml:9: dataset `o` has its authority on `db1`, which changes first and receives it from another; name another host of the role (`authority: HOST` of the dataset): it stops last, and has all that was written");
+}
+
+#[test]
+fn other_hosts_are_quiet_while_a_stage_goes_on_and_start_again_whatever_happens() {
+    let stages = "\nstages:\n  upgrade:\n    slots: [stop, change, start, verify]\n    before:\n      - {name: told, announce: soon}\n      - {name: others rest, quiesce: {others: db}}\n    after: [{name: told again, announce: over}]";
+    let galera = format!("{{on: db, unit: mariadb, cluster: galera}}{stages}");
+    let role = "db: {strategy: packages, order: one-by-one}";
+    let facts = facts(&["db1", "db2", "db3"], 3);
+    insta::assert_snapshot!(
+        "cluster-others-rest",
+        print::tree(&compiled(&galera, role, &facts))
+    );
 }
