@@ -157,9 +157,9 @@ fn uncarried(view: &View<'_>, end: &End<'_>, data: Vec<String>) -> Vec<Complaint
 }
 
 fn carried<'s>(steps: &[&'s Act<'s>]) -> BTreeSet<&'s str> {
-    // An archive goes nowhere from the controller.
+    // An archive goes nowhere from the controller, and neither does the copy of a dataset.
     paths(steps, |step| match (&step.action, &step.work) {
-        (Action::Archive { .. }, _) => None,
+        (Action::Archive { .. } | Action::Database { .. }, _) => None,
         (_, Primitive::Persist(persist)) => Some(&persist.paths),
         _ => None,
     })

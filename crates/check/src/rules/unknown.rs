@@ -4,6 +4,7 @@ use crate::rule::Complaint;
 use crate::view::View;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use overhaul_model::definition::DatasetKind;
 use overhaul_model::facts::{HostFacts, Known, NOT_ASKED};
 use overhaul_model::id::HostName;
 
@@ -55,11 +56,9 @@ fn needed<'f>(
     host: &HostName,
     facts: &'f HostFacts,
 ) -> Vec<(&'static str, &'f str)> {
-    let data = view
-        .plan
-        .datasets
-        .values()
-        .any(|dataset| dataset.authority == *host);
+    let data = view.plan.datasets.values().any(|dataset| {
+        dataset.authority == *host && matches!(dataset.kind, DatasetKind::Postgresql { .. })
+    });
     let mut out = vec![
         unknown("its release is", &facts.release),
         unknown("its machine id is", &facts.machine_id),

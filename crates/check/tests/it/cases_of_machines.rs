@@ -60,6 +60,12 @@ pub(crate) const CASES_OF_MACHINES: &[Case] = &[
     ),
     case(
         "nothing-lost",
+        "the copy of a dataset brings nothing back",
+        "host a\nmachine a\nfact a stored /srv/www\nservice db db.service a\ndataset files db a @paths=/srv\nroll up a\n  backup files /srv\n  rebuild\n",
+        "host a\nmachine a\nfact a stored\nservice db db.service a\ndataset files db a @paths=/srv\nroll up a\n  backup files /srv\n  rebuild\n",
+    ),
+    case(
+        "nothing-lost",
         "a volume leaves and never comes back, and a folder beside it stays behind",
         "host a\nmachine a\nfact a mount /srv 1000\nfact a stored /srv/www /home/ada\nroll up a\n  leaves /srv\n  take-over\n",
         "host a\nmachine a\nfact a mount /srv 1000\nfact a stored /srv/www\nroll up a\n  leaves /srv\n  take-over\n  comes /srv\n",

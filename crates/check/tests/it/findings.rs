@@ -2,6 +2,7 @@
 
 use crate::cases::{CASES, Case};
 use crate::cases_in_time::CASES_IN_TIME;
+use crate::cases_of_clusters::CASES_OF_CLUSTERS;
 use crate::cases_of_machines::CASES_OF_MACHINES;
 use crate::cases_of_transfers::CASES_OF_TRANSFERS;
 use crate::facts_text::{facts, settled};
@@ -70,7 +71,7 @@ roll up a
 ";
 
 pub fn all_cases() -> impl Iterator<Item = &'static Case> {
-    let first = CASES.iter().chain(CASES_IN_TIME);
+    let first = CASES.iter().chain(CASES_IN_TIME).chain(CASES_OF_CLUSTERS);
     first.chain(CASES_OF_MACHINES).chain(CASES_OF_TRANSFERS)
 }
 

@@ -8,8 +8,10 @@
 
 mod cases;
 mod cases_in_time;
+mod cases_of_clusters;
 mod cases_of_machines;
 mod cases_of_transfers;
+mod cluster_text;
 mod documented;
 mod facts_text;
 mod findings;

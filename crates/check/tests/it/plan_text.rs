@@ -27,12 +27,12 @@
 //!         change
 //!         run close @repeat=safe
 
+use crate::cluster_text::member_of;
 use overhaul_model::action::{
     Action, CarryOp, ClusterOp, DatabaseOp, Limits, MoveOp, OnceScope, Repeat, Retry, ServiceOp,
     Touches, TransferOp, Undo, UpgradePart,
 };
 use overhaul_model::belonging::{Belonging, BelongingAct, BelongingOp, Which};
-use overhaul_model::cluster_kind::{ClusterKind, Deeds, Detect, Place, Readings, RoleReading};
 use overhaul_model::definition::{DatasetKind, Guard, Origin, Release, Slot, Test};
 use overhaul_model::finding::Waiver;
 use overhaul_model::fleet::{Connection, Host};
@@ -42,7 +42,6 @@ use overhaul_model::knowledge::{
     VersionRange,
 };
 use overhaul_model::later::Later;
-use overhaul_model::membership::Membership;
 use overhaul_model::plan::{
     Block, PLAN_FORMAT, Plan, PlanKind, PlannedCluster, PlannedDataset, PlannedService,
     PlannedSpace, Turns,
@@ -164,48 +163,6 @@ fn healthy(node: &Node<'_>) -> Option<Measure> {
         url: "http://{{ host.address }}/".to_owned(),
         status: 200,
     })
-}
-
-/// Membership of a cluster of Galera, in which members from this version on feed no older one.
-fn member_of(border: &str) -> Measure {
-    let place = |at: &str| Place {
-        of: "status".to_owned(),
-        at: at.to_owned(),
-    };
-    let kind = ClusterKind {
-        name: "galera".to_owned(),
-        describes: "a cluster".to_owned(),
-        detect: Detect::default(),
-        instances: None,
-        ask: BTreeMap::new(),
-        member_when: Vec::new(),
-        owns: Vec::new(),
-        no_mix: Vec::new(),
-        no_feed: vec![border.to_owned()],
-        deeds: Deeds::default(),
-        read: Readings {
-            cluster: place("cluster"),
-            member: place("member"),
-            role: RoleReading {
-                place: place("state"),
-                words: BTreeMap::new(),
-                otherwise: None,
-            },
-            members: None,
-            known: None,
-            alive: None,
-            quorate: Vec::new(),
-            healthy: Vec::new(),
-            lag: None,
-            data: None,
-            version: Some(place("version")),
-        },
-    };
-    Measure::Member(Box::new(Membership {
-        kind,
-        cluster: None,
-        beyond: None,
-    }))
 }
 
 fn planned_service(node: &Node<'_>, unit: &str, on: &str, window: Option<&&str>) -> PlannedService {
@@ -553,35 +510,37 @@ fn step(node: &Node<'_>, parent: &StepId) -> Step {
     step
 }
 
-/// `@counts=SERVICE @of=N`.
+/// `@counts=SERVICE @of=N`, `@quiet=SERVICE` or `@donors=SERVICE`.
 fn guard(node: &Node<'_>) -> Option<Guard> {
     let flag = |name| node.flags.get(name).copied();
-    if let Some(service) = flag("quiet") {
-        return Some(Guard {
-            name: "nobody else runs it".to_owned(),
-            test: Test::Quiet {
-                service: service.into(),
-            },
-            at_most: Span::from_s(60),
-        });
-    }
-    if let Some(service) = flag("donors") {
-        return Some(Guard {
-            name: "no newer one feeds it".to_owned(),
-            test: Test::Donors {
-                service: service.into(),
-            },
-            at_most: Span::from_s(60),
-        });
-    }
-    flag("counts").map(|service| Guard {
-        name: "others serve".to_owned(),
-        test: Test::Members {
-            service: service.into(),
-            at_least: flag("of").map_or(1, |n| n.parse().unwrap()),
-        },
+    let (name, test) = match (flag("quiet"), flag("donors"), flag("counts")) {
+        (Some(of), ..) => ("nobody else runs it", Test::Quiet { service: of.into() }),
+        (_, Some(of), _) => ("no newer one feeds it", Test::Donors { service: of.into() }),
+        (.., Some(of)) => {
+            let at_least = flag("of").map_or(1, |of| of.parse().unwrap());
+            (
+                "others serve",
+                Test::Members {
+                    service: of.into(),
+                    at_least,
+                },
+            )
+        }
+        _ => return None,
+    };
+    Some(Guard {
+        name: name.to_owned(),
+        test,
         at_most: Span::from_s(60),
     })
+}
+
+fn of_member(op: &str, service: &str) -> Action {
+    let mut ops = ClusterOp::ALL.into_iter();
+    Action::Cluster {
+        service: service.into(),
+        op: ops.find(|known| known.word() == op).unwrap(),
+    }
 }
 
 fn meaning(node: &Node<'_>, parent: &StepId) -> (Action, Primitive) {
@@ -602,6 +561,7 @@ fn meaning(node: &Node<'_>, parent: &StepId) -> (Action, Primitive) {
         ["comes", path] => volume(MoveOp::Come, BelongingOp::Attach, path),
         [op @ ("persist" | "restore"), paths] => carry(op, paths),
         ["archive", paths] => archive(node, paths),
+        ["backup", of, paths] => (database(of, DatabaseOp::Backup), carry("persist", paths).1),
         ["stop-unit", name] => (unit(name, ServiceOp::Stop), exec()),
         ["start-unit", name] => (unit(name, ServiceOp::Start), exec()),
         ["install", packages @ ..] => {
@@ -638,12 +598,7 @@ fn meaning(node: &Node<'_>, parent: &StepId) -> (Action, Primitive) {
             let touches = Touches::Only(Vec::new());
             (Action::Later { what, touches }, not_available())
         }
-        ["cluster", op, service] => {
-            let mut ops = ClusterOp::ALL.into_iter();
-            let op = ops.find(|known| known.word() == *op).unwrap();
-            let service = (*service).into();
-            (Action::Cluster { service, op }, exec())
-        }
+        ["cluster", op, service] => (of_member(op, service), exec()),
         ["run", ..] => {
             let touches = Touches::Only(Vec::new());
             let work = match node.flags.get("script") {
