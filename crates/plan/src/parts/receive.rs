@@ -33,7 +33,12 @@ pub(super) fn steps(draft: &mut Draft<'_>, site: &Site<'_>) -> Vec<Step> {
             continue;
         }
         let written = as_written(site, &name);
-        out.extend(transfer::steps(draft, site, &written, &name, &hosts));
+        let wanted = transfer::Wanted {
+            dataset: &name,
+            by: None,
+            staging: None,
+        };
+        out.extend(transfer::steps(draft, site, &written, &wanted, &hosts));
     }
     out
 }
@@ -56,6 +61,8 @@ fn as_written(site: &Site<'_>, dataset: &DatasetName) -> WrittenStep {
         name: format!("{dataset} comes over"),
         action: WrittenAction::Transfer {
             dataset: dataset.clone(),
+            by: None,
+            staging: None,
         },
         check: None,
         verify: None,
