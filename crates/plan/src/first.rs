@@ -12,6 +12,7 @@ use overhaul_model::definition::{RoleUpgrade, Slot, StagePlan};
 use overhaul_model::fleet::Host;
 use overhaul_model::id::{HostName, StepId};
 use overhaul_model::plan::{Block, Turns};
+use overhaul_model::primitive::Primitive;
 use overhaul_model::step::Step;
 use overhaul_model::strategy::Data;
 
@@ -86,13 +87,16 @@ fn all_quiet(
         slot: Slot::Stop,
         id: id.clone(),
     };
-    let mut steps: Vec<Step> = parts::quiesce(draft, &site);
-    if others.is_empty() || steps.is_empty() {
+    let quiet: Vec<Step> = parts::quiesce(draft, &site);
+    if others.is_empty() || quiet.is_empty() {
         return None;
     }
-    if role.strategy.data() == Data::Transfer {
-        steps.extend(parts::copies_of(draft, &site));
-    }
+    // Files are copied at rest; a database is asked while it still runs.
+    let copies = parts::copies_of(draft, &site).into_iter();
+    let (files, mut steps): (Vec<Step>, Vec<Step>) =
+        copies.partition(|step| matches!(step.work, Primitive::Persist(_)));
+    steps.extend(quiet);
+    steps.extend(files);
     let batches = quiet::by_authority(draft, others);
     let at_once = batches.iter().map(Vec::len).max().unwrap_or(1);
     let turns = Turns {
