@@ -2,14 +2,17 @@
 
 use jiff::Zoned;
 use overhaul_check::{CONTROLLER, CheckedPlan, check};
+use overhaul_model::cluster_kind::ClusterKind;
 use overhaul_model::definition::{Definition, WrittenAction, WrittenBlock, WrittenStep};
 use overhaul_model::facts::{FleetFacts, HostFacts, Known, Mount, Unit};
 use overhaul_model::finding::Severity;
 use overhaul_model::id::{HostName, StepId};
 use overhaul_model::kind::Upgrader;
+use overhaul_model::knowledge::NoMix;
 use overhaul_model::plan::Plan;
 use overhaul_model::step::Step;
 use overhaul_sim::Scene;
+use overhaul_source::definition::KnownKinds;
 use overhaul_source::fleet::{Request, load};
 use overhaul_source::{SourceFile, cluster_kind, definition, kind, read};
 use serde::Deserialize;
@@ -158,7 +161,7 @@ fn compiled(files: &Files) -> Result<CheckedPlan, String> {
 
 /// The plan of a definition in which some texts stand for others.
 fn written(files: &Files, instead: &[(&str, &str)]) -> Result<Compiled, String> {
-    let (upgraders, no_mix) = kinds(&files.kinds)?;
+    let (upgraders, clusters) = kinds(&files.kinds)?;
     let mut written = text(&files.definition)?.replace(PROVIDER[0], PROVIDER[1]);
     for (old, new) in instead {
         if !written.contains(old) {
@@ -167,9 +170,13 @@ fn written(files: &Files, instead: &[(&str, &str)]) -> Result<Compiled, String> 
         written = written.replace(old, new);
     }
     let file = SourceFile::new(files.definition.display().to_string(), written);
+    let known = KnownKinds {
+        upgraders: &upgraders,
+        clusters: &clusters,
+    };
     let mut definition =
-        definition::parse(&file, &upgraders).map_err(|problems| problems.to_string())?;
-    definition.knowledge.no_mix = no_mix;
+        definition::parse(&file, known).map_err(|problems| problems.to_string())?;
+    definition.knowledge.no_mix = no_mix(clusters);
     playbooks(&mut definition);
     let sources = [files.fleet.display().to_string()];
     let request = Request {
@@ -265,10 +272,18 @@ fn playbooks(definition: &mut Definition) {
     }
 }
 
-type Kinds = (
-    BTreeMap<String, Upgrader>,
-    BTreeMap<String, overhaul_model::knowledge::NoMix>,
-);
+type Kinds = (BTreeMap<String, Upgrader>, Vec<ClusterKind>);
+
+/// Versions that never meet in one cluster, by the kind of cluster.
+fn no_mix(clusters: Vec<ClusterKind>) -> BTreeMap<String, NoMix> {
+    let bordered = clusters.into_iter().filter(|kind| !kind.no_mix.is_empty());
+    bordered
+        .map(|kind| {
+            let (units, apart) = (kind.detect.units, kind.no_mix);
+            (kind.name, NoMix { units, apart })
+        })
+        .collect()
+}
 
 fn kinds(own: &[PathBuf]) -> Result<Kinds, String> {
     let folder = root().join("kinds");
@@ -277,21 +292,17 @@ fn kinds(own: &[PathBuf]) -> Result<Kinds, String> {
     paths.retain(|path| path.extension().is_some_and(|e| e == "yaml"));
     paths.sort();
     paths.extend(own.iter().cloned());
-    let (mut upgraders, mut no_mix) = (BTreeMap::new(), BTreeMap::new());
+    let (mut upgraders, mut clusters) = (BTreeMap::new(), Vec::new());
     for path in paths {
         let file = SourceFile::new(path.display().to_string(), text(&path)?);
         if cluster_kind::is_cluster_kind(&file) {
-            let kind = cluster_kind::parse(&file).map_err(|p| p.to_string())?;
-            if !kind.no_mix.is_empty() {
-                let (units, apart) = (kind.detect.units, kind.no_mix);
-                no_mix.insert(kind.name, overhaul_model::knowledge::NoMix { units, apart });
-            }
+            clusters.push(cluster_kind::parse(&file).map_err(|p| p.to_string())?);
         } else {
             let kind = kind::parse(&file).map_err(|p| p.to_string())?;
             upgraders.insert(kind.name.clone(), kind);
         }
     }
-    Ok((upgraders, no_mix))
+    Ok((upgraders, clusters))
 }
 
 /// The controller has room for everything.
